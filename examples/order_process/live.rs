@@ -1,0 +1,152 @@
+//! The live view: one line an event, as it happens; or the event as JSON.
+
+use std::cell::Cell;
+use std::io::{self, Write as _};
+use std::sync::mpsc::Sender;
+
+use tasker_telemetry::prelude::*;
+
+use crate::paint::{Paint, cell, clip, duration};
+use crate::seen::Seen;
+
+/// Sees every event, prints it, and keeps it for the views that come at the end.
+#[derive(Subscriber)]
+#[subscribe("*")]
+#[subscriber(manual)]
+pub(crate) struct Live {
+    output: Output,
+    journal: Sender<Seen>,
+    /// When the first event happened.
+    beginning: Cell<Option<f64>>,
+}
+
+/// What standard output is for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Output {
+    /// People.
+    Lines(Paint),
+    /// Programs: one JSON object a line.
+    Json,
+}
+
+impl Live {
+    pub(crate) const fn new(output: Output, journal: Sender<Seen>) -> Self {
+        Self { output, journal, beginning: Cell::new(None) }
+    }
+
+    fn handle_event(&self, event: &EventRecord) -> io::Result<()> {
+        let mut stdout = io::stdout().lock();
+        match self.output {
+            Output::Json => {
+                serde_json::to_writer(&mut stdout, event)?;
+                stdout.write_all(b"\n")
+            }
+            Output::Lines(paint) => {
+                let seen = Seen::from(event);
+                let beginning = self.beginning.get().unwrap_or(seen.at);
+                self.beginning.set(Some(beginning));
+                let line = line(&seen, seen.at - beginning, paint);
+                let _ = self.journal.send(seen); // nobody keeps it: then it is not missed either
+                writeln!(stdout, "{line}")
+            }
+        }
+    }
+}
+
+/// `  1.204s  ORD-1003  step.failed  charge  2/5  250 ms  no answer from the gateway`
+fn line(seen: &Seen, since: f64, paint: Paint) -> String {
+    let name = cell(seen.name(), 26);
+    let name = match seen.name() {
+        "task.completed" => paint.bold(paint.green(name)),
+        "task.failed" => paint.bold(paint.red(name)),
+        "step.completed" => paint.green(name),
+        "step.failed" | "step.max_retries_reached" => paint.red(name),
+        "step.retry_requested" | "step.cancelled" | "task.cancelled" => paint.yellow(name),
+        "task.initialize_requested" => paint.bold(name),
+        system if is_system(system) => paint.dim(name),
+        _ => paint.magenta(name),
+    };
+    let attempt = match (seen.count("attempt_number"), seen.count("retry_limit")) {
+        (0, _) => String::new(),
+        (number, 0) => number.to_string(),
+        (number, limit) => format!("{number}/{limit}"),
+    };
+    let (step, attempt) = (cell(seen.text("step_name"), 17), cell(&attempt, 3));
+    let line = format!(
+        "{}  {} {name} {step} {attempt} {}",
+        paint.dim(format_args!("{since:7.3}s")),
+        cell(seen.task_id(), 9),
+        detail(seen)
+    );
+    line.trim_end().to_owned()
+}
+
+/// What else there is to say. Routine is kept short; what failed is told in full.
+fn detail(seen: &Seen) -> String {
+    const WIDTH: usize = 30;
+    let pairs = |field| {
+        let pairs: Vec<_> = seen.pairs(field).into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+        pairs.join(" ")
+    };
+    match seen.name() {
+        "task.initialize_requested" => {
+            let values: Vec<_> = seen.pairs(Some("context")).into_iter().map(|(_, value)| value).collect();
+            clip(&values.join(" · "), WIDTH)
+        }
+        "task.completed" => {
+            format!("{}, {} steps", duration(seen.number("execution_duration")), seen.count("total_steps"))
+        }
+        "task.failed" => {
+            let cause = seen.first("error_chain");
+            let separator = if cause.is_empty() { "" } else { ": " };
+            let took = duration(seen.number("execution_duration"));
+            format!("{took}, {}{separator}{cause}", seen.text("error_message"))
+        }
+        "step.execution_requested" => clip(&pairs(Some("step_inputs")), WIDTH),
+        "step.started" if seen.number("queue_time") >= 0.000_5 => {
+            format!("waited {} for a place", duration(seen.number("queue_time")))
+        }
+        "step.completed" => duration(seen.number("execution_duration")),
+        "step.failed" => format!("{}, {}", duration(seen.number("execution_duration")), seen.text("error_message")),
+        "step.retry_requested" => {
+            format!("again in {} ({})", duration(seen.number("backoff_seconds")), seen.text("backoff_strategy"))
+        }
+        "step.max_retries_reached" => "given up".to_owned(),
+        "step.cancelled" | "task.cancelled" => seen.text("reason").to_owned(),
+        system if is_system(system) => String::new(),
+        _ => pairs(None),
+    }
+}
+
+fn is_system(event: &str) -> bool {
+    ["task.", "step.", "workflow.", "observability."].iter().any(|namespace| event.starts_with(namespace))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn plain(event: serde_json::Value) -> String {
+        line(&Seen::new(0.0, event), 1.204, Paint { is_on: false })
+    }
+
+    #[test]
+    fn a_failed_attempt_tells_everything() {
+        let text = plain(json!({
+            "event": "step.failed", "task_id": "ORD-1003", "step_name": "charge", "attempt_number": 2, "retry_limit": 5,
+            "execution_duration": 0.25, "error_message": "no answer from the gateway",
+        }));
+        let words = "  1.204s  ORD-1003  step.failed                charge            2/5 250 ms, no answer from the gateway";
+        assert_eq!(text, words);
+    }
+
+    #[test]
+    fn lines_have_no_spaces_at_the_end_and_columns_stand_below_each_other() {
+        let started = plain(json!({"event": "task.start_requested", "task_id": "ORD-1"}));
+        assert_eq!(started, "  1.204s  ORD-1     task.start_requested");
+        let custom = plain(json!({"event": "payment.risk_flagged", "task_id": "ORD-1", "card_number": "[FILTERED]", "event_id": "x"}));
+        assert!(custom.ends_with(" card_number=[FILTERED]"), "{custom}");
+    }
+}

@@ -1,0 +1,207 @@
+//! The code around a body: one future or closure per form of function, handed to one call of the runtime.
+
+use proc_macro2::{Group, Ident, Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned as _;
+use syn::{ExprPath, Signature, Type};
+
+use super::shape::AsyncBlock;
+use super::{Common, Shape, arguments, class, hint, retry, self_name, spec};
+use crate::function::regroup;
+
+/// Who runs the body.
+pub(crate) enum Driver<'a> {
+    /// A step; with `retries` the body may run more than once.
+    Step { retries: bool, retry_if: Option<&'a ExprPath> },
+    /// A task, with the expression of its id.
+    Task { id: Option<&'a syn::Expr> },
+}
+
+/// The function with its registration and its wrapped body.
+///
+/// Expands to (`#[step]` on an `async fn`):
+/// ```text
+/// async fn user(..) -> R {
+///     static __TASKER_SPEC: StepSpec = ..; inventory::submit! { .. }            // `registration`
+///     let fields = fields(|| [..]);                                             // only with `fields(..)`
+///     let body = async move { if false { return hint::<R>(); } user's body };
+///     let class = classify!(Probe::future(&body));
+///     run_step(&__TASKER_SPEC, fields, body, class).await
+/// }
+/// ```
+pub(crate) fn wrap(common: &Common, registration: &TokenStream, driver: &Driver<'_>) -> TokenStream {
+    let mut sig = common.function.sig.clone();
+    let body = Wrapper { common, driver }.body(&mut sig);
+    common.function.with_body(&sig, &quote!(#registration #body))
+}
+
+/// What the parts of one body need to know.
+pub(super) struct Wrapper<'a> {
+    pub(super) common: &'a Common,
+    pub(super) driver: &'a Driver<'a>,
+}
+
+impl Wrapper<'_> {
+    fn body(&self, sig: &mut Signature) -> TokenStream {
+        match &self.common.shape {
+            Shape::Async => {
+                let block = self.user_block();
+                self.run_async(&quote!(async move), &block, sig)
+            }
+            Shape::Block(block) => {
+                let inner = self.run_async(&block.keywords, &self.inner_block(block), sig);
+                block.with_body(inner)
+            }
+            Shape::Plain => self.run_sync(sig),
+            Shape::MaybeFuture => self.run_by_type(sig),
+            Shape::Future(output) => self.run_returned_future(output.as_ref()),
+            Shape::Never => {
+                let run = if sig.asyncness.is_some() {
+                    let block = self.user_block();
+                    self.run_async(&quote!(async move), &block, sig)
+                } else {
+                    self.run_sync(sig)
+                };
+                // The body's type is `Infallible`: generic code cannot be asked for a `!`. It becomes one here.
+                quote_spanned!(Span::mixed_site()=> match { #run } {})
+            }
+        }
+    }
+
+    /// Expands to: `let body = async move { .. }; let class = ..; run_step(.., body, class).await`
+    fn run_async(&self, keywords: &TokenStream, block: &Group, sig: &mut Signature) -> TokenStream {
+        if self.retries() {
+            return retry::run_async(self, keywords, block, sig);
+        }
+        let (taken, class, call) = (self.taken(), class::of_future(self), self.call("run_step", "run_task"));
+        quote_spanned! {Span::mixed_site()=>
+            #taken
+            let body = #keywords #block;
+            #class
+            #call.await
+        }
+    }
+
+    /// Expands to: `let body = once(move || { .. }); let class = ..; run_step_sync(.., body, class)`
+    fn run_sync(&self, sig: &mut Signature) -> TokenStream {
+        if self.retries() {
+            return retry::run_sync(self, sig);
+        }
+        let (taken, body, class) = (self.taken(), self.closure(), class::of_call(self));
+        let call = self.call("run_step_sync", "run_task_sync");
+        quote_spanned!(Span::mixed_site()=> #taken #body #class #call)
+    }
+
+    /// A boxed future is wrapped in another box, anything else is a value: the compiler chooses by the type.
+    ///
+    /// Expands to: `let body = once(move || { .. }); let returned = returned!(&body); let class = ..;
+    /// returned.run_step(.., body, class)`
+    fn run_by_type(&self, sig: &mut Signature) -> TokenStream {
+        if self.retries() {
+            return retry::run_sync(self, sig);
+        }
+        let private = &self.common.private;
+        let (taken, body, class) = (self.taken(), self.closure(), class::of_returned(self));
+        let (run, arguments) = self.call_parts("run_step", "run_task");
+        let run = Ident::new(run, Span::mixed_site());
+        quote_spanned! {Span::mixed_site()=>
+            #taken
+            #body
+            #[allow(unused_imports)]
+            use #private::ReturnedValue as _;
+            let returned = #private::Returned::of(&body);
+            #class
+            (&returned).#run(#arguments)
+        }
+    }
+
+    /// Expands to: `let body = future::<T, _>(move || { .. }); let class = ..; run_step(.., body, class)`
+    fn run_returned_future(&self, output: Option<&Type>) -> TokenStream {
+        let private = &self.common.private;
+        let block = self.user_block();
+        // The closure's value is an `impl Future`, which only its `Output` can be said about; see `hint`.
+        let output = output.map_or_else(|| quote!(_), hint::erase_impl);
+        let (taken, class, call) = (self.taken(), class::of_future(self), self.call("run_step", "run_task"));
+        quote_spanned! {Span::mixed_site()=>
+            #taken
+            let body = #private::future::<#output, _>(move || #block);
+            #class
+            #call
+        }
+    }
+
+    pub(super) fn retries(&self) -> bool {
+        matches!(self.driver, Driver::Step { retries: true, .. })
+    }
+
+    /// What is read from the arguments before the body owns them.
+    ///
+    /// Expands to: `let id = task_id(|| display(&expr)); let fields = fields(|| [..]);`
+    fn taken(&self) -> TokenStream {
+        let private = &self.common.private;
+        let fields = spec::field_values(self.common);
+        match self.driver {
+            Driver::Task { id: Some(id) } => {
+                let span = Span::mixed_site().located_at(id.span());
+                let id = quote_spanned!(span=> #private::display(&#id));
+                quote_spanned! {Span::mixed_site()=>
+                    let id = #private::task_id(|| #id);
+                    #fields
+                }
+            }
+            _ => fields,
+        }
+    }
+
+    /// Expands to: `run_step(&__TASKER_SPEC, fields, body, class)`
+    fn call(&self, step: &str, task: &str) -> TokenStream {
+        let private = &self.common.private;
+        let (function, arguments) = self.call_parts(step, task);
+        let function = Ident::new(function, Span::mixed_site());
+        quote_spanned!(Span::mixed_site()=> #private::#function(#arguments))
+    }
+
+    fn call_parts<'n>(&self, step: &'n str, task: &'n str) -> (&'n str, TokenStream) {
+        let fields = spec::taken_fields(self.common);
+        match self.driver {
+            Driver::Step { .. } => (step, quote_spanned!(Span::mixed_site()=> &__TASKER_SPEC, #fields, body, class)),
+            Driver::Task { id } => {
+                let id = match id {
+                    Some(_) => quote_spanned!(Span::mixed_site()=> id),
+                    None => quote_spanned!(Span::mixed_site()=> ::core::option::Option::None),
+                };
+                (task, quote_spanned!(Span::mixed_site()=> &__TASKER_SPEC, #id, #fields, body, class))
+            }
+        }
+    }
+
+    /// `once` makes the closure `FnOnce` whatever it does: else rustc may take it for `FnMut` and forbid what it returns
+    /// to borrow from what it captured.
+    ///
+    /// Expands to: `let body = once(move || { .. });`
+    pub(super) fn closure(&self) -> TokenStream {
+        let private = &self.common.private;
+        let block = self.user_block();
+        quote_spanned!(Span::mixed_site()=> let body = #private::once(move || #block);)
+    }
+
+    /// The user's block behind its hint.
+    pub(super) fn user_block(&self) -> Group {
+        let Common { private, function, .. } = self.common;
+        let mut first = arguments::drop_order(function);
+        first.extend(hint::returns(private, &function.sig.output));
+        self.block_with(&function.body, &first)
+    }
+
+    /// The user's async block behind its hint. It captures as it did before: its arguments' order of drops is its own.
+    fn inner_block(&self, block: &AsyncBlock) -> Group {
+        self.block_with(&block.block, &hint::returns_type(&self.common.private, &block.output))
+    }
+
+    fn block_with(&self, block: &Group, first: &TokenStream) -> Group {
+        let (first, rest) = (hint::unreachable(first), block.stream());
+        let content = quote!(#first #rest);
+        let has_new_self = self.retries() && self.common.function.sig.receiver().is_some_and(arguments::is_by_value);
+        regroup(block, if has_new_self { self_name::rename(content) } else { content })
+    }
+}

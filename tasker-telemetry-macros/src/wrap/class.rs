@@ -1,0 +1,73 @@
+//! The question "which returned value is a failure?", put to the compiler: by type, never by name.
+//!
+//! The answers are in the runtime's `classify`; here is only how the type gets there.
+
+use proc_macro2::{Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote_spanned};
+use syn::spanned::Spanned as _;
+
+use super::body::{Driver, Wrapper};
+
+/// For a finished future called `body`.
+pub(super) fn of_future(wrapper: &Wrapper<'_>) -> TokenStream {
+    let private = &wrapper.common.private;
+    class(wrapper, &quote_spanned!(Span::mixed_site()=> #private::Probe::future(&body)))
+}
+
+/// For a closure called `body`.
+pub(super) fn of_call(wrapper: &Wrapper<'_>) -> TokenStream {
+    let private = &wrapper.common.private;
+    class(wrapper, &quote_spanned!(Span::mixed_site()=> #private::Probe::call(&body)))
+}
+
+/// For a `Returned` called `returned`.
+pub(super) fn of_returned(wrapper: &Wrapper<'_>) -> TokenStream {
+    class(wrapper, &quote_spanned!(Span::mixed_site()=> (&returned).probe()))
+}
+
+/// Expands to: `let class = classify!(probe);`
+fn class(wrapper: &Wrapper<'_>, probe: &TokenStream) -> TokenStream {
+    let private = &wrapper.common.private;
+    // A boxed error can be asked for its concrete type only if it is `'static`, and no trait can tell lifetimes apart.
+    let borrowed = has_lifetime(wrapper.common.function.sig.output.to_token_stream())
+        .then(|| quote_spanned!(Span::mixed_site()=> .borrowed()));
+    let retry_if = match wrapper.driver {
+        Driver::Step { retry_if: Some(path), .. } => {
+            // At the path: a function that takes another error, or a step that returns none, is an error there.
+            let span = Span::mixed_site().located_at(path.span());
+            quote_spanned!(span=> , |returned| #private::advice(returned, #path))
+        }
+        _ => TokenStream::new(),
+    };
+    quote_spanned!(Span::mixed_site()=> let class = #private::classify!(#probe #borrowed #retry_if);)
+}
+
+/// Whether the tokens hold a lifetime other than `'static`.
+fn has_lifetime(tokens: TokenStream) -> bool {
+    let mut tokens = tokens.into_iter().peekable();
+    while let Some(tree) = tokens.next() {
+        match tree {
+            TokenTree::Punct(punct) if punct.as_char() == '\'' => {
+                if !matches!(tokens.peek(), Some(TokenTree::Ident(name)) if name == "static") {
+                    return true;
+                }
+            }
+            TokenTree::Group(group) if has_lifetime(group.stream()) => return true,
+            _ => {}
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use quote::quote;
+
+    #[test]
+    fn lifetimes() {
+        assert!(has_lifetime(quote!(-> Result<u8, Box<dyn Error + 'a>>)));
+        assert!(has_lifetime(quote!(-> (u8, [E<'_>; 2]))));
+        assert!(!has_lifetime(quote!(-> Result<&'static str, Box<dyn Error>>)));
+    }
+}

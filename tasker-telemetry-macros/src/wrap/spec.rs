@@ -1,0 +1,62 @@
+//! The parts of the static spec, and the values of `fields(..)`.
+
+use proc_macro2::{Span, TokenStream};
+use quote::quote_spanned;
+use syn::spanned::Spanned as _;
+
+use super::Common;
+use crate::options::Format;
+
+/// Expands to: the fields that `StepSpec` and `TaskSpec` share, `name: "..", .. source: Source { .. },`
+pub(crate) fn common_spec(common: &Common) -> TokenStream {
+    let Common { private, name, description, publishes, fields, function, .. } = common;
+    let function_name = function.name();
+    let events = publishes.iter().map(|event| {
+        // At the type: "`X` is not an event" then points at the word in `publishes(..)`.
+        let span = Span::mixed_site().located_at(event.span());
+        quote_spanned!(span=> <#event as #private::Event>::SPEC)
+    });
+    let field_names = fields.iter().map(|field| &field.name);
+    // The span of the user's own name: `line!()` then tells the function's line, not the attribute's.
+    let source = quote_spanned! {function.sig.ident.span()=>
+        module: ::core::module_path!(), file: ::core::file!(), line: ::core::line!()
+    };
+    quote_spanned! {Span::mixed_site()=>
+        name: #name,
+        function: #function_name,
+        description: #description,
+        publishes: &[#(#events),*],
+        fields: &[#(#field_names),*],
+        source: #private::Source { #source },
+    }
+}
+
+/// The values of `fields(..)`. They borrow the arguments, so they are taken before the body owns them, and in a closure,
+/// so they cost nothing when nobody listens.
+///
+/// Expands to: `let fields = ::tasker_telemetry::__private::fields(|| [capture!(value), ..]);`
+pub(super) fn field_values(common: &Common) -> TokenStream {
+    let private = &common.private;
+    if common.fields.is_empty() {
+        return TokenStream::new();
+    }
+    let values = common.fields.iter().map(|field| {
+        let value = &field.value;
+        let span = Span::mixed_site().located_at(value.span());
+        match field.format {
+            Format::Typed => quote_spanned!(span=> #private::capture!(#value)),
+            Format::Display => quote_spanned!(span=> #private::capture_display(&#value)),
+            Format::Debug => quote_spanned!(span=> #private::capture_debug(&#value)),
+        }
+    });
+    quote_spanned!(Span::mixed_site()=> let fields = #private::fields(|| [#(#values),*]);)
+}
+
+/// What [`field_values`] left behind, as an argument.
+pub(super) fn taken_fields(common: &Common) -> TokenStream {
+    if common.fields.is_empty() {
+        quote_spanned!(Span::mixed_site()=> ::core::option::Option::None)
+    } else {
+        quote_spanned!(Span::mixed_site()=> fields)
+    }
+}

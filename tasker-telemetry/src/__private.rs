@@ -1,0 +1,22 @@
+//! What generated code names. Not public API: everything here may change in any release.
+
+pub use inventory;
+pub use serde::Serialize;
+
+pub use crate::capture::{Capture, CaptureValue, debug as capture_debug, display as capture_display};
+pub use crate::catalog::{
+    EventEntry, EventSpec, FieldSpec, Source, StepEntry, StepSpec, SubscriberEntry, SubscriberSpec, TaskEntry, TaskSpec,
+};
+pub use crate::classify::{
+    Classify, FailureOf, KindOf, Probe, RetryOf, Returned, ReturnedValue, advice, future, hint, once,
+};
+pub use crate::event::{self, __Stamp, Event, EventRecord, Publishable};
+pub use crate::lifecycle::{
+    StepRetry, TaskIdArg, display, fields, run_step, run_step_sync, run_task, run_task_sync, task_id,
+};
+pub use crate::mask::*;
+pub use crate::retry::Backoff;
+pub use crate::retry_arg::{at_least_one, keep};
+pub use crate::subscriber::*;
+pub use crate::value::{Fields, Value};
+pub use crate::{__capture as capture, __classify as classify};

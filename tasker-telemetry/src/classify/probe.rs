@@ -1,0 +1,290 @@
+//! Asks a type what it is, without specialisation: method calls that fit more or less closely.
+//!
+//! A call `(&&&&&&&probe).failure()` first tries the impl for `&&&&&&Probe<..>`, then the one with a reference less, down to
+//! `Probe<..>`; the first whose bounds hold is taken. So the closest description comes first and "any value" last. The
+//! bounds that hold are those visible in the annotated function: the signature decides, not what a generic type
+//! turns out to be.
+
+use std::any::type_name;
+use std::error::Error;
+use std::fmt::{Debug, Display, Formatter, Result as FmtResult};
+use std::future::Future;
+use std::marker::PhantomData;
+
+use super::traits::{ErrorKind, RetryAdvice, Retryable};
+use super::view::{ErrorText, ErrorView};
+
+/// How to read a returned value: plain functions, so that it is `Copy`, small, and `Send` whatever it reads.
+pub struct Classify<R> {
+    /// The error in the value; one `match`, nothing is formatted yet.
+    pub failure: fn(&R) -> Option<ErrorView<'_>>,
+    /// What the error advises about another attempt; `None` when its type has no opinion.
+    pub retry: Option<fn(&R) -> Option<RetryAdvice>>,
+    /// The error's own category; `None` when its type has none.
+    pub kind: Option<fn(&R) -> Option<&'static str>>,
+}
+
+// Derived, these would ask `R: Clone`.
+impl<R> Clone for Classify<R> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<R> Copy for Classify<R> {}
+
+impl<R> Debug for Classify<R> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> FmtResult {
+        write!(f, "Classify<{}>", type_name::<R>())
+    }
+}
+
+/// A returned value's type, to be asked. `L` says whether a boxed error in it is known to be `'static`.
+pub struct Probe<R, L = Owned>(PhantomData<fn() -> (R, L)>);
+
+impl<R, L> Clone for Probe<R, L> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<R, L> Copy for Probe<R, L> {}
+
+impl<R, L> Debug for Probe<R, L> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> FmtResult {
+        write!(f, "Probe<{}>", type_name::<R>())
+    }
+}
+
+/// The signature shows no lifetime but `'static`.
+#[derive(Debug)]
+pub enum Owned {}
+
+/// The signature shows a lifetime: a boxed error may borrow, so it cannot be asked for its type.
+#[derive(Debug)]
+pub enum Borrowed {}
+
+impl<R> Probe<R> {
+    /// Of what a finished future gives. A future, not a type: to name the type of an `impl Trait` one would have to write
+    /// `_`, and the compiler would then make it whatever the first impl asks for.
+    pub const fn future<F: Future<Output = R>>(_: &F) -> Self {
+        Self(PhantomData)
+    }
+
+    /// Of what a closure gives.
+    pub const fn call<F: FnOnce() -> R>(_: &F) -> Self {
+        Self(PhantomData)
+    }
+
+    /// Of a type that can be named.
+    pub(super) const fn of_type() -> Self {
+        Self(PhantomData)
+    }
+
+    /// The same type, with boxed errors that may borrow.
+    #[must_use]
+    pub const fn borrowed(self) -> Probe<R, Borrowed> {
+        Probe(PhantomData)
+    }
+}
+
+/// Finds the error in a returned value.
+pub trait FailureOf {
+    /// The returned value.
+    type Returned;
+
+    /// See [`Classify::failure`].
+    fn failure(&self) -> fn(&Self::Returned) -> Option<ErrorView<'_>>;
+}
+
+/// One level: which errors, and how such an error is viewed.
+macro_rules! levels {
+    ($($(#[$why:meta])* [$($reference:tt)*] $error:ident: $($bound:path)|+ => $view:expr;)*) => { $(
+        $(#[$why])*
+        impl<T, $error: $($bound +)+, L> FailureOf for $($reference)* Probe<Result<T, $error>, L> {
+            type Returned = Result<T, $error>;
+
+            fn failure(&self) -> fn(&Self::Returned) -> Option<ErrorView<'_>> {
+                |returned| {
+                    let view: fn(&$error) -> ErrorText<'_> = $view;
+                    returned.as_ref().err().map(|error| ErrorView { text: view(error), type_name: type_name::<$error>() })
+                }
+            }
+        }
+    )* };
+}
+levels! {
+    [&&&&&&&] E: Error => |error| ErrorText::Error(error);
+    // `anyhow::Error`, `eyre::Report` and the like.
+    [&&&&&] E: AsRef<dyn Error> => |error| ErrorText::Boxed(error.as_ref());
+    [&&&&] E: Display | Debug => |error| ErrorText::Display(error, Some(error));
+    [&&&] E: Display => |error| ErrorText::Display(error, None);
+    [&&] E: Debug => |error| ErrorText::Debug(error);
+}
+
+/// `Box<dyn Error>` and its `Send`, `Sync` forms, which are no `Error` themselves. Before the `AsRef` level: its `'static`
+/// would be taken for granted here (traits cannot see lifetimes) and fail later, as a borrow that does not live long enough.
+impl<T, D: DynError + ?Sized> FailureOf for &&&&&&Probe<Result<T, Box<D>>, Borrowed> {
+    type Returned = Result<T, Box<D>>;
+
+    fn failure(&self) -> fn(&Self::Returned) -> Option<ErrorView<'_>> {
+        |returned| {
+            let error = returned.as_ref().err()?;
+            Some(ErrorView { text: ErrorText::Borrowed(error.as_dyn()), type_name: type_name::<Box<D>>() })
+        }
+    }
+}
+
+impl<T, D: StaticError + ?Sized> FailureOf for &&&&&&Probe<Result<T, Box<D>>, Owned> {
+    type Returned = Result<T, Box<D>>;
+
+    fn failure(&self) -> fn(&Self::Returned) -> Option<ErrorView<'_>> {
+        |returned| {
+            let error = returned.as_ref().err()?;
+            Some(ErrorView { text: ErrorText::Boxed(error.as_static()), type_name: type_name::<Box<D>>() })
+        }
+    }
+}
+
+/// Any other error.
+impl<T, E, L> FailureOf for &Probe<Result<T, E>, L> {
+    type Returned = Result<T, E>;
+
+    fn failure(&self) -> fn(&Self::Returned) -> Option<ErrorView<'_>> {
+        |returned| match returned {
+            Ok(_) => None,
+            Err(_) => Some(ErrorView { text: ErrorText::Opaque, type_name: type_name::<E>() }),
+        }
+    }
+}
+
+/// Any other value: returning it is completing.
+impl<R, L> FailureOf for Probe<R, L> {
+    type Returned = R;
+
+    fn failure(&self) -> fn(&Self::Returned) -> Option<ErrorView<'_>> {
+        |_| None
+    }
+}
+
+/// The trait objects of `Error`.
+pub trait DynError {
+    /// The object without its auto traits.
+    fn as_dyn(&self) -> &(dyn Error + '_);
+}
+
+/// The trait objects of `Error` that borrow nothing.
+pub trait StaticError {
+    /// The object without its auto traits.
+    fn as_static(&self) -> &(dyn Error + 'static);
+}
+
+impl DynError for dyn Error + '_ {
+    fn as_dyn(&self) -> &(dyn Error + '_) {
+        self
+    }
+}
+
+impl DynError for dyn Error + Send + '_ {
+    fn as_dyn(&self) -> &(dyn Error + '_) {
+        self
+    }
+}
+
+impl DynError for dyn Error + Send + Sync + '_ {
+    fn as_dyn(&self) -> &(dyn Error + '_) {
+        self
+    }
+}
+
+impl StaticError for dyn Error {
+    fn as_static(&self) -> &(dyn Error + 'static) {
+        self
+    }
+}
+
+impl StaticError for dyn Error + Send {
+    fn as_static(&self) -> &(dyn Error + 'static) {
+        self
+    }
+}
+
+impl StaticError for dyn Error + Send + Sync {
+    fn as_static(&self) -> &(dyn Error + 'static) {
+        self
+    }
+}
+
+/// Finds what the error advises about another attempt.
+pub trait RetryOf {
+    /// The returned value.
+    type Returned;
+
+    /// See [`Classify::retry`].
+    fn retry(&self) -> Option<fn(&Self::Returned) -> Option<RetryAdvice>>;
+}
+
+impl<T, E: Retryable, L> RetryOf for Probe<Result<T, E>, L> {
+    type Returned = Result<T, E>;
+
+    fn retry(&self) -> Option<fn(&Self::Returned) -> Option<RetryAdvice>> {
+        Some(|returned| returned.as_ref().err().map(Retryable::retry_advice))
+    }
+}
+
+impl<R, L> RetryOf for &Probe<R, L> {
+    type Returned = R;
+
+    fn retry(&self) -> Option<fn(&Self::Returned) -> Option<RetryAdvice>> {
+        None
+    }
+}
+
+/// Finds the error's own category.
+pub trait KindOf {
+    /// The returned value.
+    type Returned;
+
+    /// See [`Classify::kind`].
+    fn kind(&self) -> Option<fn(&Self::Returned) -> Option<&'static str>>;
+}
+
+impl<T, E: ErrorKind, L> KindOf for Probe<Result<T, E>, L> {
+    type Returned = Result<T, E>;
+
+    fn kind(&self) -> Option<fn(&Self::Returned) -> Option<&'static str>> {
+        Some(|returned| returned.as_ref().err().map(ErrorKind::error_kind))
+    }
+}
+
+impl<R, L> KindOf for &Probe<R, L> {
+    type Returned = R;
+
+    fn kind(&self) -> Option<fn(&Self::Returned) -> Option<&'static str>> {
+        None
+    }
+}
+
+/// What `retry_if = path` advises.
+pub fn advice<T, E>(returned: &Result<T, E>, is_worth_a_retry: impl FnOnce(&E) -> bool) -> Option<RetryAdvice> {
+    let error = returned.as_ref().err()?;
+    Some(if is_worth_a_retry(error) { RetryAdvice::Retry } else { RetryAdvice::Permanent })
+}
+
+/// A [`Probe`]'s answers, with what `retry_if` says in place of the error's own advice.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __classify {
+    ($probe:expr $(, $retry_if:expr)?) => {{
+        #[allow(unused_imports)]
+        use $crate::__private::{FailureOf as _, KindOf as _, RetryOf as _};
+        let probe = $probe;
+        $crate::__private::Classify {
+            failure: (&&&&&&&&probe).failure(),
+            retry: $crate::__classify!(@retry probe $(, $retry_if)?),
+            kind: (&probe).kind(),
+        }
+    }};
+    (@retry $probe:ident) => { (&$probe).retry() };
+    (@retry $probe:ident, $retry_if:expr) => { ::core::option::Option::Some($retry_if) };
+}

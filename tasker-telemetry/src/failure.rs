@@ -1,0 +1,116 @@
+//! An error or a panic, written out: what failed events, rows and spans say of it.
+//!
+//! How an error is *recognised* in a return value is `classify`'s business.
+
+use std::any::Any;
+use std::backtrace::{Backtrace, BacktraceStatus};
+
+use crate::classify::ErrorView;
+
+/// What an error says, taken once when an attempt failed.
+#[derive(Debug, Default)]
+pub(crate) struct Failure {
+    pub(crate) message: String,
+    pub(crate) class: String,
+    pub(crate) chain: Vec<String>,
+    pub(crate) backtrace: Vec<String>,
+    /// The category that the error itself names (`ErrorKind`).
+    pub(crate) kind: Option<&'static str>,
+    /// Whether another attempt makes sense.
+    pub(crate) retryable: bool,
+}
+
+/// No text of an error is kept longer: a queue of failures stays bounded in bytes, too.
+const LONGEST_TEXT: usize = 4 * 1024;
+/// No chain is kept longer; a cyclic one would have no end.
+const LONGEST_CHAIN: usize = 16;
+const FRAMES: usize = 10;
+
+impl Failure {
+    /// Writes an error out.
+    pub(crate) fn of_error(view: &ErrorView<'_>, kind: Option<&'static str>, retryable: bool) -> Self {
+        Self {
+            message: shortened(view.message()),
+            class: view.class(),
+            chain: view.chain().into_iter().take(LONGEST_CHAIN).map(shortened).collect(),
+            backtrace: frames(),
+            kind: kind.or_else(|| view.known_kind()),
+            retryable,
+        }
+    }
+
+    /// The error's category: by its own word, else by its class.
+    pub(crate) fn error_type(&self) -> &'static str {
+        self.kind.unwrap_or_else(|| crate::event::error_type(Some(&self.class)))
+    }
+
+    /// Writes a panic out: its class is `panic`, its message the panic's where that is a text.
+    pub(crate) fn of_panic(panic: &(dyn Any + Send)) -> Self {
+        let message = panic
+            .downcast_ref::<&'static str>()
+            .map(|text| (*text).to_owned())
+            .or_else(|| panic.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "a panic without a message".to_owned());
+        Self { message: shortened(message), class: "panic".to_owned(), backtrace: frames(), ..Self::default() }
+    }
+}
+
+fn shortened(mut text: String) -> String {
+    if text.len() > LONGEST_TEXT {
+        text.truncate(text.floor_char_boundary(LONGEST_TEXT));
+        text.push('…');
+    }
+    text
+}
+
+/// The innermost frames of user code, when `RUST_BACKTRACE` or `RUST_LIB_BACKTRACE` asks for them.
+fn frames() -> Vec<String> {
+    let backtrace = Backtrace::capture();
+    if backtrace.status() != BacktraceStatus::Captured {
+        return Vec::new();
+    }
+    // The standard library gives frames as text only: "  4: shop::charge\n             at src/main.rs:12:5".
+    let text = backtrace.to_string();
+    let mut frames: Vec<String> = Vec::new();
+    for line in text.lines().map(str::trim) {
+        if let Some(place) = line.strip_prefix("at ") {
+            if let Some(frame) = frames.last_mut() {
+                frame.push_str(" at ");
+                frame.push_str(place);
+            }
+        } else if let Some((_, function)) = line.split_once(": ") {
+            frames.push(function.to_owned());
+        }
+    }
+    frames.retain(|frame| !is_machinery(frame));
+    frames.truncate(FRAMES);
+    frames
+}
+
+/// Frames that tell a reader nothing about the failure: ours, and the standard library's below and around us.
+fn is_machinery(frame: &str) -> bool {
+    ["tasker_telemetry::", "<tasker_telemetry::", "std::", "<std::", "core::", "<core::", "<alloc::", "__rust", "rust_begin_unwind"]
+        .iter()
+        .any(|prefix| frame.starts_with(prefix))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_keeps_its_message() {
+        let caught = std::panic::catch_unwind(|| std::panic::panic_any("boom")).unwrap_err();
+        let failure = Failure::of_panic(&*caught);
+        assert_eq!((failure.class.as_str(), failure.message.as_str()), ("panic", "boom"));
+        let odd: Box<dyn Any + Send> = Box::new(7);
+        assert_eq!(Failure::of_panic(&*odd).message, "a panic without a message");
+    }
+
+    #[test]
+    fn long_texts_are_cut_between_characters() {
+        let text = shortened("ä".repeat(LONGEST_TEXT));
+        assert!(text.len() <= LONGEST_TEXT + '…'.len_utf8());
+        assert!(text.ends_with('…'));
+    }
+}

@@ -1,0 +1,57 @@
+//! The life cycle: the only place that decides "this happened".
+//!
+//! `#[step]` and `#[task]` call [`run_step`], [`run_task`] and their kin; an engine's driver will do the same. Each goes
+//! through the state machine ([`crate::state`]) and hands exactly one event per transition to the publisher. Recorders that
+//! must not depend on events (metrics, the store) dock here, beside the calls of `TaskCore::emit`.
+//!
+//! - `task_core.rs`: what a running task is, shared by its steps
+//! - `task_run.rs`, `step_run.rs`: the life of one task, of one step; not generic, so compiled once
+//! - `future.rs`: the thin generic futures around them; `sync.rs`: the same for plain functions
+//! - `wait.rs`: waiting for the next attempt without assuming a runtime
+
+mod future;
+mod step_run;
+mod sync;
+mod task_core;
+mod task_run;
+mod wait;
+
+pub use self::future::{StepRetry, run_step, run_task};
+pub use self::sync::{run_step_sync, run_task_sync};
+pub(crate) use self::task_core::TaskCore;
+
+use crate::classify::{Classify, RetryAdvice};
+use crate::telemetry;
+use crate::value::{Fields, Value};
+
+/// The id of a task as `#[task(id = ..)]` gives it; `None` for a fresh one.
+#[doc(hidden)]
+pub type TaskIdArg = Option<String>;
+
+/// Evaluates the `fields(..)`, if anybody listens.
+#[doc(hidden)]
+pub fn fields<const N: usize>(values: impl FnOnce() -> [Value; N]) -> Fields {
+    telemetry::is_listened_to().then(|| Box::new(values()) as Box<[Value]>)
+}
+
+/// Evaluates the `id = ..`, if telemetry is on.
+#[doc(hidden)]
+pub fn task_id(id: impl FnOnce() -> String) -> TaskIdArg {
+    telemetry::is_on().then(id)
+}
+
+/// What the error in a returned value advises about another attempt.
+fn advice<R>(classify: Classify<R>, returned: &R) -> Option<RetryAdvice> {
+    classify.retry.and_then(|read| read(returned))
+}
+
+/// The category that the error in a returned value names itself.
+fn kind<R>(classify: Classify<R>, returned: &R) -> Option<&'static str> {
+    classify.kind.and_then(|read| read(returned))
+}
+
+/// The text of an `id = ..` expression.
+#[doc(hidden)]
+pub fn display(id: &(impl std::fmt::Display + ?Sized)) -> String {
+    id.to_string()
+}

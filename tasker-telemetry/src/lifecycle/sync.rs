@@ -1,0 +1,92 @@
+//! Tasks and steps that are plain functions.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use super::{TaskIdArg, advice, kind};
+use super::step_run::{Next, StepRun};
+use super::task_run::TaskRun;
+use crate::catalog::{StepSpec, TaskSpec};
+use crate::classify::Classify;
+use crate::value::Fields;
+
+/// Runs the body as a step. What `#[step]` expands to on a plain function.
+pub fn run_step_sync<R>(spec: &'static StepSpec, fields: Fields, body: impl FnOnce() -> R, classify: Classify<R>) -> R {
+    let mut run = StepRun::new(spec, fields);
+    if run.is_off() {
+        return body();
+    }
+    let output = call_in_step(&mut run, body);
+    if !run.is_watched() {
+        run.finish_silently();
+    } else if let Some(error) = (classify.failure)(&output) {
+        run.failed(&error, advice(classify, &output), kind(classify, &output));
+    } else {
+        run.completed();
+    }
+    output
+}
+
+/// One attempt of a step with several, and the wait after it: `None` when another follows.
+pub(super) fn attempt<R>(run: &mut StepRun, body: impl FnOnce() -> R, classify: Classify<R>) -> Option<R> {
+    let output = if run.is_off() { body() } else { call_in_step(run, body) };
+    let Some(error) = (classify.failure)(&output) else {
+        run.completed();
+        return Some(output);
+    };
+    let next = run.failed(&error, advice(classify, &output), kind(classify, &output));
+    drop(error);
+    match next {
+        Next::End => Some(output),
+        Next::Again(delay) => {
+            // What the attempt held is given back before the wait, not after it.
+            drop(output);
+            if !delay.is_zero() {
+                std::thread::sleep(delay);
+            }
+            None
+        }
+    }
+}
+
+/// Calls the body inside its step. A panic is told and goes on.
+fn call_in_step<R>(run: &mut StepRun, body: impl FnOnce() -> R) -> R {
+    run.start_blocking();
+    let called = {
+        let _entered = run.enter(crate::scope::is_polling());
+        catch_unwind(AssertUnwindSafe(body))
+    };
+    called.unwrap_or_else(|panic| {
+        run.panicked(&*panic);
+        resume_unwind(panic)
+    })
+}
+
+/// Runs the body as a task. What `#[task]` expands to on a plain function.
+pub fn run_task_sync<R>(
+    spec: &'static TaskSpec,
+    id: TaskIdArg,
+    fields: Fields,
+    body: impl FnOnce() -> R,
+    classify: Classify<R>,
+) -> R {
+    let mut run = TaskRun::new(spec, id, fields);
+    if run.is_off() {
+        return body();
+    }
+    let called = {
+        let _entered = run.enter(crate::scope::is_polling());
+        catch_unwind(AssertUnwindSafe(body))
+    };
+    let output = called.unwrap_or_else(|panic| {
+        run.panicked(&*panic);
+        resume_unwind(panic)
+    });
+    if !run.is_watched() {
+        run.finish_silently();
+    } else if let Some(error) = (classify.failure)(&output) {
+        run.failed(&error, kind(classify, &output));
+    } else {
+        run.completed();
+    }
+    output
+}

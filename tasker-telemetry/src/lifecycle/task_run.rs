@@ -1,0 +1,167 @@
+//! The life of one task, from its first poll to its end. Not generic: what the body returns is `future.rs`'s business.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use super::TaskCore;
+use super::TaskIdArg;
+use crate::catalog::TaskSpec;
+use crate::classify::ErrorView;
+use crate::event::EventKind;
+use crate::failure::Failure;
+use crate::publisher::{Fact, TaskEnd};
+use crate::scope::{Entered, Scope};
+use crate::state::{Entity, State, transition};
+use crate::telemetry;
+use crate::time::Moment;
+use crate::value::Fields;
+
+/// See the module.
+pub(crate) struct TaskRun {
+    spec: &'static TaskSpec,
+    id: TaskIdArg,
+    fields: Fields,
+    scope: Scope,
+    started: Option<Moment>,
+    state: State,
+    phase: Phase,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Not polled yet: nothing has happened.
+    New,
+    /// Telemetry is off: nothing will.
+    Off,
+    Running,
+    Over,
+}
+
+impl TaskRun {
+    pub(super) const fn new(spec: &'static TaskSpec, id: TaskIdArg, fields: Fields) -> Self {
+        Self { spec, id, fields, scope: Scope::Empty, started: None, state: State::Pending, phase: Phase::New }
+    }
+
+    /// Whether the body runs without us.
+    pub(super) fn is_off(&mut self) -> bool {
+        if self.phase == Phase::New {
+            self.begin();
+        }
+        self.phase == Phase::Off
+    }
+
+    #[inline(never)]
+    fn begin(&mut self) {
+        let core = match telemetry::current() {
+            Some(core) => core,
+            // The bound on concurrent steps is the program's behaviour, not telemetry: it holds without telemetry, too.
+            None if self.spec.max_concurrent_steps > 0 => telemetry::silent(),
+            None => {
+                self.phase = Phase::Off;
+                return;
+            }
+        };
+        self.phase = Phase::Running;
+        core.task_began();
+        let silent = core.publisher().is_silent();
+        let task = TaskCore::new(core, self.spec, self.id.take(), self.fields.take());
+        if !silent {
+            let now = Moment::now();
+            self.started = Some(now);
+            task.emit(EventKind::TaskInitializeRequested, now.timestamp(), None, || Fact::Bare);
+            if let Some(event) = advance(&mut self.state, State::InProgress) {
+                task.emit(event, now.timestamp(), None, || Fact::Bare);
+            }
+        }
+        self.scope = Scope::Task(task);
+    }
+
+    /// Whether the body is under way.
+    pub(super) const fn is_running(&self) -> bool {
+        matches!(self.phase, Phase::Running)
+    }
+
+    /// Makes the task the current scope, for as long as the answer lives.
+    pub(super) fn enter(&mut self, polling: bool) -> Entered<'_> {
+        Entered::new(&mut self.scope, polling)
+    }
+
+    /// Whether an end has to be told to anybody: if not, spare the work of finding out what it was.
+    pub(super) const fn is_watched(&self) -> bool {
+        self.started.is_some()
+    }
+
+    /// Nobody has to be told.
+    pub(super) fn finish_silently(&mut self) {
+        self.phase = Phase::Over;
+    }
+
+    #[inline(never)]
+    pub(super) fn completed(&mut self) {
+        self.end(State::Complete, None);
+    }
+
+    #[inline(never)]
+    pub(super) fn failed(&mut self, error: &ErrorView<'_>, kind: Option<&'static str>) {
+        self.end(State::Error, Some(Failure::of_error(error, kind, false)));
+    }
+
+    #[cold]
+    pub(super) fn panicked(&mut self, panic: &(dyn Any + Send)) {
+        if self.is_watched() {
+            self.end(State::Error, Some(Failure::of_panic(panic)));
+        }
+        self.phase = Phase::Over;
+    }
+
+    fn end(&mut self, state: State, failure: Option<Failure>) {
+        self.phase = Phase::Over;
+        let (Scope::Task(task), Some(started)) = (&self.scope, self.started) else { return };
+        if let Some(event) = advance(&mut self.state, state) {
+            end_task(task, event, started, failure.map(Arc::new));
+        }
+    }
+}
+
+impl Drop for TaskRun {
+    fn drop(&mut self) {
+        if self.phase != Phase::Running {
+            return;
+        }
+        let (Scope::Task(task), Some(_)) = (&self.scope, self.started) else { return };
+        if let Some(event) = advance(&mut self.state, State::Cancelled) {
+            cancel_task(task, event);
+        }
+    }
+}
+
+/// One step through the state machine; `None` (and no event) for one that is not legal.
+fn advance(state: &mut State, to: State) -> Option<EventKind> {
+    let event = transition(Entity::Task, *state, to).ok()?;
+    *state = to;
+    Some(event)
+}
+
+/// The one place where a task's end becomes an event: also for the task that a lone step is.
+pub(super) fn end_task(task: &Arc<TaskCore>, event: EventKind, started: Moment, failure: Option<Arc<Failure>>) {
+    let end = started.dated(Moment::now());
+    let nanos = u64::try_from(started.until(end).as_nanos()).unwrap_or(u64::MAX);
+    task.emit(event, end.timestamp(), None, || {
+        let counts = task.counts();
+        Fact::TaskEnded(Arc::new(TaskEnd {
+            started_at: started.timestamp(),
+            nanos,
+            total_steps: counts.total,
+            completed_steps: counts.completed,
+            failed_steps: counts.failed,
+            failure,
+        }))
+    });
+}
+
+pub(super) fn cancel_task(task: &Arc<TaskCore>, event: EventKind) {
+    task.emit(event, Moment::now().timestamp(), None, || Fact::Reason(DROPPED));
+}
+
+/// Why a future that was dropped before its end was cancelled: who dropped it does not say.
+pub(super) const DROPPED: &str = "dropped before it finished";

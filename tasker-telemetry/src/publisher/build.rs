@@ -1,0 +1,168 @@
+//! From facts to the event that subscribers see: typed struct, ids as text, header.
+//!
+//! Runs on a subscriber's thread (or on the publishing one for inline subscribers), never inside the life cycle.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value as Json};
+
+use super::record::{Fact, Record, StepPlace, TaskEnd};
+use crate::event::{__Stamp, ErasedEvent, Event, EventKind, EventRecord, Header, Payload, observability, step, task};
+use crate::event::{StepHeader, TaskHeader};
+use crate::id;
+use crate::value::Value;
+
+/// Writes the record out.
+pub(crate) fn build(record: &Record) -> EventRecord {
+    let header = header(record);
+    let payload = match &record.fact {
+        Fact::Published(published) => return EventRecord::new(record.kind, published.spec, header, published.payload.clone()),
+        fact => fact,
+    };
+    match record.kind {
+        EventKind::TaskInitializeRequested => {
+            let context = record.task.as_ref().map(|task| named(task.field_names(), task.fields())).unwrap_or_default();
+            system(record.kind, header, task::InitializeRequested::new(context))
+        }
+        EventKind::TaskStartRequested => system(record.kind, header, task::StartRequested::new(record.at)),
+        EventKind::TaskCompleted => system(record.kind, header, completed(record, payload)),
+        EventKind::TaskFailed => system(record.kind, header, failed(record, payload)),
+        EventKind::TaskCancelled => system(record.kind, header, task::Cancelled::new(reason(payload))),
+        EventKind::StepExecutionRequested => {
+            let inputs = match (payload, record.step) {
+                (Fact::Inputs(values), Some(place)) => named(place.spec.fields, values),
+                _ => Map::new(),
+            };
+            system(record.kind, header, step::ExecutionRequested::new(inputs))
+        }
+        EventKind::StepStarted => {
+            let queue_time = match payload {
+                Fact::Started { queue_nanos } => seconds(*queue_nanos),
+                _ => 0.0,
+            };
+            system(record.kind, header, step::Started::new(record.at, queue_time))
+        }
+        EventKind::StepCompleted => {
+            let (started_at, nanos) = match payload {
+                Fact::Completed { started_at, nanos } => (*started_at, *nanos),
+                _ => (record.at, 0),
+            };
+            system(record.kind, header, step::Completed::new(started_at, record.at, seconds(nanos)))
+        }
+        EventKind::StepFailed => system(record.kind, header, step_failed(record, payload)),
+        EventKind::StepRetryRequested => {
+            let (wait, strategy, why) = wait(payload);
+            system(record.kind, header, step::RetryRequested::new(why, wait, strategy))
+        }
+        EventKind::ObservabilityStepBackoff => {
+            let (wait, strategy, _) = wait(payload);
+            system(record.kind, header, observability::StepBackoff::new(wait, strategy))
+        }
+        EventKind::StepMaxRetriesReached => {
+            let message = match payload {
+                Fact::Exhausted(failure) => failure.message.clone(),
+                _ => String::new(),
+            };
+            system(record.kind, header, step::MaxRetriesReached::new(message))
+        }
+        EventKind::StepCancelled => system(record.kind, header, step::Cancelled::new(reason(payload))),
+        // The embedded driver makes no other transition; an event of that kind comes as `Fact::Published`.
+        other => EventRecord::new(other, <task::Cancelled as Event>::SPEC, header, Payload::Dynamic(Arc::new(Json::Null))),
+    }
+}
+
+/// Who and when. Also for a driver's events, which hold these values in their structs.
+pub(crate) fn header(record: &Record) -> Header {
+    let (nonce, task) = match &record.task {
+        Some(task) => (
+            task.nonce(),
+            Some(TaskHeader {
+                id: task.id().as_str().to_owned(),
+                name: task.name(),
+                correlation_id: task.id().trace_id().to_string(),
+            }),
+        ),
+        None => (id::stray_nonce(), None),
+    };
+    let step = record.step.map(|StepPlace { spec, number, attempt }| StepHeader {
+        id: id::step_id(nonce, number).to_string(),
+        name: spec.name,
+        attempt_number: attempt,
+        retry_limit: spec.retry_limit.max(1),
+    });
+    Header { event_id: id::event_id(record.at, nonce, record.sequence), timestamp: record.at, task, step, trace_id: None, span_id: None }
+}
+
+fn system<E: Event>(kind: EventKind, header: Header, mut event: E) -> EventRecord {
+    event.__stamp(&__Stamp(&header));
+    let event: Arc<dyn ErasedEvent> = Arc::new(event);
+    EventRecord::new(kind, E::SPEC, header, Payload::System(event))
+}
+
+fn completed(record: &Record, fact: &Fact) -> task::Completed {
+    let Fact::TaskEnded(end) = fact else { return task::Completed::default() };
+    let TaskEnd { started_at, nanos, total_steps, completed_steps, failed_steps, .. } = **end;
+    task::Completed::new(started_at, record.at, seconds(nanos), total_steps, completed_steps, failed_steps)
+}
+
+fn failed(record: &Record, fact: &Fact) -> task::Failed {
+    let Fact::TaskEnded(end) = fact else { return task::Failed::default() };
+    let TaskEnd { started_at, nanos, total_steps, completed_steps, failed_steps, ref failure } = **end;
+    let mut event = task::Failed {
+        started_at,
+        completed_at: record.at,
+        execution_duration: seconds(nanos),
+        total_steps,
+        completed_steps,
+        failed_steps,
+        ..task::Failed::default()
+    };
+    if let Some(failure) = failure {
+        event.error_message.clone_from(&failure.message);
+        event.error_class.clone_from(&failure.class);
+        failure.error_type().clone_into(&mut event.error_type);
+        event.error_chain.clone_from(&failure.chain);
+        event.backtrace.clone_from(&failure.backtrace);
+    }
+    event
+}
+
+fn step_failed(record: &Record, fact: &Fact) -> step::Failed {
+    let Fact::Failed { started_at, nanos, failure } = fact else { return step::Failed::default() };
+    step::Failed {
+        started_at: *started_at,
+        completed_at: record.at,
+        execution_duration: seconds(*nanos),
+        error_message: failure.message.clone(),
+        error_class: failure.class.clone(),
+        error_type: failure.error_type().to_owned(),
+        error_chain: failure.chain.clone(),
+        backtrace: failure.backtrace.clone(),
+        retryable: failure.retryable,
+        ..step::Failed::default()
+    }
+}
+
+fn wait(fact: &Fact) -> (f64, String, String) {
+    match fact {
+        Fact::Wait { wait_nanos, strategy, failure } => (seconds(*wait_nanos), (*strategy).to_owned(), failure.message.clone()),
+        _ => Default::default(),
+    }
+}
+
+fn reason(fact: &Fact) -> String {
+    match fact {
+        Fact::Reason(reason) => (*reason).to_owned(),
+        _ => String::new(),
+    }
+}
+
+fn named(names: &[&'static str], values: &[Value]) -> Map<String, Json> {
+    names.iter().zip(values).map(|(name, value)| ((*name).to_owned(), value.to_json())).collect()
+}
+
+/// Seconds of a duration given in nanoseconds.
+#[allow(clippy::cast_precision_loss, reason = "exact up to 104 days, and nobody reads nanoseconds beyond")]
+fn seconds(nanos: u64) -> f64 {
+    nanos as f64 / 1e9
+}

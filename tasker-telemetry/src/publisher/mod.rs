@@ -1,0 +1,219 @@
+//! The publisher: hands each event to everybody who subscribed to it, and accounts for each.
+//!
+//! ```text
+//! publishing threads ──► Queue (bounded) ──► router thread ──► mailbox (bounded) ──► one thread a subscriber
+//!                  └───► inline subscribers, on the spot
+//! ```
+//! A publishing thread never waits and never runs a queued handler. The router runs no user code, so no subscriber can
+//! delay another. What does not fit is dropped and counted, by subscriber and reason ([`Health`]).
+//! It decides nothing about tasks and steps: that an event happened is `lifecycle`'s word.
+
+mod build;
+mod health;
+mod inline;
+mod interest;
+mod queue;
+mod record;
+mod router;
+mod ticket;
+mod worker;
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+pub use self::health::{Health, QueueHealth, SubscriberHealth};
+pub(crate) use self::build::header;
+pub(crate) use self::record::{Fact, Published, Record, StepPlace, TaskEnd};
+pub(crate) use self::ticket::{End, Ended, Ticket};
+
+use self::health::Account;
+use self::inline::InlineSubscriber;
+use self::queue::Queue;
+use self::router::Item;
+use crate::event::EventKind;
+use crate::subscriber::Registration;
+
+/// The sizes and time limits of a publisher.
+#[derive(Debug, Clone)]
+pub(crate) struct Limits {
+    /// How many events may wait for the router.
+    pub(crate) queue_capacity: usize,
+    /// How many events may wait for one subscriber.
+    pub(crate) subscriber_capacity: usize,
+    /// How long one async handler may take.
+    pub(crate) handler_timeout: Duration,
+}
+
+/// The publisher of one telemetry.
+pub(crate) struct Publisher {
+    /// The bits of all kinds that somebody subscribed to.
+    mask: u32,
+    /// The same for inline subscribers, and for those behind the queue.
+    inline_mask: u32,
+    queued_mask: u32,
+    inline: Box<[InlineSubscriber]>,
+    queued: Box<[Arc<Account>]>,
+    queue: Arc<Queue<Item>>,
+    router: Mutex<Option<std::thread::JoinHandle<()>>>,
+    /// Set when the telemetry shuts down: what comes later is dropped and counted.
+    closed: AtomicBool,
+    /// Events accepted, by kind.
+    published: [AtomicU64; EventKind::ALL.len()],
+}
+
+impl Publisher {
+    /// Starts the threads that the subscribers need; none at all when there is no subscriber behind the queue.
+    pub(crate) fn start(subscribers: Vec<Registration>, limits: &Limits) -> std::io::Result<Self> {
+        let (mut inline, mut queued, mut makers) = (Vec::new(), Vec::new(), Vec::new());
+        for registration in subscribers {
+            match registration {
+                Registration::Inline(subscriber) => inline.push(InlineSubscriber::new(subscriber)),
+                Registration::Queued(make, spec) => {
+                    queued.push(Arc::new(Account::new(spec, limits.subscriber_capacity)));
+                    makers.push(make);
+                }
+            }
+        }
+        let queue = Arc::new(Queue::new(limits.queue_capacity));
+        let router = if makers.is_empty() {
+            None
+        } else {
+            let mut mailboxes = Vec::with_capacity(makers.len());
+            for (make, account) in makers.into_iter().zip(&queued) {
+                mailboxes.push(worker::start(make, Arc::clone(account), limits.handler_timeout)?);
+            }
+            Some(router::start(Arc::clone(&queue), mailboxes)?)
+        };
+        let inline_mask = inline.iter().fold(0, |mask, subscriber| mask | subscriber.account.interest.mask());
+        let queued_mask = queued.iter().fold(0, |mask, account| mask | account.interest.mask());
+        Ok(Self {
+            mask: inline_mask | queued_mask,
+            inline_mask,
+            queued_mask,
+            inline: inline.into(),
+            queued: queued.into(),
+            queue,
+            router: Mutex::new(router),
+            closed: AtomicBool::new(false),
+            published: [const { AtomicU64::new(0) }; EventKind::ALL.len()],
+        })
+    }
+
+    /// A publisher to which nobody listens.
+    pub(crate) fn silent() -> Self {
+        Self {
+            mask: 0,
+            inline_mask: 0,
+            queued_mask: 0,
+            inline: Box::default(),
+            queued: Box::default(),
+            queue: Arc::new(Queue::new(0)),
+            router: Mutex::new(None),
+            closed: AtomicBool::new(false),
+            published: [const { AtomicU64::new(0) }; EventKind::ALL.len()],
+        }
+    }
+
+    /// Whether somebody subscribed to events of that kind. Ask before building anything.
+    pub(crate) const fn wants(&self, kind: EventKind) -> bool {
+        self.mask & kind.bit() != 0
+    }
+
+    /// Whether nobody subscribed to anything.
+    pub(crate) const fn is_silent(&self) -> bool {
+        self.mask == 0
+    }
+
+    /// Whether somebody subscribed to the custom event of that name.
+    pub(crate) fn wants_custom(&self, name: &str) -> bool {
+        self.wants(EventKind::Custom)
+            && (self.inline.iter().map(|subscriber| &subscriber.account).chain(&self.queued))
+                .any(|account| account.interest.covers(EventKind::Custom, name))
+    }
+
+    /// Hands an event on. Never blocks on the queue; runs inline subscribers before it returns.
+    pub(crate) fn publish(&self, record: Record) {
+        let bit = record.kind.bit();
+        if self.mask & bit == 0 {
+            return;
+        }
+        if self.closed.load(Ordering::Relaxed) {
+            self.drop_everywhere(&record, Account::drop_closed);
+            return;
+        }
+        self.published[record.kind as usize].fetch_add(1, Ordering::Relaxed);
+        if self.inline_mask & bit != 0 {
+            inline::run(&self.inline, &record);
+        }
+        if self.queued_mask & bit != 0
+            && let Err(Item::Event(record)) = self.queue.push(Item::Event(record))
+        {
+            for account in &self.queued {
+                if account.interest.covers(record.kind, record.name()) {
+                    account.drop_full();
+                }
+            }
+        }
+    }
+
+    #[cold]
+    fn drop_everywhere(&self, record: &Record, drop: fn(&Account)) {
+        for account in self.inline.iter().map(|subscriber| &subscriber.account).chain(&self.queued) {
+            if account.interest.covers(record.kind, record.name()) {
+                drop(account);
+            }
+        }
+    }
+
+    /// Asks that everything published so far be handled. The answer is the ticket's.
+    pub(crate) fn flush(&self, deadline: Instant) -> Arc<Ticket> {
+        let ticket = Arc::new(Ticket::new(deadline));
+        if self.queued.is_empty() || self.lock_router().is_none() {
+            ticket.done();
+        } else {
+            self.queue.push_unbounded(Item::Flush(Arc::clone(&ticket)));
+        }
+        ticket
+    }
+
+    /// Takes no more events, has those that wait handled, and ends the threads. The ticket is done when everything was
+    /// handled, or at the deadline: what then is left is dropped and counted.
+    pub(crate) fn shutdown(&self, deadline: Instant) -> Arc<Ticket> {
+        self.closed.store(true, Ordering::Relaxed);
+        let ticket = Arc::new(Ticket::new(deadline));
+        if self.lock_router().take().is_some() {
+            self.queue.push_unbounded(Item::Shutdown(Arc::clone(&ticket)));
+        } else {
+            ticket.done();
+        }
+        ticket
+    }
+
+    fn lock_router(&self) -> std::sync::MutexGuard<'_, Option<std::thread::JoinHandle<()>>> {
+        self.router.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The state of the queue and of each subscriber.
+    pub(crate) fn health(&self) -> Health {
+        let mut subscribers: Vec<_> =
+            self.inline.iter().map(|subscriber| &subscriber.account).chain(&self.queued).map(|account| account.health()).collect();
+        subscribers.sort_by_key(|subscriber| subscriber.name);
+        Health {
+            queue: QueueHealth { capacity: self.queue.capacity(), depth: self.queue.len(), high_water: self.queue.high_water() },
+            subscribers,
+            published: EventKind::ALL
+                .into_iter()
+                .map(|kind| (kind.name(), self.published[kind as usize].load(Ordering::Relaxed)))
+                .filter(|(_, count)| *count > 0)
+                .collect(),
+            ..Health::default()
+        }
+    }
+}
+
+impl std::fmt::Debug for Publisher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Publisher").field("inline", &self.inline.len()).field("queued", &self.queued.len()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,194 @@
+//! The one bounded queue between the threads that publish and the router.
+//!
+//! Many producers, one consumer, first in first out: what happened before stands before, whatever thread it came from.
+//! No producer ever waits: a full queue hands the item back. The consumer sleeps without a time limit, and the pairing of
+//! `len` and `asleep` below wakes it for certain.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::{self, Thread};
+use std::time::Duration;
+
+use crossbeam_queue::SegQueue;
+
+/// Added to `len` when the queue is closed: then every push finds it full.
+const CLOSED: usize = 1 << (usize::BITS - 2);
+
+/// A bounded queue whose consumer can sleep.
+pub(super) struct Queue<T> {
+    items: SegQueue<T>,
+    /// Items in the queue, counted *before* the push: never less than what is really in it.
+    len: AtomicUsize,
+    capacity: usize,
+    high_water: AtomicUsize,
+    asleep: AtomicBool,
+    consumer: OnceLock<Thread>,
+}
+
+impl<T> Queue<T> {
+    pub(super) fn new(capacity: usize) -> Self {
+        Self {
+            items: SegQueue::new(),
+            len: AtomicUsize::new(0),
+            capacity: capacity.min(CLOSED),
+            high_water: AtomicUsize::new(0),
+            asleep: AtomicBool::new(false),
+            consumer: OnceLock::new(),
+        }
+    }
+
+    /// Names the thread that consumes; it alone may call [`drain`](Self::drain) and [`sleep`](Self::sleep).
+    pub(super) fn set_consumer(&self, thread: Thread) {
+        let _ = self.consumer.set(thread);
+    }
+
+    /// Puts an item at the end, or gives it back when the queue is full.
+    pub(super) fn push(&self, item: T) -> Result<(), T> {
+        // SeqCst: in the total order of this addition and the consumer's `asleep` store one stands first. Either we see
+        // that it sleeps, or it sees that there is something and does not go to sleep.
+        let before = self.len.fetch_add(1, Ordering::SeqCst);
+        if before >= self.capacity {
+            self.len.fetch_sub(1, Ordering::SeqCst);
+            return Err(item);
+        }
+        self.items.push(item);
+        self.wake_if_asleep();
+        Ok(())
+    }
+
+    /// Puts an item at the end whatever the capacity; for the few that control the consumer.
+    pub(super) fn push_unbounded(&self, item: T) {
+        self.len.fetch_add(1, Ordering::SeqCst);
+        self.items.push(item);
+        self.wake_if_asleep();
+    }
+
+    fn wake_if_asleep(&self) {
+        if self.asleep.load(Ordering::SeqCst)
+            && self.asleep.swap(false, Ordering::SeqCst)
+            && let Some(consumer) = self.consumer.get()
+        {
+            consumer.unpark();
+        }
+    }
+
+    /// Lets nobody in any more. Whoever was let in before will have pushed shortly: drain until [`is_finished`](Self::is_finished).
+    pub(super) fn close(&self) {
+        self.len.fetch_add(CLOSED, Ordering::SeqCst);
+    }
+
+    /// Whether the queue is closed and everything that was let in has been taken out.
+    pub(super) fn is_finished(&self) -> bool {
+        self.len.load(Ordering::SeqCst) == CLOSED
+    }
+
+    /// Takes up to `limit` items from the front.
+    pub(super) fn drain(&self, limit: usize, into: &mut Vec<T>) -> usize {
+        self.high_water.fetch_max(self.len(), Ordering::Relaxed);
+        let mut taken = 0;
+        while taken < limit
+            && let Some(item) = self.items.pop()
+        {
+            into.push(item);
+            taken += 1;
+        }
+        if taken > 0 {
+            self.len.fetch_sub(taken, Ordering::SeqCst);
+        }
+        taken
+    }
+
+    /// Sleeps until something is pushed, or for `at_most`.
+    pub(super) fn sleep(&self, at_most: Option<Duration>) {
+        self.asleep.store(true, Ordering::SeqCst);
+        if self.len.load(Ordering::SeqCst) == 0 {
+            match at_most {
+                Some(limit) => thread::park_timeout(limit),
+                None => thread::park(),
+            }
+        }
+        self.asleep.store(false, Ordering::SeqCst);
+    }
+
+    /// How many items wait.
+    pub(super) fn len(&self) -> usize {
+        (self.len.load(Ordering::SeqCst) & !CLOSED).min(self.capacity)
+    }
+
+    /// How many may wait.
+    pub(super) const fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// How many have waited at once, as far as the consumer saw.
+    pub(super) fn high_water(&self) -> usize {
+        self.high_water.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn a_full_queue_gives_the_item_back() {
+        let queue = Queue::new(2);
+        assert_eq!((queue.push(1), queue.push(2), queue.push(3)), (Ok(()), Ok(()), Err(3)));
+        let mut taken = Vec::new();
+        assert_eq!(queue.drain(10, &mut taken), 2);
+        assert_eq!((queue.push(4), queue.len(), queue.high_water()), (Ok(()), 1, 2));
+        assert_eq!(taken, [1, 2]);
+    }
+
+    #[test]
+    fn a_closed_queue_lets_nobody_in_and_loses_nobody() {
+        let queue = Queue::new(10);
+        assert_eq!(queue.push(1), Ok(()));
+        queue.close();
+        assert_eq!((queue.push(2), queue.is_finished(), queue.len()), (Err(2), false, 1));
+        let mut taken = Vec::new();
+        assert_eq!(queue.drain(10, &mut taken), 1);
+        assert!(queue.is_finished());
+    }
+
+    #[test]
+    fn no_wake_up_is_lost_and_each_producer_keeps_its_order() {
+        const EACH: u64 = 20_000;
+        let queue = Arc::new(Queue::new(usize::MAX));
+        let consumer = thread::spawn({
+            let queue = Arc::clone(&queue);
+            move || {
+                queue.set_consumer(thread::current());
+                let (mut seen, mut batch) = ([0_u64; 4], Vec::new());
+                while seen.iter().sum::<u64>() < 4 * EACH {
+                    if queue.drain(64, &mut batch) == 0 {
+                        queue.sleep(None); // a lost wake-up would hang the test here
+                    }
+                    for (producer, number) in batch.drain(..) {
+                        let producer: usize = producer;
+                        assert_eq!(seen[producer], number, "out of order");
+                        seen[producer] += 1;
+                    }
+                }
+            }
+        });
+        let producers: Vec<_> = (0..4)
+            .map(|producer| {
+                let queue = Arc::clone(&queue);
+                thread::spawn(move || {
+                    for number in 0..EACH {
+                        assert!(queue.push((producer, number)).is_ok());
+                        if number % 512 == 0 {
+                            thread::yield_now();
+                        }
+                    }
+                })
+            })
+            .collect();
+        producers.into_iter().for_each(|producer| producer.join().unwrap());
+        consumer.join().unwrap();
+        assert_eq!(queue.len(), 0);
+    }
+}

@@ -1,0 +1,163 @@
+//! The router: takes events from the queue and puts each into the mailbox of everybody who subscribed to it.
+//!
+//! It runs no user code and waits for nobody, so it is always back at the queue in time.
+
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::health::Account;
+use super::queue::Queue;
+use super::record::Record;
+use super::ticket::Ticket;
+
+/// What stands in the queue.
+pub(super) enum Item {
+    Event(Record),
+    Flush(Arc<Ticket>),
+    Shutdown(Arc<Ticket>),
+}
+
+/// What a subscriber's thread is sent.
+pub(super) enum Message {
+    Events(Vec<Record>),
+    Flush(Arc<Ticket>),
+}
+
+/// The way to one subscriber.
+pub(super) struct Mailbox {
+    pub(super) account: Arc<Account>,
+    pub(super) sender: Sender<Message>,
+}
+
+/// How many events are taken from the queue at a time.
+const BATCH: usize = 512;
+
+/// How long the router stays awake after the last event, looking every [`NAP`]: while it does, nobody has to wake it.
+const LINGER: Duration = Duration::from_millis(10);
+const NAP: Duration = Duration::from_millis(1);
+
+pub(super) fn start(queue: Arc<Queue<Item>>, mailboxes: Vec<Mailbox>) -> std::io::Result<thread::JoinHandle<()>> {
+    thread::Builder::new().name("tasker-router".to_owned()).spawn(move || {
+        queue.set_consumer(thread::current());
+        Router { queue, mailboxes, tickets: Vec::new(), outgoing: Vec::new() }.run();
+    })
+}
+
+struct Router {
+    queue: Arc<Queue<Item>>,
+    mailboxes: Vec<Mailbox>,
+    /// Flushes under way.
+    tickets: Vec<Arc<Ticket>>,
+    /// One batch for each mailbox, filled while a batch is sorted.
+    outgoing: Vec<Vec<Record>>,
+}
+
+impl Router {
+    fn run(mut self) {
+        let mut batch = Vec::with_capacity(BATCH);
+        let mut last_event = Instant::now();
+        self.outgoing.resize_with(self.mailboxes.len(), Vec::new);
+        loop {
+            let taken = self.queue.drain(BATCH, &mut batch);
+            for item in batch.drain(..) {
+                match item {
+                    Item::Event(record) => self.sort(record),
+                    Item::Flush(ticket) => self.flush(ticket),
+                    Item::Shutdown(ticket) => return self.shutdown(&ticket),
+                }
+            }
+            self.send();
+            self.expire();
+            if taken > 0 {
+                last_event = Instant::now();
+            } else if last_event.elapsed() < LINGER {
+                thread::park_timeout(NAP);
+            } else {
+                self.queue.sleep(self.next_deadline());
+            }
+        }
+    }
+
+    /// Puts the record on the pile of everybody who wants it.
+    fn sort(&mut self, record: Record) {
+        let (kind, name) = (record.kind, record.name());
+        let mut record = Some(record);
+        let last = self.mailboxes.iter().rposition(|mailbox| mailbox.account.interest.covers(kind, name));
+        for (i, (mailbox, pile)) in self.mailboxes.iter().zip(&mut self.outgoing).enumerate() {
+            if mailbox.account.interest.covers(kind, name) {
+                pile.extend(if Some(i) == last { record.take() } else { record.clone() });
+            }
+        }
+    }
+
+    /// Sends the piles off, as far as each subscriber has room.
+    fn send(&mut self) {
+        for (mailbox, pile) in self.mailboxes.iter().zip(&mut self.outgoing) {
+            if pile.is_empty() {
+                continue;
+            }
+            let fits = mailbox.account.admit(pile.len());
+            pile.truncate(fits);
+            if fits > 0 && mailbox.sender.send(Message::Events(std::mem::take(pile))).is_err() {
+                mailbox.account.lost_thread(fits);
+            }
+        }
+    }
+
+    fn flush(&mut self, ticket: Arc<Ticket>) {
+        self.send(); // what stands before it in the queue goes before it
+        ticket.wait_for(self.mailboxes.len());
+        for mailbox in &self.mailboxes {
+            if mailbox.sender.send(Message::Flush(Arc::clone(&ticket))).is_err() {
+                ticket.passed();
+            }
+        }
+        self.tickets.push(ticket);
+    }
+
+    fn expire(&mut self) {
+        let now = Instant::now();
+        self.tickets.retain(|ticket| {
+            if !ticket.has_ended() && ticket.deadline() <= now {
+                ticket.late();
+            }
+            !ticket.has_ended()
+        });
+    }
+
+    fn next_deadline(&self) -> Option<Duration> {
+        let now = Instant::now();
+        self.tickets.iter().map(|ticket| ticket.deadline().saturating_duration_since(now)).min()
+    }
+
+    /// Lets nobody in any more, sorts what is left, waits until it is handled or time is up, and counts what then remains.
+    fn shutdown(mut self, ticket: &Arc<Ticket>) {
+        self.queue.close();
+        let mut rest = Vec::new();
+        while !self.queue.is_finished() {
+            if self.queue.drain(BATCH, &mut rest) == 0 {
+                thread::yield_now(); // somebody was let in and is about to push
+            }
+            for item in rest.drain(..) {
+                match item {
+                    Item::Event(record) => self.sort(record),
+                    Item::Flush(flush) | Item::Shutdown(flush) => self.flush(flush),
+                }
+            }
+            self.send();
+        }
+        self.flush(Arc::clone(ticket));
+        while !ticket.has_ended() && Instant::now() < ticket.deadline() {
+            thread::park_timeout(NAP);
+        }
+        // First the books, then the word: whoever hears that it is over finds everything accounted for.
+        for mailbox in &self.mailboxes {
+            mailbox.account.abandon();
+        }
+        for ticket in &self.tickets {
+            ticket.late();
+        }
+    }
+}

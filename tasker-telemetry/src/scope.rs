@@ -1,0 +1,336 @@
+//! The scope: the running task or step that code finds itself in.
+//!
+//! It lies in a thread-local cell while a body runs, and in the body's future while it does not: moved in when the future
+//! is polled, moved out when the poll ends. So it follows the future from thread to thread, costs no reference count, and
+//! needs no `unsafe`. What happens *in* a scope is `lifecycle`'s business.
+
+use std::cell::Cell;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
+
+use crate::catalog::StepSpec;
+use crate::id;
+use crate::lifecycle::TaskCore;
+use crate::publisher::StepPlace;
+use crate::telemetry::Core;
+
+/// Where code finds itself.
+#[derive(Clone, Default)]
+pub(crate) enum Scope {
+    /// Nowhere: the process default telemetry, if any, applies.
+    #[default]
+    Empty,
+    /// Inside `telemetry.scope(..)`.
+    Telemetry(Arc<Core>),
+    /// Inside a task.
+    Task(Arc<TaskCore>),
+    /// Inside a step.
+    Step(Arc<TaskCore>, StepPlace, Permit),
+    /// Inside a step outside any task, of which nobody has wanted to know yet: no task is made for it until somebody does.
+    Light(Arc<Core>, &'static StepSpec, u32),
+}
+
+/// Whether a step, or one around it, holds one of its task's permits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Permit {
+    Held,
+    NotHeld,
+}
+
+thread_local! {
+    static CURRENT: Cell<Scope> = const { Cell::new(Scope::Empty) };
+    /// Whether this thread is inside a poll of ours: then it must not block, the tasks around it need it.
+    static POLLING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Looks at the current scope. `look` must not run code that could ask for it again.
+pub(crate) fn with_current<R>(look: impl FnOnce(&mut Scope) -> R) -> R {
+    // During the thread's own destruction there is no scope any more.
+    let mut scope = CURRENT.try_with(Cell::take).unwrap_or_default();
+    let answer = look(&mut scope);
+    let _ = CURRENT.try_with(|current| current.set(scope));
+    answer
+}
+
+/// A copy of the current scope.
+pub(crate) fn current() -> Scope {
+    with_current(|scope| scope.clone())
+}
+
+/// Whether this thread is inside a poll of a task or step.
+pub(crate) fn is_polling() -> bool {
+    POLLING.try_with(Cell::get).unwrap_or(false)
+}
+
+/// While it lives, `inner` is the current scope; then it is moved back, with whatever was added to it.
+pub(crate) struct Entered<'a> {
+    inner: &'a mut Scope,
+    outer: Scope,
+    was_polling: bool,
+}
+
+impl<'a> Entered<'a> {
+    pub(crate) fn new(inner: &'a mut Scope, polling: bool) -> Self {
+        let outer = CURRENT.try_with(|current| current.replace(std::mem::take(inner))).unwrap_or_default();
+        let was_polling = POLLING.try_with(|cell| cell.replace(polling)).unwrap_or(polling);
+        Self { inner, outer, was_polling }
+    }
+}
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        let outer = std::mem::take(&mut self.outer);
+        *self.inner = CURRENT.try_with(|current| current.replace(outer)).unwrap_or_default();
+        let _ = POLLING.try_with(|cell| cell.set(self.was_polling));
+    }
+}
+
+impl Scope {
+    /// The task of this scope; made now if so far nobody wanted to know.
+    pub(crate) fn task(&mut self) -> Option<&Arc<TaskCore>> {
+        if let Self::Light(core, spec, attempt) = self {
+            let task = TaskCore::implicit(Arc::clone(core), spec);
+            let number = task.next_step();
+            *self = Self::Step(task, StepPlace { spec, number, attempt: *attempt }, Permit::NotHeld);
+        }
+        match self {
+            Self::Task(task) | Self::Step(task, ..) => Some(task),
+            Self::Empty | Self::Telemetry(_) | Self::Light(..) => None,
+        }
+    }
+}
+
+/// The task that the calling code runs in.
+///
+/// ```
+/// use tasker_telemetry::prelude::*;
+///
+/// #[task(id = order)]
+/// async fn order_process(order: u64) -> Option<String> {
+///     TaskScope::current().map(|task| format!("{} {}", task.task_name(), task.task_id()))
+/// }
+///
+/// let telemetry = Telemetry::builder().auto_subscribers(false).build().unwrap();
+/// let seen = tasker_telemetry::testing::block_on(telemetry.scope(order_process(7)));
+/// assert_eq!(seen.as_deref(), Some("order_process 7"));
+/// assert!(TaskScope::current().is_none());
+/// ```
+#[derive(Clone)]
+pub struct TaskScope {
+    task: Arc<TaskCore>,
+}
+
+impl TaskScope {
+    /// The task that the calling code runs in; `None` outside any task and when telemetry is off. A step that runs outside
+    /// any task is a task of its own.
+    #[must_use]
+    pub fn current() -> Option<Self> {
+        with_current(|scope| scope.task().map(|task| Self { task: Arc::clone(task) }))
+    }
+
+    /// The task's identity.
+    #[must_use]
+    pub fn task_id(&self) -> &str {
+        self.task.id().as_str()
+    }
+
+    /// The task's name.
+    #[must_use]
+    pub fn task_name(&self) -> &'static str {
+        self.task.name()
+    }
+
+    /// What ties together everything that one request caused.
+    #[must_use]
+    pub fn correlation_id(&self) -> String {
+        self.task.id().trace_id().to_string()
+    }
+
+    /// How many steps have begun so far.
+    #[must_use]
+    pub fn total_steps(&self) -> u64 {
+        self.task.counts().total
+    }
+
+    /// How many steps have ended well so far.
+    #[must_use]
+    pub fn completed_steps(&self) -> u64 {
+        self.task.counts().completed
+    }
+
+    /// How many steps have failed for good so far.
+    #[must_use]
+    pub fn failed_steps(&self) -> u64 {
+        self.task.counts().failed
+    }
+}
+
+impl fmt::Debug for TaskScope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskScope").field("task_id", &self.task_id()).field("task_name", &self.task_name()).finish()
+    }
+}
+
+/// The step, and the attempt of it, that the calling code runs in.
+///
+/// ```
+/// use tasker_telemetry::prelude::*;
+///
+/// #[step(retry_limit = 3)]
+/// fn charge(amount: u64) -> Result<u32, String> {
+///     let step = StepScope::current().expect("inside a step");
+///     assert_eq!((step.step_name(), step.retry_limit()), ("charge", 3));
+///     if step.attempt_number() < 2 { Err(format!("{amount}: try again")) } else { Ok(step.attempt_number()) }
+/// }
+///
+/// let telemetry = Telemetry::builder().auto_subscribers(false).build().unwrap();
+/// assert_eq!(telemetry.in_scope(|| charge(5)), Ok(2));
+/// ```
+#[derive(Clone)]
+pub struct StepScope {
+    task: Arc<TaskCore>,
+    place: StepPlace,
+}
+
+impl StepScope {
+    /// The step that the calling code runs in; `None` outside any step and when telemetry is off.
+    #[must_use]
+    pub fn current() -> Option<Self> {
+        with_current(|scope| {
+            scope.task();
+            match scope {
+                Scope::Step(task, place, _) => Some(Self { task: Arc::clone(task), place: *place }),
+                _ => None,
+            }
+        })
+    }
+
+    /// The step's identity, a UUID: the same for all its attempts.
+    #[must_use]
+    pub fn step_id(&self) -> String {
+        id::step_id(self.task.nonce(), self.place.number).to_string()
+    }
+
+    /// The step's name.
+    #[must_use]
+    pub const fn step_name(&self) -> &'static str {
+        self.place.spec.name
+    }
+
+    /// Which attempt this is, from 1.
+    #[must_use]
+    pub const fn attempt_number(&self) -> u32 {
+        self.place.attempt
+    }
+
+    /// How many attempts the step gets in all.
+    #[must_use]
+    pub const fn retry_limit(&self) -> u32 {
+        self.place.spec.retry_limit
+    }
+
+    /// The task that the step belongs to.
+    #[must_use]
+    pub fn task(&self) -> TaskScope {
+        TaskScope { task: Arc::clone(&self.task) }
+    }
+}
+
+impl fmt::Debug for StepScope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StepScope")
+            .field("step_id", &self.step_id())
+            .field("step_name", &self.step_name())
+            .field("attempt_number", &self.attempt_number())
+            .finish_non_exhaustive()
+    }
+}
+
+pin_project! {
+    /// A future that runs in a scope of its own: see [`InCurrentScope`] and [`Telemetry::scope`](crate::Telemetry::scope).
+    #[must_use = "futures do nothing unless polled"]
+    pub struct InScope<F> {
+        scope: Scope,
+        #[pin]
+        inner: Option<F>,
+    }
+
+    impl<F> PinnedDrop for InScope<F> {
+        fn drop(this: Pin<&mut Self>) {
+            // What the future holds is dropped in its scope, too.
+            let mut this = this.project();
+            let _entered = Entered::new(this.scope, true);
+            this.inner.set(None);
+        }
+    }
+}
+
+impl<F> InScope<F> {
+    pub(crate) const fn new(scope: Scope, inner: F) -> Self {
+        Self { scope, inner: Some(inner) }
+    }
+}
+
+impl<F: Future> Future for InScope<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let _entered = Entered::new(this.scope, true);
+        match this.inner.as_pin_mut() {
+            Some(inner) => inner.poll(cx),
+            None => Poll::Pending, // only after its own drop: unreachable
+        }
+    }
+}
+
+impl<F> fmt::Debug for InScope<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InScope").finish_non_exhaustive()
+    }
+}
+
+/// Lets a future keep the scope in which it was made, for `spawn`.
+///
+/// ```no_run
+/// use tasker_telemetry::prelude::*;
+/// # async fn child() {}
+/// # async fn parent() {
+/// tokio::spawn(child().in_current_scope());
+/// # }
+/// ```
+pub trait InCurrentScope: Future + Sized {
+    /// This future, run in the scope that is current now.
+    fn in_current_scope(self) -> InScope<Self> {
+        InScope::new(current(), self)
+    }
+}
+
+impl<F: Future> InCurrentScope for F {}
+
+/// Lets a closure keep the scope in which it was made, for threads and `spawn_blocking`.
+///
+/// ```
+/// use tasker_telemetry::prelude::*;
+/// use tasker_telemetry::with_current_scope;
+///
+/// #[step]
+/// fn hash() -> Option<String> {
+///     let seen = std::thread::spawn(with_current_scope(|| StepScope::current().map(|step| step.step_name().to_owned())));
+///     seen.join().ok().flatten()
+/// }
+/// let telemetry = Telemetry::builder().auto_subscribers(false).build().unwrap();
+/// assert_eq!(telemetry.in_scope(hash).as_deref(), Some("hash"));
+/// ```
+pub fn with_current_scope<R>(f: impl FnOnce() -> R) -> impl FnOnce() -> R {
+    let mut scope = current();
+    move || {
+        let _entered = Entered::new(&mut scope, false);
+        f()
+    }
+}

@@ -1,0 +1,514 @@
+//! The telemetry itself: a value that a program builds, installs or uses in a scope, and shuts down.
+//!
+//! Everything that is set stands in the [`Builder`]; what runs is [`Core`], which nothing but this crate sees.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwapOption;
+
+use crate::catalog::Catalog;
+use crate::filter::{DEFAULT_FILTER_MASK, DEFAULT_FILTER_PARAMETERS, Filter};
+use crate::publisher::{End, Ended, Health, Limits, Publisher};
+use crate::scope::{self, Entered, InScope, Scope};
+use crate::subscriber::{Registration, Subscriber};
+use crate::value::Value;
+
+/// What runs behind a [`Telemetry`]; tasks hold on to it as long as they live.
+pub(crate) struct Core {
+    enabled: bool,
+    service_name: String,
+    service_version: String,
+    publisher: Publisher,
+    filter: Filter,
+    catalog_problems: Vec<String>,
+    tasks_started: AtomicU64,
+    implicit_tasks: AtomicU64,
+    concurrency_overruns: AtomicU64,
+    _live: Option<Live>,
+}
+
+/// How many cores there are. While there is none, a step costs one load.
+static LIVE: AtomicUsize = AtomicUsize::new(0);
+
+struct Live;
+
+impl Live {
+    fn new() -> Self {
+        LIVE.fetch_add(1, Ordering::Relaxed);
+        Self
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        LIVE.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The telemetry of the process, where no scope names another.
+static INSTALLED: ArcSwapOption<Core> = ArcSwapOption::const_empty();
+
+/// Whether there is any telemetry in this process.
+#[inline]
+pub(crate) fn is_on() -> bool {
+    LIVE.load(Ordering::Relaxed) > 0
+}
+
+/// The telemetry of the process.
+pub(crate) fn installed() -> Option<Arc<Core>> {
+    INSTALLED.load_full()
+}
+
+/// The telemetry that applies where the calling code runs; `None` when there is none, or it is off.
+pub(crate) fn current() -> Option<Arc<Core>> {
+    if !is_on() {
+        return None;
+    }
+    let core = scope::with_current(|scope| match scope {
+        Scope::Empty => None,
+        Scope::Telemetry(core) | Scope::Light(core, ..) => Some(Arc::clone(core)),
+        Scope::Task(task) | Scope::Step(task, ..) => Some(Arc::clone(task.core())),
+    });
+    core.or_else(installed).filter(|core| core.enabled)
+}
+
+/// Whether somebody listens to the telemetry that applies here.
+pub(crate) fn is_listened_to() -> bool {
+    current().is_some_and(|core| !core.publisher.is_silent())
+}
+
+/// A telemetry to which nobody listens, for what must work without one.
+pub(crate) fn silent() -> Arc<Core> {
+    Arc::new(Core {
+        enabled: true,
+        service_name: String::new(),
+        service_version: String::new(),
+        publisher: Publisher::silent(),
+        filter: Filter::default(),
+        catalog_problems: Vec::new(),
+        tasks_started: AtomicU64::new(0),
+        implicit_tasks: AtomicU64::new(0),
+        concurrency_overruns: AtomicU64::new(0),
+        _live: Some(Live::new()),
+    })
+}
+
+impl Core {
+    pub(crate) const fn publisher(&self) -> &Publisher {
+        &self.publisher
+    }
+
+    pub(crate) const fn filter(&self) -> &Filter {
+        &self.filter
+    }
+
+    pub(crate) const fn is_enabled(&self) -> bool {
+        self.enabled
+    }
+
+    pub(crate) fn task_began(&self) {
+        self.tasks_started.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn implicit_task_began(&self) {
+        self.tasks_started.fetch_add(1, Ordering::Relaxed);
+        self.implicit_tasks.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn concurrency_overrun(&self) {
+        self.concurrency_overruns.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The values of `fields(..)` as they may be shown.
+    pub(crate) fn mask_fields(&self, names: &[&'static str], values: Box<[Value]>) -> Box<[Value]> {
+        let mut names = names.iter();
+        values.into_iter().map(|value| self.filter.value(names.next().copied().unwrap_or_default(), value)).collect()
+    }
+
+    fn health(&self) -> Health {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let mut health = self.publisher.health();
+        health.service_name.clone_from(&self.service_name);
+        health.tasks_started = count(&self.tasks_started);
+        health.implicit_tasks = count(&self.implicit_tasks);
+        health.concurrency_overruns = count(&self.concurrency_overruns);
+        health.catalog_problems.clone_from(&self.catalog_problems);
+        health
+    }
+}
+
+/// The telemetry of a program: hand it subscribers, install it, shut it down.
+///
+/// ```
+/// use tasker_telemetry::prelude::*;
+///
+/// #[task(id = order)]
+/// async fn order_process(order: u64) -> u64 { order * 2 }
+///
+/// # tasker_telemetry::testing::block_on(async {
+/// let telemetry = Telemetry::builder().service_name("shop").build()?;
+/// assert_eq!(telemetry.scope(order_process(21)).await, 42);
+/// telemetry.shutdown().await?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+///
+/// Dropping it shuts it down, too, and waits for it at most as long as [`Builder::shutdown_timeout`] says.
+#[must_use = "dropping the telemetry shuts it down"]
+pub struct Telemetry {
+    core: Arc<Core>,
+    installed: bool,
+    shut_down: AtomicBool,
+    shutdown_timeout: Duration,
+}
+
+impl Telemetry {
+    /// A telemetry with the default settings, to be changed.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// The name of the service.
+    #[must_use]
+    pub fn service_name(&self) -> &str {
+        &self.core.service_name
+    }
+
+    /// The version of the service; empty when not given.
+    #[must_use]
+    pub fn service_version(&self) -> &str {
+        &self.core.service_version
+    }
+
+    /// Runs a future with this telemetry, whatever is installed: tests run several at once.
+    pub fn scope<F: Future>(&self, future: F) -> InScope<F> {
+        InScope::new(Scope::Telemetry(Arc::clone(&self.core)), future)
+    }
+
+    /// Calls a function with this telemetry, whatever is installed.
+    pub fn in_scope<R>(&self, f: impl FnOnce() -> R) -> R {
+        let mut scope = Scope::Telemetry(Arc::clone(&self.core));
+        let _entered = Entered::new(&mut scope, scope::is_polling());
+        f()
+    }
+
+    /// How the telemetry itself is doing: what was published, delivered and dropped, by subscriber and reason.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.core.health()
+    }
+
+    /// Waits until everything published so far has been handled, at most for the shutdown timeout.
+    ///
+    /// # Errors
+    /// [`FlushError`] when that took too long: what waits stays in its queue and is handled later.
+    pub async fn flush(&self) -> Result<(), FlushError> {
+        let ticket = self.core.publisher.flush(self.deadline());
+        self.answer(Ended(ticket).await)
+    }
+
+    /// [`flush`](Self::flush) for code that is not async. Blocks the thread.
+    ///
+    /// # Errors
+    /// As `flush`.
+    pub fn flush_blocking(&self) -> Result<(), FlushError> {
+        self.answer(self.core.publisher.flush(self.deadline()).wait())
+    }
+
+    /// Takes no more events, waits until those published before have been handled, and ends the threads; all that within
+    /// [`Builder::shutdown_timeout`]. Never blocks the thread, so it is right on a current-thread runtime, too.
+    ///
+    /// # Errors
+    /// [`FlushError`] when time was up: what was left then is dropped, and counted in [`health`](Self::health).
+    pub async fn shutdown(&self) -> Result<(), FlushError> {
+        let ticket = self.begin_shutdown();
+        self.answer(Ended(ticket).await)
+    }
+
+    /// [`shutdown`](Self::shutdown) for code that is not async. Blocks the thread.
+    ///
+    /// # Errors
+    /// As `shutdown`.
+    pub fn shutdown_blocking(&self) -> Result<(), FlushError> {
+        let ticket = self.begin_shutdown();
+        self.answer(ticket.wait())
+    }
+
+    fn begin_shutdown(&self) -> Arc<crate::publisher::Ticket> {
+        self.shut_down.store(true, Ordering::Relaxed);
+        if self.installed {
+            let installed = INSTALLED.load();
+            if installed.as_ref().is_some_and(|core| Arc::ptr_eq(core, &self.core)) {
+                INSTALLED.compare_and_swap(&*installed, None);
+            }
+        }
+        self.core.publisher.shutdown(self.deadline())
+    }
+
+    fn deadline(&self) -> Instant {
+        let now = Instant::now();
+        // A limit beyond what the clock can count is no limit: a year will do.
+        now.checked_add(self.shutdown_timeout).unwrap_or_else(|| now + Duration::from_secs(31_536_000))
+    }
+
+    fn answer(&self, end: End) -> Result<(), FlushError> {
+        match end {
+            End::Done => Ok(()),
+            End::Late => {
+                let waiting = self.health().subscribers.into_iter().filter(|s| s.backlog > 0 || s.dropped.contains_key("shutdown"));
+                Err(FlushError { limit: self.shutdown_timeout, subscribers: waiting.map(|s| s.name).collect() })
+            }
+        }
+    }
+}
+
+impl Drop for Telemetry {
+    fn drop(&mut self) {
+        if !self.shut_down.load(Ordering::Relaxed)
+            && let Err(error) = self.shutdown_blocking()
+        {
+            tracing::warn!(target: "tasker_telemetry", "{error}");
+        }
+    }
+}
+
+impl fmt::Debug for Telemetry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Telemetry").field("service_name", &self.core.service_name).field("installed", &self.installed).finish_non_exhaustive()
+    }
+}
+
+/// Not everything was handled within the time limit.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not every event was handled within {limit:?}; still behind: {}", if subscribers.is_empty() { "the router".to_owned() } else { subscribers.join(", ") })]
+pub struct FlushError {
+    limit: Duration,
+    subscribers: Vec<&'static str>,
+}
+
+impl FlushError {
+    /// The subscribers that were behind.
+    #[must_use]
+    pub fn subscribers(&self) -> &[&'static str] {
+        &self.subscribers
+    }
+}
+
+/// Why a telemetry could not be built or installed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// A setting has an impossible value.
+    #[error("`{setting}` {problem}")]
+    Setting {
+        /// The builder's method.
+        setting: &'static str,
+        /// What is wrong with it, and what would be right.
+        problem: &'static str,
+    },
+    /// The catalog has mistakes, and [`Builder::strict_catalog`] is set.
+    #[error("the catalog has mistakes:\n{}", .0.join("\n"))]
+    Catalog(Vec<String>),
+    /// A thread could not be started.
+    #[error("a thread could not be started: {0}")]
+    Thread(#[from] std::io::Error),
+    /// Another telemetry is the process default already.
+    #[error("another telemetry is installed already: shut it down first, or use `build()` and `telemetry.scope(..)`")]
+    AlreadyInstalled,
+}
+
+/// The settings of a [`Telemetry`].
+#[derive(Debug)]
+#[must_use = "nothing happens before `build` or `install`"]
+pub struct Builder {
+    enabled: bool,
+    service_name: String,
+    service_version: String,
+    subscribers: Vec<Registration>,
+    auto_subscribers: bool,
+    strict_catalog: bool,
+    queue_capacity: usize,
+    subscriber_capacity: usize,
+    handler_timeout: Duration,
+    shutdown_timeout: Duration,
+    filter_parameters: Vec<String>,
+    filter_mask: String,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            service_name: "tasker".to_owned(),
+            service_version: String::new(),
+            subscribers: Vec::new(),
+            auto_subscribers: true,
+            strict_catalog: false,
+            queue_capacity: 200_000,
+            subscriber_capacity: 131_072,
+            handler_timeout: Duration::from_secs(30),
+            shutdown_timeout: Duration::from_secs(5),
+            filter_parameters: DEFAULT_FILTER_PARAMETERS.map(str::to_owned).to_vec(),
+            filter_mask: DEFAULT_FILTER_MASK.to_owned(),
+        }
+    }
+}
+
+impl Builder {
+    /// Off, everything costs next to nothing and does nothing. Default: on.
+    pub const fn enabled(mut self, enabled: bool) -> Self {
+        self.enabled = enabled;
+        self
+    }
+
+    /// The name of the service. Default: `tasker`.
+    pub fn service_name(mut self, name: impl Into<String>) -> Self {
+        self.service_name = name.into();
+        self
+    }
+
+    /// The version of the service. Default: none.
+    pub fn service_version(mut self, version: impl Into<String>) -> Self {
+        self.service_version = version.into();
+        self
+    }
+
+    /// Adds a subscriber that does not register itself (`#[subscriber(manual)]`), or a further one of a type that does.
+    pub fn subscriber<S>(mut self, subscriber: S) -> Self
+    where
+        S: Subscriber,
+        S::Place: crate::subscriber::Accept<S>,
+    {
+        self.subscribers.push(crate::subscriber::registration(subscriber));
+        self
+    }
+
+    /// Adds a subscriber of this crate's own.
+    pub(crate) fn registration(mut self, registration: Registration) -> Self {
+        self.subscribers.push(registration);
+        self
+    }
+
+    /// Whether the subscribers that register themselves take part. Default: yes.
+    pub const fn auto_subscribers(mut self, take_part: bool) -> Self {
+        self.auto_subscribers = take_part;
+        self
+    }
+
+    /// Whether mistakes in the catalog (two events of one name, subscriptions nobody can fire) are an error. Default: no,
+    /// they are logged and stand in [`Telemetry::health`].
+    pub const fn strict_catalog(mut self, strict: bool) -> Self {
+        self.strict_catalog = strict;
+        self
+    }
+
+    /// How many events may wait between the publishing threads and the router; what is over is dropped and counted.
+    /// Default: 200,000, at most about 16 MB, taken only when needed.
+    pub const fn queue_capacity(mut self, events: usize) -> Self {
+        self.queue_capacity = events;
+        self
+    }
+
+    /// How many events may wait for one subscriber; what is over is dropped for that one, and counted. Default: 131,072.
+    pub const fn subscriber_capacity(mut self, events: usize) -> Self {
+        self.subscriber_capacity = events;
+        self
+    }
+
+    /// How long one async handler may take before it is dropped and counted as failed. Default: 30 s.
+    pub const fn handler_timeout(mut self, limit: Duration) -> Self {
+        self.handler_timeout = limit;
+        self
+    }
+
+    /// How long [`Telemetry::shutdown`], [`Telemetry::flush`] and the drop of a telemetry may take. Default: 5 s.
+    pub const fn shutdown_timeout(mut self, limit: Duration) -> Self {
+        self.shutdown_timeout = limit;
+        self
+    }
+
+    /// The names whose values are masked: a name that contains one of these, in any case. Replaces the default list
+    /// ([`DEFAULT_FILTER_PARAMETERS`]).
+    pub fn filter_parameters<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.filter_parameters = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// What stands in the place of a masked value. Default: `[FILTERED]`.
+    pub fn filter_mask(mut self, mask: impl Into<String>) -> Self {
+        self.filter_mask = mask.into();
+        self
+    }
+
+    /// Builds the telemetry; it applies where [`Telemetry::scope`] says so.
+    ///
+    /// # Errors
+    /// [`BuildError`]: an impossible setting, a thread that could not be started, a catalog with mistakes (strict only).
+    pub fn build(self) -> Result<Telemetry, BuildError> {
+        for (setting, capacity) in [("queue_capacity", self.queue_capacity), ("subscriber_capacity", self.subscriber_capacity)] {
+            if capacity == 0 {
+                return Err(BuildError::Setting { setting, problem: "must be at least 1" });
+            }
+        }
+        let mut subscribers = self.subscribers;
+        let mut catalog_problems = Vec::new();
+        if self.enabled {
+            catalog_problems = Catalog::validate().err().unwrap_or_default().into_iter().map(|problem| problem.to_string()).collect();
+            if self.strict_catalog && !catalog_problems.is_empty() {
+                return Err(BuildError::Catalog(catalog_problems));
+            }
+            for problem in &catalog_problems {
+                tracing::warn!(target: "tasker_telemetry", "{problem}");
+            }
+            if self.auto_subscribers {
+                subscribers.extend(crate::catalog::auto_subscribers());
+            }
+        } else {
+            subscribers.clear();
+        }
+        let limits = Limits {
+            queue_capacity: self.queue_capacity,
+            subscriber_capacity: self.subscriber_capacity,
+            handler_timeout: self.handler_timeout,
+        };
+        let core = Core {
+            enabled: self.enabled,
+            service_name: self.service_name,
+            service_version: self.service_version,
+            publisher: Publisher::start(subscribers, &limits)?,
+            filter: Filter::new(self.filter_parameters, &self.filter_mask),
+            catalog_problems,
+            tasks_started: AtomicU64::new(0),
+            implicit_tasks: AtomicU64::new(0),
+            concurrency_overruns: AtomicU64::new(0),
+            _live: self.enabled.then(Live::new),
+        };
+        Ok(Telemetry {
+            core: Arc::new(core),
+            installed: false,
+            shut_down: AtomicBool::new(false),
+            shutdown_timeout: self.shutdown_timeout,
+        })
+    }
+
+    /// Builds the telemetry and makes it the default of the process.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build), and [`BuildError::AlreadyInstalled`].
+    pub fn install(self) -> Result<Telemetry, BuildError> {
+        if INSTALLED.load().is_some() {
+            return Err(BuildError::AlreadyInstalled); // before any thread is started
+        }
+        let mut telemetry = self.build()?;
+        let before = INSTALLED.compare_and_swap(&None::<Arc<Core>>, Some(Arc::clone(&telemetry.core)));
+        if before.is_some() {
+            return Err(BuildError::AlreadyInstalled);
+        }
+        telemetry.installed = true;
+        Ok(telemetry)
+    }
+}
