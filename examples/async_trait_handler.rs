@@ -3,6 +3,8 @@
 //! `#[step]` stands on the method of the impl, below `#[async_trait]`. A method that is called `handle`, `call`, `run` or
 //! `process` needs a name: its own would say nothing in a list of steps.
 
+#![allow(clippy::unused_self, reason = "a handler takes `&self`, whether its subscriber has state or not")]
+
 use async_trait::async_trait;
 use tasker_telemetry::prelude::*;
 
@@ -60,7 +62,10 @@ impl Print {
     }
 
     fn handle_step_failed(&self, event: &event::step::Failed) {
-        println!("{:5} attempt {} failed: {} ({})", event.step_name, event.attempt_number, event.error_message, event.error_class);
+        println!(
+            "{:5} attempt {} failed: {} ({})",
+            event.step_name, event.attempt_number, event.error_message, event.error_class
+        );
     }
 }
 

@@ -35,7 +35,7 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// Whether to use colour; `auto` does on a terminal, unless NO_COLOR is set
+    /// Whether to use colour; `auto` does on a terminal, unless `NO_COLOR` is set
     #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
     pub(crate) color: Color,
 }

@@ -10,8 +10,7 @@ impl Chance {
     pub(crate) fn new(seed: u64, order_id: &str, step: &str, attempt: u32) -> Self {
         // FNV-1a. A byte that no text contains ends each part, so that ("a", "bc") and ("ab", "c") differ.
         let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-        let parts: [&[u8]; 4] =
-            [&seed.to_le_bytes(), order_id.as_bytes(), step.as_bytes(), &attempt.to_le_bytes()];
+        let parts: [&[u8]; 4] = [&seed.to_le_bytes(), order_id.as_bytes(), step.as_bytes(), &attempt.to_le_bytes()];
         for byte in parts.into_iter().flat_map(|part| part.iter().copied().chain([0xff])) {
             hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
         }

@@ -92,18 +92,8 @@ pub(crate) enum Currency {
 }
 
 impl Currency {
-    pub(crate) const ALL: [Self; 10] = [
-        Self::Chf,
-        Self::Czk,
-        Self::Dkk,
-        Self::Eur,
-        Self::Gbp,
-        Self::Jpy,
-        Self::Nok,
-        Self::Pln,
-        Self::Sek,
-        Self::Usd,
-    ];
+    pub(crate) const ALL: [Self; 10] =
+        [Self::Chf, Self::Czk, Self::Dkk, Self::Eur, Self::Gbp, Self::Jpy, Self::Nok, Self::Pln, Self::Sek, Self::Usd];
 
     pub(crate) const fn code(self) -> &'static str {
         match self {
@@ -195,16 +185,16 @@ pub(crate) enum ProductError {
 /// Why the warehouse says no.
 #[derive(Debug, Error)]
 pub(crate) enum InventoryError {
-    #[error("no answer from the warehouse")]
-    Timeout,
-    #[error("{sku}: {wanted} wanted, {in_stock} there")]
+    #[error("the warehouse is busy")]
+    Busy,
+    #[error("{sku}: {in_stock} of {wanted} there")]
     OutOfStock { sku: String, wanted: u64, in_stock: u64 },
 }
 
 impl InventoryError {
     /// Stock does not appear by asking again; an answer may.
     pub(crate) const fn is_transient(&self) -> bool {
-        matches!(self, Self::Timeout)
+        matches!(self, Self::Busy)
     }
 }
 

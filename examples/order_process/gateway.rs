@@ -60,15 +60,15 @@ fn sandbox(card_number: &Secret, attempt: u32, retry_after: Duration) -> Option<
 #[derive(Debug)]
 pub(crate) struct Gateway {
     seed: u64,
-    speed: f64,
+    speed_up: f64,
     /// How often each service was asked the same thing: by order and step.
     asked: Mutex<HashMap<String, u32>>,
 }
 
 impl Gateway {
-    /// Services whose luck comes from `seed`, and which are `speed` times as fast as usual.
-    pub(crate) fn new(seed: u64, speed: f64) -> Self {
-        Self { seed, speed, asked: Mutex::default() }
+    /// Services whose luck comes from `seed`, and which are `speed_up` times as fast as usual.
+    pub(crate) fn new(seed: u64, speed_up: f64) -> Self {
+        Self { seed, speed_up, asked: Mutex::default() }
     }
 
     pub(crate) async fn fetch_cart(&self, order: &Order) -> Result<Cart, CartError> {
@@ -89,7 +89,7 @@ impl Gateway {
         let (_, mut chance) = self.asked(&order.id, &format!("check_inventory {}", line.number));
         if chance.hits(4.0) {
             self.takes(PATIENCE / 2.0).await;
-            return Err(InventoryError::Timeout);
+            return Err(InventoryError::Busy);
         }
         self.takes(chance.between(20.0, 110.0)).await;
         let in_stock = STOCK.iter().find(|(sku, _)| *sku == line.sku).map_or(0, |(_, pieces)| *pieces);
@@ -118,7 +118,7 @@ impl Gateway {
 
     pub(crate) async fn charge(&self, order: &Order) -> Result<Receipt, PaymentError> {
         let (attempt, mut chance) = self.asked(&order.id, "charge");
-        let retry_after = Duration::from_secs_f64(0.120 / self.speed);
+        let retry_after = Duration::from_secs_f64(0.120 / self.speed_up);
         let refusal = sandbox(&order.card_number, attempt, retry_after)
             .or_else(|| chance.hits(9.0).then_some(PaymentError::Timeout));
         match refusal {
@@ -156,7 +156,7 @@ impl Gateway {
 
     /// Lets so many milliseconds pass, or fewer at a higher speed.
     async fn takes(&self, milliseconds: f64) {
-        tokio::time::sleep(Duration::from_secs_f64(milliseconds / 1_000.0 / self.speed)).await;
+        tokio::time::sleep(Duration::from_secs_f64(milliseconds / 1_000.0 / self.speed_up)).await;
     }
 }
 
@@ -178,7 +178,8 @@ mod tests {
 
     #[test]
     fn a_risk_grows_with_the_amount() {
-        let euros = |euros: u64| Gateway::risk_score(Money { amount: euros * 100, currency: crate::domain::Currency::Eur });
+        let euros =
+            |euros: u64| Gateway::risk_score(Money { amount: euros * 100, currency: crate::domain::Currency::Eur });
         assert!(euros(0) < 0.01 && euros(100) < 0.1 && euros(2_000) > 0.5 && euros(100_000) < 1.0);
     }
 }

@@ -8,7 +8,7 @@ pub(crate) struct TaskRun {
     pub(crate) id: String,
     pub(crate) name: String,
     /// The task's `fields(..)`.
-    pub(crate) context: Vec<(String, String)>,
+    pub(crate) context: Vec<String>,
     pub(crate) begin: f64,
     pub(crate) duration: f64,
     pub(crate) end: Option<End>,
@@ -22,7 +22,7 @@ pub(crate) struct StepRun {
     id: String,
     pub(crate) name: String,
     /// The step's `fields(..)`.
-    pub(crate) inputs: Vec<(String, String)>,
+    pub(crate) inputs: Vec<String>,
     pub(crate) attempts: Vec<Attempt>,
     pub(crate) gave_up: bool,
 }
@@ -87,7 +87,7 @@ pub(crate) fn histories(events: &[Seen]) -> Vec<TaskRun> {
 fn add_to_task(task: &mut TaskRun, event: &Seen) {
     let end = match event.name() {
         "task.initialize_requested" => {
-            task.context = event.pairs(Some("context"));
+            task.context = event.values("context");
             return;
         }
         "task.start_requested" => {
@@ -120,7 +120,7 @@ fn add_to_step(task: &mut TaskRun, event: &Seen) {
     let attempt = &mut step.attempts[index];
     let end = match event.name() {
         "step.execution_requested" => {
-            step.inputs = event.pairs(Some("step_inputs"));
+            step.inputs = event.values("step_inputs");
             return;
         }
         "step.started" => {

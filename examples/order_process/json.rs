@@ -40,7 +40,7 @@ impl<'a> Node<'a> {
                 let problem = text.rsplit_once(" at line ").map_or(text.as_str(), |(problem, _)| problem);
                 Err(Mistake {
                     line: error.line(),
-                    column: error.column(),
+                    column: error.column().max(1),
                     field: String::new(),
                     problem: format!("not valid JSON: {problem}"),
                 })
@@ -76,8 +76,7 @@ impl<'a> Node<'a> {
 
     /// The elements of a list.
     pub(crate) fn list(&self) -> Result<Vec<Self>, Mistake> {
-        let elements: Vec<&RawValue> =
-            serde_json::from_str(self.raw.get()).map_err(|_| self.wrong_type("a list"))?;
+        let elements: Vec<&RawValue> = serde_json::from_str(self.raw.get()).map_err(|_| self.wrong_type("a list"))?;
         let element = |(index, raw)| Self { file: self.file, raw, field: format!("{}[{index}]", self.field) };
         Ok(elements.into_iter().enumerate().map(element).collect())
     }

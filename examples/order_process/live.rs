@@ -6,7 +6,7 @@ use std::sync::mpsc::Sender;
 
 use tasker_telemetry::prelude::*;
 
-use crate::paint::{Paint, cell, clip, duration};
+use crate::paint::{Paint, clip, duration, pad};
 use crate::seen::Seen;
 
 /// Sees every event, prints it, and keeps it for the views that come at the end.
@@ -53,9 +53,11 @@ impl Live {
     }
 }
 
-/// `  1.204s  ORD-1003  step.failed  charge  2/5  250 ms  no answer from the gateway`
+/// `  1.204s ORD-1003 step.failed                charge            2/5 250 ms no answer from the gateway`
+///
+/// What belongs to no attempt begins where the step would stand.
 fn line(seen: &Seen, since: f64, paint: Paint) -> String {
-    let name = cell(seen.name(), 26);
+    let name = pad(seen.name(), 26);
     let name = match seen.name() {
         "task.completed" => paint.bold(paint.green(name)),
         "task.failed" => paint.bold(paint.red(name)),
@@ -66,55 +68,43 @@ fn line(seen: &Seen, since: f64, paint: Paint) -> String {
         system if is_system(system) => paint.dim(name),
         _ => paint.magenta(name),
     };
-    let attempt = match (seen.count("attempt_number"), seen.count("retry_limit")) {
-        (0, _) => String::new(),
-        (number, 0) => number.to_string(),
-        (number, limit) => format!("{number}/{limit}"),
+    let place = match seen.text("step_name") {
+        step if !step.is_empty() && is_system(seen.name()) => {
+            let attempt = format!("{}/{}", seen.count("attempt_number"), seen.count("retry_limit"));
+            format!("{} {} ", pad(step, 17), pad(&attempt, 3))
+        }
+        _ => String::new(),
     };
-    let (step, attempt) = (cell(seen.text("step_name"), 17), cell(&attempt, 3));
-    let line = format!(
-        "{}  {} {name} {step} {attempt} {}",
-        paint.dim(format_args!("{since:7.3}s")),
-        cell(seen.task_id(), 9),
-        detail(seen)
-    );
+    let since = paint.dim(format_args!("{since:7.3}s"));
+    let line = format!("{since} {} {name} {place}{}", pad(seen.task_id(), 8), detail(seen));
     line.trim_end().to_owned()
 }
 
 /// What else there is to say. Routine is kept short; what failed is told in full.
 fn detail(seen: &Seen) -> String {
-    const WIDTH: usize = 30;
-    let pairs = |field| {
-        let pairs: Vec<_> = seen.pairs(field).into_iter().map(|(name, value)| format!("{name}={value}")).collect();
-        pairs.join(" ")
-    };
+    let took = || duration(seen.number("execution_duration"));
+    let joined = |values: Vec<String>| values.join(" · ");
     match seen.name() {
-        "task.initialize_requested" => {
-            let values: Vec<_> = seen.pairs(Some("context")).into_iter().map(|(_, value)| value).collect();
-            clip(&values.join(" · "), WIDTH)
-        }
-        "task.completed" => {
-            format!("{}, {} steps", duration(seen.number("execution_duration")), seen.count("total_steps"))
-        }
+        "task.initialize_requested" => clip(&joined(seen.values("context")), 55),
+        "task.completed" => format!("{}, {} steps", took(), seen.count("total_steps")),
         "task.failed" => {
             let cause = seen.first("error_chain");
             let separator = if cause.is_empty() { "" } else { ": " };
-            let took = duration(seen.number("execution_duration"));
-            format!("{took}, {}{separator}{cause}", seen.text("error_message"))
+            format!("{} {}{separator}{cause}", took(), seen.text("error_message"))
         }
-        "step.execution_requested" => clip(&pairs(Some("step_inputs")), WIDTH),
+        "step.execution_requested" => clip(&joined(seen.values("step_inputs")), 33),
         "step.started" if seen.number("queue_time") >= 0.000_5 => {
             format!("waited {} for a place", duration(seen.number("queue_time")))
         }
-        "step.completed" => duration(seen.number("execution_duration")),
-        "step.failed" => format!("{}, {}", duration(seen.number("execution_duration")), seen.text("error_message")),
+        "step.completed" => took(),
+        "step.failed" => format!("{} {}", took(), seen.text("error_message")),
         "step.retry_requested" => {
-            format!("again in {} ({})", duration(seen.number("backoff_seconds")), seen.text("backoff_strategy"))
+            format!("in {} ({})", duration(seen.number("backoff_seconds")), seen.text("backoff_strategy"))
         }
         "step.max_retries_reached" => "given up".to_owned(),
         "step.cancelled" | "task.cancelled" => seen.text("reason").to_owned(),
         system if is_system(system) => String::new(),
-        _ => pairs(None),
+        _ => joined(seen.payload()),
     }
 }
 
@@ -138,15 +128,18 @@ mod tests {
             "event": "step.failed", "task_id": "ORD-1003", "step_name": "charge", "attempt_number": 2, "retry_limit": 5,
             "execution_duration": 0.25, "error_message": "no answer from the gateway",
         }));
-        let words = "  1.204s  ORD-1003  step.failed                charge            2/5 250 ms, no answer from the gateway";
+        let words =
+            "  1.204s ORD-1003 step.failed                charge            2/5 250 ms no answer from the gateway";
         assert_eq!(text, words);
     }
 
     #[test]
     fn lines_have_no_spaces_at_the_end_and_columns_stand_below_each_other() {
         let started = plain(json!({"event": "task.start_requested", "task_id": "ORD-1"}));
-        assert_eq!(started, "  1.204s  ORD-1     task.start_requested");
-        let custom = plain(json!({"event": "payment.risk_flagged", "task_id": "ORD-1", "card_number": "[FILTERED]", "event_id": "x"}));
-        assert!(custom.ends_with(" card_number=[FILTERED]"), "{custom}");
+        assert_eq!(started, "  1.204s ORD-1    task.start_requested");
+        let custom = plain(
+            json!({"event": "payment.risk_flagged", "task_id": "ORD-1", "card_number": "[FILTERED]", "risk_score": 0.5, "event_id": "x"}),
+        );
+        assert!(custom.ends_with(" payment.risk_flagged       [FILTERED] · risk_score=0.5"), "{custom}");
     }
 }

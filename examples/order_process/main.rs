@@ -83,22 +83,22 @@ async fn run(args: &Args, orders: Vec<Order>) -> Result<(), Box<dyn Error>> {
         return Ok(());
     }
     let events: Vec<_> = events.try_iter().collect();
-    let tasks = history::histories(&events);
-    let mut report = String::new();
-    for (title, task) in summary::remarkable(&tasks) {
-        report += &format!("\n{}\n", waterfall::tree(title, task, paint));
-    }
-    report += &format!("\n{}\n\n{}\n", waterfall::legend(paint), summary::tables(&tasks, paint));
-    if outcomes.iter().any(Result::is_err) {
-        report += &format!("\n{}\n", summary::failures(&tasks, paint));
-    }
     let notes: Vec<_> = for_humans.try_iter().collect();
-    if !notes.is_empty() {
-        report += &format!("\n{}\n  {}\n", paint.bold("for a human to look at"), notes.join("\n  "));
-    }
+    let tasks = history::histories(&events);
     let shipped = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
-    report += &format!(
-        "\n{} orders in {}: {} shipped, {} failed. Seed {}, {} events, {} dropped.\n",
+
+    let trees = summary::remarkable(&tasks).into_iter().map(|(title, task)| waterfall::tree(title, task, paint));
+    let mut sections: Vec<_> = [String::new()].into_iter().chain(trees).collect();
+    sections.push(waterfall::legend(paint));
+    sections.push(summary::tables(&tasks, paint));
+    if shipped < outcomes.len() {
+        sections.push(summary::failures(&tasks, paint));
+    }
+    if !notes.is_empty() {
+        sections.push(format!("{}\n  {}", paint.bold("for a human to look at"), notes.join("\n  ")));
+    }
+    sections.push(format!(
+        "{} orders in {}: {} shipped, {} failed. Seed {}, {} events, {} dropped.\n",
         outcomes.len(),
         duration(took),
         paint.green(shipped),
@@ -106,8 +106,8 @@ async fn run(args: &Args, orders: Vec<Order>) -> Result<(), Box<dyn Error>> {
         args.seed,
         events.len(),
         telemetry.health().dropped(),
-    );
-    match io::stdout().write_all(report.as_bytes()) {
+    ));
+    match io::stdout().write_all(sections.join("\n\n").as_bytes()) {
         // Whoever reads has read enough (`| head`).
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => Ok(written?),
@@ -115,7 +115,10 @@ async fn run(args: &Args, orders: Vec<Order>) -> Result<(), Box<dyn Error>> {
 }
 
 /// Processes the orders, some at once.
-async fn process(orders: Vec<Order>, shop: Gateway) -> Result<Vec<Result<Shipment, OrderError>>, tokio::task::JoinError> {
+async fn process(
+    orders: Vec<Order>,
+    shop: Gateway,
+) -> Result<Vec<Result<Shipment, OrderError>>, tokio::task::JoinError> {
     let shop = Arc::new(shop);
     let mut under_way = JoinSet::new();
     let mut outcomes = Vec::new();

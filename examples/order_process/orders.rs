@@ -51,8 +51,7 @@ impl fmt::Display for InputError {
 /// Reads the orders of a file; of `only` one of them, when asked for.
 pub(crate) fn load(file: &Path, only: Option<&str>) -> Result<Vec<Order>, InputError> {
     let bytes = std::fs::read(file).map_err(|source| InputError::Unreadable { file: file.to_owned(), source })?;
-    let mut orders =
-        parse(&bytes).map_err(|mistakes| InputError::Mistakes { file: file.to_owned(), mistakes })?;
+    let mut orders = parse(&bytes).map_err(|mistakes| InputError::Mistakes { file: file.to_owned(), mistakes })?;
     if let Some(id) = only {
         orders.retain(|order| order.id == id);
         if orders.is_empty() {
@@ -64,7 +63,7 @@ pub(crate) fn load(file: &Path, only: Option<&str>) -> Result<Vec<Order>, InputE
 
 fn parse(bytes: &[u8]) -> Result<Vec<Order>, Vec<Mistake>> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
-        let line = bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line = bytes[..error.valid_up_to()].split(|byte| *byte == b'\n').count();
         vec![Mistake { line, column: 1, field: String::new(), problem: "not valid UTF-8".to_owned() }]
     })?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text); // some editors put a byte order mark first

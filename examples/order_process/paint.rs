@@ -44,9 +44,13 @@ impl Paint {
 
 /// The text in `width` cells: cut with an ellipsis, or filled up with spaces.
 pub(crate) fn cell(text: &str, width: usize) -> String {
-    let text = clip(text, width);
+    pad(&clip(text, width), width)
+}
+
+/// The text in `width` cells, or more if it is longer.
+pub(crate) fn pad(text: &str, width: usize) -> String {
     let fill = width.saturating_sub(text.width());
-    text + &" ".repeat(fill)
+    format!("{text}{}", " ".repeat(fill))
 }
 
 /// The text in at most `width` cells.
@@ -72,7 +76,8 @@ pub(crate) fn duration(seconds: f64) -> String {
     match seconds {
         _ if seconds < 0.000_5 => "<1 ms".to_owned(),
         _ if seconds < 0.999_5 => format!("{:.0} ms", seconds * 1_000.0),
-        _ if seconds < 100.0 => format!("{seconds:.2} s"),
+        _ if seconds < 9.995 => format!("{seconds:.2} s"),
+        _ if seconds < 99.95 => format!("{seconds:.1} s"),
         _ => format!("{seconds:.0} s"),
     }
 }
@@ -105,6 +110,6 @@ mod tests {
     #[test]
     fn durations_have_a_unit_that_suits_them() {
         let texts = [0.000_1, 0.042_4, 0.999_9, 1.234_5, 75.0, 120.4].map(duration);
-        assert_eq!(texts, ["<1 ms", "42 ms", "1.00 s", "1.23 s", "75.00 s", "120 s"]);
+        assert_eq!(texts, ["<1 ms", "42 ms", "1.00 s", "1.23 s", "75.0 s", "120 s"]);
     }
 }

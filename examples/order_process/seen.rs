@@ -45,15 +45,21 @@ impl Seen {
         self.json[field][0].as_str().unwrap_or_default()
     }
 
-    /// The names and values of an object, `fields(..)` for instance. Without a name: what a custom event carries of its own.
-    pub(crate) fn pairs(&self, field: Option<&str>) -> Vec<(String, String)> {
-        let object = field.map_or(&self.json, |field| &self.json[field]);
-        let pairs = object.as_object().into_iter().flatten();
-        pairs
-            .filter(|(name, _)| field.is_some() || !COMMON.contains(&name.as_str()))
-            .map(|(name, value)| (name.clone(), value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
-            .collect()
+    /// The values of an object, for instance of `fields(..)`.
+    pub(crate) fn values(&self, field: &str) -> Vec<String> {
+        self.json[field].as_object().into_iter().flatten().map(readable).collect()
     }
+
+    /// The values that a custom event carries of its own.
+    pub(crate) fn payload(&self) -> Vec<String> {
+        let fields = self.json.as_object().into_iter().flatten();
+        fields.filter(|(name, _)| !COMMON.contains(&name.as_str())).map(readable).collect()
+    }
+}
+
+/// Texts speak for themselves, other values need their name.
+fn readable((name, value): (&String, &Value)) -> String {
+    value.as_str().map_or_else(|| format!("{name}={value}"), str::to_owned)
 }
 
 /// What every event carries.

@@ -9,9 +9,11 @@ use crate::paint::{Paint, cell, duration};
 pub(crate) fn remarkable(tasks: &[TaskRun]) -> Vec<(&'static str, &TaskRun)> {
     let mut chosen: Vec<(&'static str, &TaskRun)> = Vec::new();
     let slowest = tasks.iter().max_by(|one, other| one.duration.total_cmp(&other.duration));
-    chosen.extend(slowest.map(|task| ("Slowest:", task)));
+    let title = if tasks.len() == 1 { "This is" } else { "Slowest:" };
+    chosen.extend(slowest.map(|task| (title, task)));
     let with = |title, end| {
-        let found = tasks.iter().filter(|task| task.end == Some(end) && chosen.iter().all(|(_, seen)| seen.id != task.id));
+        let found =
+            tasks.iter().filter(|task| task.end == Some(end) && chosen.iter().all(|(_, seen)| seen.id != task.id));
         found.max_by_key(|task| (task.retries(), task.steps.len())).map(|task| (title, task))
     };
     let failed = with("Failed:", End::Failed);
@@ -70,12 +72,14 @@ impl StepRow {
         self.failed_attempts += ended(End::Failed);
         self.retries += step.attempts.iter().filter(|attempt| attempt.backoff.is_some()).count();
         self.given_up += usize::from(step.gave_up);
-        self.durations.extend(step.attempts.iter().filter(|attempt| attempt.end.is_some()).map(|attempt| attempt.duration));
+        self.durations
+            .extend(step.attempts.iter().filter(|attempt| attempt.end.is_some()).map(|attempt| attempt.duration));
     }
 
     fn line(mut self, name: &str, paint: Paint) -> String {
         self.durations.sort_by(f64::total_cmp);
-        let [p50, p95, max] = [50, 95, 100].map(|percent| quantile(&self.durations, percent).map_or("-".to_owned(), duration));
+        let [p50, p95, max] =
+            [50, 95, 100].map(|percent| quantile(&self.durations, percent).map_or("-".to_owned(), duration));
         let numbers = format!("{:>6}{:>6}", self.runs, self.ok);
         let failed = format!("{:>17}", self.failed_attempts);
         let retries = format!("{:>9}", self.retries);

@@ -1,21 +1,21 @@
 //! The tree of one task: its steps, their attempts and the waits between them, with bars drawn to scale.
 //!
 //! ```text
-//! Retried: ORD-1003, completed after 1.00 s
-//!                                           │0        │200 ms   │400 ms   │600 ms   │800 ms
-//! order_process                 ✓       0  1.00 s  ██████████████████████████████████████████████████
-//! ├─ fetch_cart                 ✓       0  100 ms  █████
-//! └─ charge                     ✓  100 ms  900 ms       ·····▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓░░░░░████████████████████
-//!    ├─ attempt 1: Timeout      ✗  200 ms  300 ms            ▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓
-//!    │  wait                       500 ms  100 ms                           ░░░░░
-//!    └─ attempt 2               ✓  600 ms  400 ms                                ████████████████████
+//! Retried: ORD-1, completed after 1.00 s  佐藤 美咲
+//!                                                   │0        │200 ms   │400 ms   │600 ms   │800 ms
+//! order_process                   ✓      0  1.00 s  ██████████████████████████████████████████████████
+//! ├─ fetch_cart                   ✓      0  100 ms  █████
+//! └─ charge                       ✓ 100 ms  900 ms       ·····▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓░░░░░████████████████████
+//!    ├─ attempt 1: Timeout        ✗ 100 ms  400 ms       ·····▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓
+//!    │  wait                        500 ms  100 ms                           ░░░░░
+//!    └─ attempt 2                 ✓ 600 ms  400 ms                                ████████████████████
 //! ```
 
 use crate::history::{Attempt, End, StepRun, TaskRun};
 use crate::paint::{Paint, cell, clip, duration};
 
 /// Cells for the names, and for the bars; with the columns between them a line has a hundred.
-const NAMES: usize = 29;
+const NAMES: usize = 31;
 const BARS: usize = 50;
 
 /// What a cell of a bar stands for. Of several things that share a cell the last of this list is shown.
@@ -77,22 +77,26 @@ pub(crate) fn tree(title: &str, task: &TaskRun, paint: Paint) -> String {
         Some(End::Cancelled) => paint.yellow(format_args!("cancelled after {took}")),
         None => paint.yellow("not over"),
     };
-    let context: Vec<_> = task.context.iter().map(|(_, value)| value.as_str()).collect();
     let canvas = Canvas { begin: task.begin, length: task.duration, paint };
     let whole = (task.begin, task.begin + task.duration, Ink::of(task.end));
 
     let mut lines = vec![
-        format!("{} {}, {end}  {}", paint.bold(title), paint.bold(&task.id), paint.dim(clip(&context.join(" · "), 50))),
+        format!(
+            "{} {}, {end}  {}",
+            paint.bold(title),
+            paint.bold(&task.id),
+            paint.dim(clip(&task.context.join(" · "), 50))
+        ),
         canvas.scale(),
-        canvas.row(&task.name, Some(task.end), &[whole]),
+        canvas.row(&task.name, &canvas.mark(task.end), &[whole]),
     ];
     for (step, (branch, below)) in with_branches(&task.steps) {
         let name = match step.inputs.first() {
-            Some((_, value)) => format!("{branch}{} {value}", step.name),
+            Some(value) => format!("{branch}{} {value}", step.name),
             None => format!("{branch}{}", step.name),
         };
         let stretches: Vec<_> = step.attempts.iter().flat_map(stretches).collect();
-        lines.push(canvas.row(&name, Some(step.end()), &stretches));
+        lines.push(canvas.row(&name, &canvas.mark(step.end()), &stretches));
         if step.attempts.len() > 1 {
             add_attempts(&mut lines, step, below, &canvas);
         }
@@ -106,9 +110,9 @@ fn add_attempts(lines: &mut Vec<String>, step: &StepRun, indent: &str, canvas: &
         let separator = if class.is_empty() { "" } else { ": " };
         let name = format!("{indent}{branch}attempt {}{separator}{class}", attempt.number);
         let [queue, run, wait] = stretches(attempt);
-        lines.push(canvas.row(&name, Some(attempt.end), &[queue, run]));
+        lines.push(canvas.row(&name, &canvas.mark(attempt.end), &[queue, run]));
         if attempt.backoff.is_some() {
-            lines.push(canvas.row(&format!("{indent}{below}wait"), None, &[wait]));
+            lines.push(canvas.row(&format!("{indent}{below}wait"), " ", &[wait]));
         }
     }
 }
@@ -126,7 +130,10 @@ fn stretches(attempt: &Attempt) -> [Stretch; 3] {
 /// The items with the branch that leads to each, and what continues it in the lines below.
 fn with_branches<T>(items: &[T]) -> impl Iterator<Item = (&T, (&'static str, &'static str))> {
     let last = items.len().saturating_sub(1);
-    items.iter().enumerate().map(move |(index, item)| (item, if index == last { ("└─ ", "   ") } else { ("├─ ", "│  ") }))
+    items
+        .iter()
+        .enumerate()
+        .map(move |(index, item)| (item, if index == last { ("└─ ", "   ") } else { ("├─ ", "│  ") }))
 }
 
 /// Where the rows of one task are drawn.
@@ -137,24 +144,22 @@ struct Canvas {
 }
 
 impl Canvas {
-    /// A name, how it ended (`None`: it is no run), and when.
-    fn row(&self, name: &str, end: Option<Option<End>>, stretches: &[Stretch]) -> String {
-        let mark = match end {
-            None => " ".to_owned(),
-            Some(Some(End::Completed)) => self.paint.green("✓"),
-            Some(Some(End::Failed)) => self.paint.red("✗"),
-            Some(Some(End::Cancelled) | None) => self.paint.yellow("–"),
-        };
+    /// A name, the mark of how it ended, and when that was.
+    fn row(&self, name: &str, mark: &str, stretches: &[Stretch]) -> String {
         let from = stretches.first().map_or(self.begin, |(from, ..)| *from);
         let to = stretches.iter().fold(from, |latest, (_, to, _)| latest.max(*to));
         let start = if from - self.begin < 0.000_5 { "0".to_owned() } else { duration(from - self.begin) };
-        let line = format!(
-            "{} {mark} {start:>7} {:>7}  {}",
-            cell(name, NAMES),
-            duration(to - from),
-            self.bar(stretches)
-        );
+        let line =
+            format!("{} {mark} {start:>6}  {:>6}  {}", cell(name, NAMES), duration(to - from), self.bar(stretches));
         line.trim_end().to_owned()
+    }
+
+    fn mark(&self, end: Option<End>) -> String {
+        match end {
+            Some(End::Completed) => self.paint.green("✓"),
+            Some(End::Failed) => self.paint.red("✗"),
+            Some(End::Cancelled) | None => self.paint.yellow("–"),
+        }
     }
 
     fn bar(&self, stretches: &[Stretch]) -> String {
@@ -173,11 +178,15 @@ impl Canvas {
     }
 
     /// The cell boundary that is next to a point in time.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "limited to the number of cells")]
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "small numbers"
+    )]
     fn cell_at(&self, time: f64) -> usize {
-        const CELLS: f64 = BARS as f64;
-        let position = (time - self.begin) / self.length.max(1e-9) * CELLS;
-        position.round().clamp(0.0, CELLS) as usize
+        let position = (time - self.begin) / self.length.max(1e-9) * BARS as f64;
+        (position.round().max(0.0) as usize).min(BARS)
     }
 
     /// The times above the bars: four to nine round ones.
@@ -196,10 +205,10 @@ impl Canvas {
                 continue;
             }
             scale.push_str(&" ".repeat(at - width));
-            scale.push_str("│");
+            scale.push('│');
             scale.push_str(&label);
         }
-        format!("{}{}", " ".repeat(NAMES + 20), self.paint.dim(scale))
+        format!("{}{}", " ".repeat(NAMES + 19), self.paint.dim(scale))
     }
 }
 
@@ -214,13 +223,13 @@ mod tests {
         let tree = tree("Retried:", task, Paint { is_on: false });
         let expected = "\
 Retried: ORD-1, completed after 1.00 s  佐藤 美咲
-                                                 │0        │200 ms   │400 ms   │600 ms   │800 ms
-order_process                 ✓       0  1.00 s  ██████████████████████████████████████████████████
-├─ fetch_cart                 ✓       0  100 ms  █████
-└─ charge                     ✓  100 ms  900 ms       ·····▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓░░░░░████████████████████
-   ├─ attempt 1: Timeout      ✗  100 ms  400 ms       ·····▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓
-   │  wait                       500 ms  100 ms                           ░░░░░
-   └─ attempt 2               ✓  600 ms  400 ms                                ████████████████████";
+                                                  │0        │200 ms   │400 ms   │600 ms   │800 ms
+order_process                   ✓      0  1.00 s  ██████████████████████████████████████████████████
+├─ fetch_cart                   ✓      0  100 ms  █████
+└─ charge                       ✓ 100 ms  900 ms       ·····▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓░░░░░████████████████████
+   ├─ attempt 1: Timeout        ✗ 100 ms  400 ms       ·····▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓
+   │  wait                        500 ms  100 ms                           ░░░░░
+   └─ attempt 2                 ✓ 600 ms  400 ms                                ████████████████████";
         assert_eq!(tree, expected);
     }
 

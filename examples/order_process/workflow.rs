@@ -60,7 +60,7 @@ pub(crate) async fn order_process(shop: &Gateway, order: &Order) -> Result<Shipm
         }
     };
     let shipment = create_shipment(shop, order, &receipt).await?; // never before the money is there
-    send_confirmation(shop, order).await?;
+    send_confirmation(shop, order, &shipment).await?;
     Ok(shipment)
 }
 
@@ -84,7 +84,7 @@ fn validate_products(cart: &Cart) -> Result<(), ProductError> {
     retry_limit = 3,
     backoff = SOON,
     retry_if = InventoryError::is_transient,
-    fields(sku = line.sku, product = line.name, quantity = line.quantity)
+    fields(sku = line.sku, title = line.name)
 )]
 async fn check_inventory(shop: &Gateway, order: &Order, line: &Line) -> Result<(), InventoryError> {
     shop.check_inventory(order, line).await
@@ -129,7 +129,7 @@ async fn create_shipment(shop: &Gateway, order: &Order, receipt: &Receipt) -> Re
 }
 
 /// Writes to the customer. The address is masked by its name: `email` is in the default filter.
-#[step(retry_limit = 3, backoff = SOON, fields(email = order.email.reveal()))]
-async fn send_confirmation(shop: &Gateway, order: &Order) -> Result<(), MailError> {
+#[step(retry_limit = 3, backoff = SOON, fields(email = order.email.reveal(), parcel = shipment.tracking_number))]
+async fn send_confirmation(shop: &Gateway, order: &Order, shipment: &Shipment) -> Result<(), MailError> {
     shop.send_mail(order).await
 }

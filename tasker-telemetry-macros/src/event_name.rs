@@ -204,7 +204,10 @@ mod tests {
             ("payment.risk flagged", "write \"payment.risk_flagged\""),
             ("", "write \"namespace.name\""),
             ("payment.*", "`*` can only stand in `#[subscribe(..)]`"),
-            ("task.done", "`task` is reserved for the library's own events: choose another namespace, e.g. \"order.done\""),
+            (
+                "task.done",
+                "`task` is reserved for the library's own events: choose another namespace, e.g. \"order.done\"",
+            ),
             ("test.done", "\"order.done\""),
         ] {
             let message = check_name(name).expect_err(name);
@@ -219,13 +222,18 @@ mod tests {
         assert_eq!(read_subscription("observability.step.*"), Ok(Subscription::Wildcard));
         assert_eq!(read_subscription("shop.payment.*"), Ok(Subscription::Wildcard));
         assert_eq!(read_subscription("payment.risk_flagged"), Ok(Subscription::Custom));
-        assert!(matches!(read_subscription("task.failed"), Ok(Subscription::System(event)) if event.payload == "Failed"));
+        assert!(
+            matches!(read_subscription("task.failed"), Ok(Subscription::System(event)) if event.payload == "Failed")
+        );
     }
 
     #[test]
     fn unknown_system_events_are_suggested() {
         assert_eq!(mistake("task.faild"), "there is no system event \"task.faild\"; did you mean \"task.failed\"?");
-        assert_eq!(mistake("task.started"), "there is no system event \"task.started\"; did you mean \"step.started\"?");
+        assert_eq!(
+            mistake("task.started"),
+            "there is no system event \"task.started\"; did you mean \"step.started\"?"
+        );
         assert!(mistake("observability.step.elephants").contains("known: \"observability.task.enqueue\", "));
         assert_eq!(mistake("failed"), "\"failed\" has no namespace; did you mean \"task.failed\" or \"step.failed\"?");
         assert_eq!(mistake("task"), "\"task\" is a namespace: for all its events write \"task.*\"");

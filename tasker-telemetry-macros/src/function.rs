@@ -7,7 +7,7 @@ use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::ext::IdentExt as _;
 use syn::parse::{ParseStream, Parser as _};
-use syn::{Attribute, FnArg, Signature, Token, Visibility};
+use syn::{Attribute, Signature, Token, Visibility};
 
 use crate::diagnostics::Diagnostics;
 
@@ -52,14 +52,6 @@ impl Function {
         let block = regroup(&self.body, quote!(#inner_attrs #body));
         quote!(#(#attrs)* #vis #defaultness #sig #block)
     }
-
-    /// The arguments without the receiver.
-    pub(crate) fn arguments(&self) -> impl Iterator<Item = &syn::PatType> {
-        self.sig.inputs.iter().filter_map(|input| match input {
-            FnArg::Typed(argument) => Some(argument),
-            FnArg::Receiver(_) => None,
-        })
-    }
 }
 
 /// `content` in the braces of `group`: errors and lints go on pointing at the user's own.
@@ -67,6 +59,15 @@ pub(crate) fn regroup(group: &Group, content: TokenStream) -> Group {
     let mut new = Group::new(group.delimiter(), content);
     new.set_span(group.span());
     new
+}
+
+/// The same tokens, shown at `span` in errors; what their names mean stays as it was.
+pub(crate) fn located(tokens: &TokenStream, span: Span) -> TokenStream {
+    let relocate = |mut token: TokenTree| {
+        token.set_span(token.span().located_at(span));
+        token
+    };
+    tokens.clone().into_iter().map(relocate).collect()
 }
 
 fn parse(attribute: &str, input: ParseStream<'_>) -> syn::Result<Function> {

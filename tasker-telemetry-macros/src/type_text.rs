@@ -57,8 +57,10 @@ fn is_parted(before: &TokenTree, after: &TokenTree, text: &str) -> bool {
         (TokenTree::Ident(word), TokenTree::Punct(sign)) => {
             (matches!(sign.as_char(), '&' | '*')) || (is_lifetime(word, text) && sign.as_char() == '\'')
         }
-        (TokenTree::Group(_), TokenTree::Ident(_)) => true,
-        (TokenTree::Ident(_) | TokenTree::Literal(_), TokenTree::Ident(_) | TokenTree::Literal(_)) => true,
+        (
+            TokenTree::Group(_) | TokenTree::Ident(_) | TokenTree::Literal(_),
+            TokenTree::Ident(_) | TokenTree::Literal(_),
+        ) => true,
         _ => false,
     }
 }

@@ -73,6 +73,7 @@ pub trait MaskByMask {
     fn mask(&mut self, mask: &str) -> bool;
 }
 
+#[allow(clippy::mut_mut, reason = "the number of references is the order of the choices")]
 impl<T: Mask> MaskByMask for &mut &mut Masked<'_, T> {
     fn mask(&mut self, mask: &str) -> bool {
         self.0.mask(mask);
@@ -156,6 +157,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::needless_borrow, reason = "the form of generated code")]
     fn each_type_is_masked_in_its_own_way() {
         struct Opaque(u8);
 

@@ -28,6 +28,9 @@ pub fn keep<T: RetryArg>(kept: &mut Option<T>, last: bool) -> T {
 }
 
 /// Checks a `retry_limit` that only the compiler knows; evaluated when the program is compiled.
+///
+/// # Panics
+/// On a zero; in a static that is a compile error.
 #[must_use]
 pub const fn at_least_one(retry_limit: u32) -> u32 {
     assert!(retry_limit > 0, "`retry_limit = 0` would never run the step: write 1 for one try");

@@ -5,18 +5,16 @@
 
 mod dispatch;
 mod handler;
-mod payload;
 pub(crate) mod pattern;
+mod payload;
 mod registration;
 mod route;
 
 pub use self::dispatch::{Dispatch, HandlerError};
-pub use self::handler::{
-    ErrorByDebug, ErrorByDisplay, ErrorOpaque, Inlined, Lift, Settled, returned, returned_inline,
-};
-pub use self::payload::{Named, payload_of_name, payload_of_type};
+pub use self::handler::{returned, returned_inline};
 pub use self::pattern::is_repeated;
-pub use self::registration::{Accept, Host, Inline, Queued, Registration, SelfMade, auto, registration};
+pub use self::payload::{Named, payload_of_name, payload_of_type};
+pub use self::registration::{Accept, Inline, Queued, Registration, auto, registration};
 pub use self::route::{DynSubscriber, Route};
 
 use crate::catalog::SubscriberSpec;

@@ -1,1 +1,20 @@
 //! What the integration tests share.
+
+use std::sync::Once;
+
+/// The mark of a panic that a test expects.
+pub const EXPECTED: &str = "expected panic";
+
+/// Lets panics whose message contains [`EXPECTED`] pass without a word; all others are reported as ever.
+pub fn quiet_expected_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let report = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            let is_expected = info.payload_as_str().is_some_and(|message| message.contains(EXPECTED));
+            if !is_expected {
+                report(info);
+            }
+        }));
+    });
+}

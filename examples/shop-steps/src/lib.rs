@@ -35,6 +35,9 @@ pub fn write_invoice(number: u64, amount: u64) -> Result<InvoiceWritten, Invoice
 }
 
 /// Sends an invoice by mail.
+///
+/// # Errors
+/// What the connection to the mail server has to say.
 #[step(retry_limit = 3, backoff = "exponential")]
 pub async fn mail_invoice(invoice: InvoiceWritten) -> Result<(), std::io::Error> {
     let _letter = format!("Invoice {}: {} cents", invoice.number, invoice.amount);

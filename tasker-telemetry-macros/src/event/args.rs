@@ -88,9 +88,9 @@ pub(crate) fn parse_field(attrs: &[Attribute], diagnostics: &mut Diagnostics) ->
     let mut sensitive: Option<Ident> = None;
     for attr in attributes(attrs) {
         parse_separated(attr, "event(sensitive)", diagnostics, |input, diagnostics| {
-            let word = input
-                .call(Ident::parse_any)
-                .map_err(|error| syn::Error::new(error.span(), "expected `sensitive`: the name stands above the struct"))?;
+            let word = input.call(Ident::parse_any).map_err(|error| {
+                syn::Error::new(error.span(), "expected `sensitive`: the name stands above the struct")
+            })?;
             if word != "sensitive" {
                 return Err(syn::Error::new(word.span(), unknown("argument", &word.to_string(), &["sensitive"])));
             }

@@ -67,29 +67,117 @@ mod tests {
         };
         assert!(mistakes(input.clone()).is_empty());
         assert!(derive(input).to_string().contains("EventEntry"));
-        assert!(mistakes(quote!(#[event("shop.opened", crate = crate::telemetry)] struct Opened;)).is_empty());
+        assert!(
+            mistakes(quote!(
+                #[event("shop.opened", crate = crate::telemetry)]
+                struct Opened;
+            ))
+            .is_empty()
+        );
     }
 
     #[test]
     fn the_name_is_needed_once_and_right() {
-        assert!(only_mistake(quote!(struct RiskFlagged {})).contains("#[event(\"namespace.risk_flagged\")]"));
-        assert!(only_mistake(quote!(#[event] struct A {})).contains("write `#[event(\"namespace.a\")]`"));
-        assert!(only_mistake(quote!(#[event()] struct A {})).contains("write `#[event(\"namespace.a\")]`"));
-        assert!(only_mistake(quote!(#[event("a.b", "a.c")] struct A {})).contains("more than once"));
-        assert!(only_mistake(quote!(#[event("a.b")] #[event("a.c")] struct A {})).contains("more than once"));
-        assert!(only_mistake(quote!(#[event(name = "a.b")] struct A {})).contains("write `#[event(\"a.b\")]`"));
-        assert!(only_mistake(quote!(#[event("Flagged")] struct A {})).contains("namespace"));
-        assert!(only_mistake(quote!(#[event("a.b", sensitive)] struct A {})).contains("stands at a field"));
-        assert!(only_mistake(quote!(#[event("a.b", crat = x)] struct A {})).contains("did you mean `crate`?"));
-        assert!(only_mistake(quote!(#[event(a.b)] struct A {})).contains("write `#[event(\"a.b\")]`"));
+        assert!(
+            only_mistake(quote!(
+                struct RiskFlagged {}
+            ))
+            .contains("#[event(\"namespace.risk_flagged\")]")
+        );
+        assert!(
+            only_mistake(quote!(
+                #[event]
+                struct A {}
+            ))
+            .contains("write `#[event(\"namespace.a\")]`")
+        );
+        assert!(
+            only_mistake(quote!(
+                #[event()]
+                struct A {}
+            ))
+            .contains("write `#[event(\"namespace.a\")]`")
+        );
+        assert!(
+            only_mistake(quote!(
+                #[event("a.b", "a.c")]
+                struct A {}
+            ))
+            .contains("more than once")
+        );
+        assert!(
+            only_mistake(quote!(
+                #[event("a.b")]
+                #[event("a.c")]
+                struct A {}
+            ))
+            .contains("more than once")
+        );
+        assert!(
+            only_mistake(quote!(
+                #[event(name = "a.b")]
+                struct A {}
+            ))
+            .contains("write `#[event(\"a.b\")]`")
+        );
+        assert!(
+            only_mistake(quote!(
+                #[event("Flagged")]
+                struct A {}
+            ))
+            .contains("namespace")
+        );
+        assert!(
+            only_mistake(quote!(
+                #[event("a.b", sensitive)]
+                struct A {}
+            ))
+            .contains("stands at a field")
+        );
+        assert!(
+            only_mistake(quote!(
+                #[event("a.b", crat = x)]
+                struct A {}
+            ))
+            .contains("did you mean `crate`?")
+        );
+        assert!(
+            only_mistake(quote!(
+                #[event(a.b)]
+                struct A {}
+            ))
+            .contains("write `#[event(\"a.b\")]`")
+        );
     }
 
     #[test]
     fn an_event_is_a_plain_struct() {
-        assert!(only_mistake(quote!(#[event("a.b")] enum A { B })).contains("one struct for each variant"));
+        assert!(
+            only_mistake(quote!(
+                #[event("a.b")]
+                enum A {
+                    B,
+                }
+            ))
+            .contains("one struct for each variant")
+        );
         assert!(only_mistake(quote!(#[event("a.b")] union A { b: u8 })).contains("is a struct"));
-        assert!(only_mistake(quote!(#[event("a.b")] struct A(u8);)).contains("need names"));
-        assert!(only_mistake(quote!(#[event("a.b")] struct A<T> { b: T })).contains("one type"));
+        assert!(
+            only_mistake(quote!(
+                #[event("a.b")]
+                struct A(u8);
+            ))
+            .contains("need names")
+        );
+        assert!(
+            only_mistake(quote!(
+                #[event("a.b")]
+                struct A<T> {
+                    b: T,
+                }
+            ))
+            .contains("one type")
+        );
     }
 
     #[test]
@@ -107,7 +195,11 @@ mod tests {
 
     #[test]
     fn errors_come_with_a_stub() {
-        let output = derive(quote!(#[event("Flagged")] struct Flagged;)).to_string();
+        let output = derive(quote!(
+            #[event("Flagged")]
+            struct Flagged;
+        ))
+        .to_string();
         assert!(output.contains("compile_error"));
         assert!(output.contains("Event for Flagged"));
         assert!(!output.contains("EventEntry"));

@@ -121,7 +121,8 @@ mod tests {
 
     #[test]
     fn types() {
-        let found = TypeAttrs::parse(&[parse_quote!(#[serde(deny_unknown_fields, rename_all = "camelCase", tag = "kind")])]);
+        let found =
+            TypeAttrs::parse(&[parse_quote!(#[serde(deny_unknown_fields, rename_all = "camelCase", tag = "kind")])]);
         assert_eq!(found.rename_all, Some(Rename::Camel));
         assert_eq!(found.reshaping.iter().map(|(word, _)| *word).collect::<Vec<_>>(), ["tag"]);
     }

@@ -58,7 +58,8 @@ fn check_shape(model: &Model<'_>, diagnostics: &mut Diagnostics) {
             "into" => "serialises another type's fields: derive `Event` for that type",
             _ => "makes no object of it: leave it out",
         };
-        diagnostics.error_at(*span, format!("the payload of an event is an object with its fields, and `{word}` {why}"));
+        diagnostics
+            .error_at(*span, format!("the payload of an event is an object with its fields, and `{word}` {why}"));
     }
 }
 
@@ -124,13 +125,32 @@ mod tests {
             let message = mistake_of_field(&field);
             assert!(message.contains(advice), "{field}: {message}");
         }
-        assert!(mistakes(quote!(#[event("a.b")] struct A { #[serde(skip)] task_id: u8 })).is_empty());
+        assert!(
+            mistakes(quote!(
+                #[event("a.b")]
+                struct A {
+                    #[serde(skip)]
+                    task_id: u8,
+                }
+            ))
+            .is_empty()
+        );
     }
 
     #[test]
     fn the_shape_is_an_object() {
         for word in [quote!(transparent), quote!(into = "u8"), quote!(tag = "t")] {
-            assert_eq!(mistakes(quote!(#[event("a.b")] #[serde(#word)] struct A { x: u8 })).len(), 1);
+            assert_eq!(
+                mistakes(quote!(
+                    #[event("a.b")]
+                    #[serde(#word)]
+                    struct A {
+                        x: u8,
+                    }
+                ))
+                .len(),
+                1
+            );
         }
     }
 }

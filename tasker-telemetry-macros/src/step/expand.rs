@@ -2,9 +2,11 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::quote_spanned;
+use syn::spanned::Spanned as _;
 
 use super::args::BackoffArg;
 use super::model::Model;
+use crate::function::located;
 use crate::options::Number;
 use crate::wrap::{self, Driver};
 
@@ -20,7 +22,11 @@ pub(super) fn expand(model: &Model) -> TokenStream {
     let retry_limit = match model.retry_limit.as_ref().map(|opt| &opt.value) {
         None => quote_spanned!(Span::mixed_site()=> 1),
         Some(Number::Literal(count)) => quote_spanned!(Span::mixed_site()=> #count),
-        Some(Number::Const(expr)) => quote_spanned!(Span::mixed_site()=> #private::at_least_one(#expr)),
+        Some(Number::Const(expr)) => {
+            let private = located(private, expr.span());
+            let span = Span::mixed_site().located_at(expr.span());
+            quote_spanned!(span=> #private::at_least_one(#expr))
+        }
     };
     let backoff = match model.backoff.as_ref().map(|opt| &opt.value) {
         None | Some(BackoffArg::None) => quote_spanned!(Span::mixed_site()=> #private::Backoff::none()),

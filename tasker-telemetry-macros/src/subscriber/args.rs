@@ -19,7 +19,7 @@ const OPTIONS: [&str; 4] = ["manual", "inline", "filter", "crate"];
 #[derive(Debug, Default)]
 pub(crate) struct Args {
     pub(crate) subscriptions: Vec<Subscription>,
-    /// Whether something in `#[subscribe(..)]` was written wrong: it may have been the only subscription.
+    /// Whether a subscription was written wrong: it may have been the only one.
     pub(crate) wrong: bool,
     pub(crate) manual: Option<Ident>,
     pub(crate) inline: Option<Ident>,
@@ -61,7 +61,9 @@ impl Args {
     fn read_option(&mut self, input: ParseStream<'_>, diagnostics: &mut Diagnostics) -> syn::Result<()> {
         if input.peek(LitStr) {
             let text: LitStr = input.parse()?;
-            let message = format!("a subscription stands in its own attribute: write `#[subscribe({})]`", text.to_token_stream());
+            self.wrong = true;
+            let message =
+                format!("a subscription stands in its own attribute: write `#[subscribe({})]`", text.to_token_stream());
             return Err(syn::Error::new(text.span(), message));
         }
         let key = input.fork().call(Ident::parse_any)?;
@@ -74,7 +76,10 @@ impl Args {
             "manual" | "inline" => {
                 input.call(Ident::parse_any)?;
                 if input.peek(Token![=]) || input.peek(syn::token::Paren) {
-                    return Err(syn::Error::new(key.span(), format!("`{key}` takes no value: write `#[subscriber({key})]`")));
+                    return Err(syn::Error::new(
+                        key.span(),
+                        format!("`{key}` takes no value: write `#[subscriber({key})]`"),
+                    ));
                 }
                 let slot = if word == "manual" { &mut self.manual } else { &mut self.inline };
                 slot.replace(key.clone()).is_some()

@@ -42,8 +42,12 @@ pub(crate) fn expand(model: &Model<'_>) -> TokenStream {
 
 /// What stands in for a wrong subscriber, so that code that uses the type is no second error.
 ///
-/// Expands to: the impl of a subscriber without routes, which is not in the catalog.
+/// Expands to: the impl of a subscriber without routes, which is not in the catalog. Nothing for a type that borrows: no
+/// impl of a `'static` trait would stand for it.
 pub(crate) fn stub(model: &Model<'_>) -> TokenStream {
+    if model.generics.lifetimes().next().is_some() {
+        return TokenStream::new();
+    }
     let private = model.krate.private();
     let spec = spec(model, &[], &private);
     let implementation = implementation(model, &quote!(&[]), &private);
@@ -84,9 +88,10 @@ fn outliving(generics: &Generics) -> Generics {
     let mut generics = generics.clone();
     let types: Vec<Ident> = generics.type_params().map(|param| param.ident.clone()).collect();
     if !types.is_empty() {
-        generics.make_where_clause().predicates.extend(types.iter().map(|ty| -> syn::WherePredicate {
-            syn::parse_quote!(#ty: 'static)
-        }));
+        generics
+            .make_where_clause()
+            .predicates
+            .extend(types.iter().map(|ty| -> syn::WherePredicate { syn::parse_quote!(#ty: 'static) }));
     }
     generics
 }
@@ -152,7 +157,8 @@ fn repetitions(model: &Model<'_>, private: &TokenStream) -> TokenStream {
         if index > 0 && paths > 0 && !route.is_wildcard() {
             let at = route.shown_at();
             let index = Literal::usize_unsuffixed(index);
-            let message = format!("`{}` is the event of another subscription of this subscriber: leave one out", route.tokens);
+            let message =
+                format!("`{}` is the event of another subscription of this subscriber: leave one out", route.tokens);
             checks.extend(quote_spanned! {at=>
                 const _: () = ::core::assert!(!#private::is_repeated(&__PATTERNS, #index), #message);
             });

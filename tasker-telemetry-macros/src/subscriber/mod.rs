@@ -61,41 +61,158 @@ mod tests {
         };
         assert!(mistakes(input.clone()).is_empty());
         assert!(derive(input).to_string().contains("SubscriberEntry"));
-        assert!(mistakes(quote!(#[subscribe("a.b")] #[subscribe("a.c")] enum E { A })).is_empty());
-        assert!(mistakes(quote!(#[subscribe("a.b")] #[subscriber(manual)] struct S<T: Clone>(T);)).is_empty());
+        assert!(
+            mistakes(quote!(
+                #[subscribe("a.b")]
+                #[subscribe("a.c")]
+                enum E {
+                    A,
+                }
+            ))
+            .is_empty()
+        );
+        assert!(
+            mistakes(quote!(
+                #[subscribe("a.b")]
+                #[subscriber(manual)]
+                struct S<T: Clone>(T);
+            ))
+            .is_empty()
+        );
     }
 
     #[test]
     fn there_must_be_a_subscription() {
-        assert!(only_mistake(quote!(struct S;)).contains("#[subscribe(\"task.failed\")]"));
-        assert!(only_mistake(quote!(#[subscribe] struct S;)).contains("write `#[subscribe(\"task.failed\")]`"));
-        assert!(only_mistake(quote!(#[subscribe()] struct S;)).contains("write `#[subscribe(\"task.failed\")]`"));
-        assert!(only_mistake(quote!(#[subscribe("task.faild")] struct S;)).contains("did you mean \"task.failed\"?"));
+        assert!(
+            only_mistake(quote!(
+                struct S;
+            ))
+            .contains("#[subscribe(\"task.failed\")]")
+        );
+        assert!(
+            only_mistake(quote!(
+                #[subscribe]
+                struct S;
+            ))
+            .contains("write `#[subscribe(\"task.failed\")]`")
+        );
+        assert!(
+            only_mistake(quote!(
+                #[subscribe()]
+                struct S;
+            ))
+            .contains("write `#[subscribe(\"task.failed\")]`")
+        );
+        assert!(
+            only_mistake(quote!(
+                #[subscribe("task.faild")]
+                struct S;
+            ))
+            .contains("did you mean \"task.failed\"?")
+        );
     }
 
     #[test]
     fn subscriptions_are_strings_or_types() {
-        assert!(only_mistake(quote!(#[subscribe(task.failed)] struct S;)).contains("write \"task.failed\""));
-        assert!(only_mistake(quote!(#[subscribe(3)] struct S;)).contains("in quotes"));
-        assert!(only_mistake(quote!(#[subscribe("a.b" "a.c")] struct S;)).contains("expected `,`"));
-        assert!(only_mistake(quote!(#[subscribe(EventRecord)] struct S;)).contains("write \"*\""));
-        assert!(only_mistake(quote!(#[subscribe(task_failed)] struct S;)).contains("in quotes"));
-        assert!(only_mistake(quote!(#[subscribe("a.b", manual)] struct S;)).contains("#[subscriber(manual)]"));
+        assert!(
+            only_mistake(quote!(
+                #[subscribe(task.failed)]
+                struct S;
+            ))
+            .contains("write \"task.failed\"")
+        );
+        assert!(
+            only_mistake(quote!(
+                #[subscribe(3)]
+                struct S;
+            ))
+            .contains("in quotes")
+        );
+        assert!(
+            only_mistake(quote!(
+                #[subscribe("a.b" "a.c")]
+                struct S;
+            ))
+            .contains("expected `,`")
+        );
+        assert!(
+            only_mistake(quote!(
+                #[subscribe(EventRecord)]
+                struct S;
+            ))
+            .contains("write \"*\"")
+        );
+        assert!(
+            only_mistake(quote!(
+                #[subscribe(task_failed)]
+                struct S;
+            ))
+            .contains("in quotes")
+        );
+        assert!(
+            only_mistake(quote!(
+                #[subscribe("a.b", manual)]
+                struct S;
+            ))
+            .contains("#[subscriber(manual)]")
+        );
     }
 
     #[test]
     fn two_subscriptions_do_not_meet() {
-        assert!(only_mistake(quote!(#[subscribe("a.b", "a.b")] struct S;)).contains("more than once"));
-        assert!(only_mistake(quote!(#[subscribe("*", "*")] struct S;)).contains("more than once"));
-        assert!(only_mistake(quote!(#[subscribe(A, A)] struct S;)).contains("more than once"));
-        assert!(only_mistake(quote!(#[subscribe("a.b_c", "a.b.c")] struct S;)).contains("`handle_a_b_c`"));
-        assert!(only_mistake(quote!(#[subscribe(x::A, y::A)] struct S;)).contains("`handle_a`"));
-        assert!(only_mistake(quote!(#[subscribe("*", Event)] struct S;)).contains("`handle_event`"));
+        assert!(
+            only_mistake(quote!(
+                #[subscribe("a.b", "a.b")]
+                struct S;
+            ))
+            .contains("more than once")
+        );
+        assert!(
+            only_mistake(quote!(
+                #[subscribe("*", "*")]
+                struct S;
+            ))
+            .contains("more than once")
+        );
+        assert!(
+            only_mistake(quote!(
+                #[subscribe(A, A)]
+                struct S;
+            ))
+            .contains("more than once")
+        );
+        assert!(
+            only_mistake(quote!(
+                #[subscribe("a.b_c", "a.b.c")]
+                struct S;
+            ))
+            .contains("`handle_a_b_c`")
+        );
+        assert!(
+            only_mistake(quote!(
+                #[subscribe(x::A, y::A)]
+                struct S;
+            ))
+            .contains("`handle_a`")
+        );
+        assert!(
+            only_mistake(quote!(
+                #[subscribe("*", Event)]
+                struct S;
+            ))
+            .contains("`handle_event`")
+        );
     }
 
     #[test]
     fn options() {
-        let with = |options: TokenStream| only_mistake(quote!(#[subscribe("a.b")] #[subscriber(#options)] struct S;));
+        let with = |options: TokenStream| {
+            only_mistake(quote!(
+                #[subscribe("a.b")]
+                #[subscriber(#options)]
+                struct S;
+            ))
+        };
         assert!(with(quote!(manul)).contains("did you mean `manual`?"));
         assert!(with(quote!(manual, manual)).contains("more than once"));
         assert!(with(quote!(manual = true)).contains("takes no value"));
@@ -108,8 +225,20 @@ mod tests {
 
     #[test]
     fn what_cannot_register_itself_is_manual() {
-        assert!(only_mistake(quote!(#[subscribe("a.b")] struct S<T>(T);)).contains("#[subscriber(manual)]"));
-        assert!(only_mistake(quote!(#[subscribe("a.b")] struct S<'a>(&'a str);)).contains("cannot borrow"));
+        assert!(
+            only_mistake(quote!(
+                #[subscribe("a.b")]
+                struct S<T>(T);
+            ))
+            .contains("#[subscriber(manual)]")
+        );
+        assert!(
+            only_mistake(quote!(
+                #[subscribe("a.b")]
+                struct S<'a>(&'a str);
+            ))
+            .contains("cannot borrow")
+        );
     }
 
     #[test]

@@ -55,8 +55,11 @@ pub(crate) const WILDCARD_HANDLER: &str = "handle_event";
 impl<'a> Model<'a> {
     pub(crate) fn new(input: &'a DeriveInput, args: Args, diagnostics: &mut Diagnostics) -> Self {
         let written = args.subscriptions.len();
-        let routes: Vec<Route> =
-            args.subscriptions.into_iter().filter_map(|subscription| diagnostics.take(Route::new(subscription))).collect();
+        let routes: Vec<Route> = args
+            .subscriptions
+            .into_iter()
+            .filter_map(|subscription| diagnostics.take(Route::new(subscription)))
+            .collect();
         Self {
             ident: &input.ident,
             generics: &input.generics,

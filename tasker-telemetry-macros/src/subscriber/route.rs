@@ -1,6 +1,6 @@
 //! The call of one handler. Each error that rustc may find in it belongs to one subscription and is shown there.
 
-use proc_macro2::{Ident, Literal, TokenStream};
+use proc_macro2::{Ident, Literal, Span, TokenStream, TokenTree};
 use quote::{format_ident, quote, quote_spanned};
 
 use super::model::{Model, Route, Target};
@@ -16,16 +16,14 @@ use crate::event_name::name_tag;
 /// A closure, because there both arguments are inferred: the handler is named once, and a missing one is one error.
 pub(crate) fn routes(model: &Model<'_>, private: &TokenStream) -> TokenStream {
     let wildcard = model.routes.iter().find(|route| route.is_wildcard()).map(|route| {
-        let call = call(route, &quote!(__record), &TokenStream::new(), model, private);
+        let call = call(route, "__record", &TokenStream::new(), model, private);
         quote! {
             let __wildcard: for<'__a> fn(&'__a Self, &'__a #private::EventRecord) -> #private::Dispatch<'__a> = #call;
         }
     });
     let routes = model.routes.iter().enumerate().map(|(index, route)| {
-        let call = match payload(index, route, private) {
-            Some(payload) => call(route, &quote!(__payload), &payload, model, private),
-            None => quote!(__wildcard),
-        };
+        let call = payload(index, route, private)
+            .map_or_else(|| quote!(__wildcard), |payload| call(route, "__payload", &payload, model, private));
         let index = Literal::usize_unsuffixed(index);
         quote!(#private::Route { pattern: __PATTERNS[#index], call: #call })
     });
@@ -42,23 +40,21 @@ pub(crate) fn routes(model: &Model<'_>, private: &TokenStream) -> TokenStream {
 /// |subscriber, record| {
 ///     // see `payload`
 ///     let returned = returned(Self::handle_task_failed(subscriber, payload));
-///     let text = { use (ErrorByDisplay, ErrorByDebug, ErrorOpaque); (&&&returned.errors()).text() };
-///     returned.dispatch(text)
+///     let errors = classify!(returned.probe().borrowed());    // their text only, never their type: so they may borrow
+///     returned.dispatch(errors)
 /// }
 /// ```
-fn call(route: &Route, argument: &TokenStream, payload: &TokenStream, model: &Model<'_>, private: &TokenStream) -> TokenStream {
+fn call(route: &Route, argument: &str, payload: &TokenStream, model: &Model<'_>, private: &TokenStream) -> TokenStream {
     let at = route.shown_at();
-    let handler = Ident::new(&route.handler, at);
-    let returned = if model.inline { quote!(returned_inline) } else { quote!(returned) };
+    let private = &located_at(private, at);
+    let (handler, argument) = (Ident::new(&route.handler, at), Ident::new(argument, at));
+    let returned = Ident::new(if model.inline { "returned_inline" } else { "returned" }, at);
     quote_spanned! {at=>
         |__subscriber, __record| {
             #payload
             let __returned = #private::#returned(Self::#handler(__subscriber, #argument));
-            let __text = {
-                use #private::{ErrorByDebug as _, ErrorByDisplay as _, ErrorOpaque as _};
-                (&&&__returned.errors()).text()
-            };
-            __returned.dispatch(__text)
+            let __errors = #private::classify!(__returned.probe().borrowed());
+            __returned.dispatch(__errors)
         }
     }
 }
@@ -73,6 +69,7 @@ fn call(route: &Route, argument: &TokenStream, payload: &TokenStream, model: &Mo
 /// ```
 fn payload(index: usize, route: &Route, private: &TokenStream) -> Option<TokenStream> {
     let at = route.shown_at();
+    let private = &located_at(private, at);
     let payload = match &route.target {
         Target::Wildcard(_) => return None,
         Target::System(event) => {
@@ -93,6 +90,15 @@ fn payload(index: usize, route: &Route, private: &TokenStream) -> Option<TokenSt
             return #private::Dispatch::Untyped;
         };
     })
+}
+
+/// The same tokens, shown elsewhere. What they mean stays: a `$crate` among them is still that crate.
+fn located_at(tokens: &TokenStream, at: Span) -> TokenStream {
+    let move_there = |mut token: TokenTree| {
+        token.set_span(token.span().located_at(at));
+        token
+    };
+    tokens.clone().into_iter().map(move_there).collect()
 }
 
 /// The name of a type subscribed to by path, shown where the path is.

@@ -7,7 +7,7 @@ use syn::{ExprPath, Signature, Type};
 
 use super::shape::AsyncBlock;
 use super::{Common, Shape, arguments, class, hint, retry, self_name, spec};
-use crate::function::regroup;
+use crate::function::{located, regroup};
 
 /// Who runs the body.
 pub(crate) enum Driver<'a> {
@@ -62,7 +62,7 @@ impl Wrapper<'_> {
                 } else {
                     self.run_sync(sig)
                 };
-                // The body's type is `Infallible`: generic code cannot be asked for a `!`. It becomes one here.
+                // The body's type is `Infallible`, see `hint`; here it becomes the `!` of the signature.
                 quote_spanned!(Span::mixed_site()=> match { #run } {})
             }
         }
@@ -143,7 +143,8 @@ impl Wrapper<'_> {
         match self.driver {
             Driver::Task { id: Some(id) } => {
                 let span = Span::mixed_site().located_at(id.span());
-                let id = quote_spanned!(span=> #private::display(&#id));
+                let display = located(private, id.span());
+                let id = quote_spanned!(span=> #display::display(&#id));
                 quote_spanned! {Span::mixed_site()=>
                     let id = #private::task_id(|| #id);
                     #fields
@@ -178,15 +179,16 @@ impl Wrapper<'_> {
     /// `once` makes the closure `FnOnce` whatever it does: else rustc may take it for `FnMut` and forbid what it returns
     /// to borrow from what it captured.
     ///
-    /// Expands to: `let body = once(move || { .. });`
+    /// Expands to: `let body = once(move || -> R { .. });`
     pub(super) fn closure(&self) -> TokenStream {
-        let private = &self.common.private;
-        let block = self.user_block();
-        quote_spanned!(Span::mixed_site()=> let body = #private::once(move || #block);)
+        let Common { private, function, .. } = self.common;
+        let output = hint::closure_output(&function.sig.output);
+        let block = self.block_with(&function.body, &arguments::drop_order(function));
+        quote_spanned!(Span::mixed_site()=> let body = #private::once(move || #output #block);)
     }
 
     /// The user's block behind its hint.
-    pub(super) fn user_block(&self) -> Group {
+    fn user_block(&self) -> Group {
         let Common { private, function, .. } = self.common;
         let mut first = arguments::drop_order(function);
         first.extend(hint::returns(private, &function.sig.output));
@@ -195,11 +197,12 @@ impl Wrapper<'_> {
 
     /// The user's async block behind its hint. It captures as it did before: its arguments' order of drops is its own.
     fn inner_block(&self, block: &AsyncBlock) -> Group {
-        self.block_with(&block.block, &hint::returns_type(&self.common.private, &block.output))
+        self.block_with(&block.block, &hint::returns_type(&self.common.private, &block.output, block.block.span()))
     }
 
     fn block_with(&self, block: &Group, first: &TokenStream) -> Group {
-        let (first, rest) = (hint::unreachable(first), block.stream());
+        let rest = block.stream();
+        let first = hint::unreachable(first, &rest);
         let content = quote!(#first #rest);
         let has_new_self = self.retries() && self.common.function.sig.receiver().is_some_and(arguments::is_by_value);
         regroup(block, if has_new_self { self_name::rename(content) } else { content })

@@ -7,6 +7,7 @@ use quote::{ToTokens, quote_spanned};
 use syn::spanned::Spanned as _;
 
 use super::body::{Driver, Wrapper};
+use crate::function::located;
 
 /// For a finished future called `body`.
 pub(super) fn of_future(wrapper: &Wrapper<'_>) -> TokenStream {
@@ -34,6 +35,7 @@ fn class(wrapper: &Wrapper<'_>, probe: &TokenStream) -> TokenStream {
     let retry_if = match wrapper.driver {
         Driver::Step { retry_if: Some(path), .. } => {
             // At the path: a function that takes another error, or a step that returns none, is an error there.
+            let private = located(private, path.span());
             let span = Span::mixed_site().located_at(path.span());
             quote_spanned!(span=> , |returned| #private::advice(returned, #path))
         }

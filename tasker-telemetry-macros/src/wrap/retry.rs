@@ -6,10 +6,11 @@
 use proc_macro2::{Group, Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote_spanned};
 use syn::spanned::Spanned as _;
-use syn::{Attribute, FnArg, Pat, ReceiverKind, Signature, Type};
+use syn::{Attribute, FnArg, Pat, ReceiverKind, ReturnType, Signature, Type};
 
 use super::body::Wrapper;
 use super::{Shape, arguments, class, self_name, spec};
+use crate::function::located;
 
 /// Expands to:
 /// ```text
@@ -39,7 +40,12 @@ pub(super) fn run_sync(wrapper: &Wrapper<'_>, sig: &mut Signature) -> TokenStrea
     let (body, class) = (wrapper.closure(), class::of_call(wrapper));
     // A boxed future would count as completed when it is returned: refused, by type.
     let check = matches!(wrapper.common.shape, Shape::MaybeFuture).then(|| {
-        let span = Span::mixed_site().located_at(sig.output.span());
+        let place = match &sig.output {
+            ReturnType::Type(_, ty) => ty.span(),
+            ReturnType::Default => sig.ident.span(),
+        };
+        let private = located(private, place);
+        let span = Span::mixed_site().located_at(place);
         quote_spanned!(span=> {
             #[allow(unused_imports)]
             use #private::ReturnedValue as _;
@@ -122,8 +128,8 @@ impl Kept<'_> {
         span: Span,
         (value, mutability, name): (&impl ToTokens, &impl ToTokens, &Ident),
     ) {
-        let private = self.private;
-        let slot = format_ident!("kept_{}", self.count, span = Span::mixed_site());
+        let private = located(self.private, span);
+        let slot = format_ident!("kept_{}", self.count, span = Span::mixed_site().located_at(span));
         self.count += 1;
         // At the argument: "must be `Clone`" then points at it.
         let keep = quote_spanned!(Span::mixed_site().located_at(span)=> #private::keep(&mut #slot, last));

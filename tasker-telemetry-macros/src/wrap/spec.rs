@@ -5,6 +5,7 @@ use quote::quote_spanned;
 use syn::spanned::Spanned as _;
 
 use super::Common;
+use crate::function::located;
 use crate::options::Format;
 
 /// Expands to: the fields that `StepSpec` and `TaskSpec` share, `name: "..", .. source: Source { .. },`
@@ -13,6 +14,7 @@ pub(crate) fn common_spec(common: &Common) -> TokenStream {
     let function_name = function.name();
     let events = publishes.iter().map(|event| {
         // At the type: "`X` is not an event" then points at the word in `publishes(..)`.
+        let private = located(private, event.span());
         let span = Span::mixed_site().located_at(event.span());
         quote_spanned!(span=> <#event as #private::Event>::SPEC)
     });
@@ -42,6 +44,7 @@ pub(super) fn field_values(common: &Common) -> TokenStream {
     }
     let values = common.fields.iter().map(|field| {
         let value = &field.value;
+        let private = located(private, value.span());
         let span = Span::mixed_site().located_at(value.span());
         match field.format {
             Format::Typed => quote_spanned!(span=> #private::capture!(#value)),

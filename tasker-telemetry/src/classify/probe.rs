@@ -14,14 +14,23 @@ use std::marker::PhantomData;
 use super::traits::{ErrorKind, RetryAdvice, Retryable};
 use super::view::{ErrorText, ErrorView};
 
+/// See [`Classify::failure`].
+pub type ReadFailure<R> = fn(&R) -> Option<ErrorView<'_>>;
+
+/// See [`Classify::retry`].
+pub type ReadAdvice<R> = fn(&R) -> Option<RetryAdvice>;
+
+/// See [`Classify::kind`].
+pub type ReadKind<R> = fn(&R) -> Option<&'static str>;
+
 /// How to read a returned value: plain functions, so that it is `Copy`, small, and `Send` whatever it reads.
 pub struct Classify<R> {
     /// The error in the value; one `match`, nothing is formatted yet.
-    pub failure: fn(&R) -> Option<ErrorView<'_>>,
+    pub failure: ReadFailure<R>,
     /// What the error advises about another attempt; `None` when its type has no opinion.
-    pub retry: Option<fn(&R) -> Option<RetryAdvice>>,
+    pub retry: Option<ReadAdvice<R>>,
     /// The error's own category; `None` when its type has none.
-    pub kind: Option<fn(&R) -> Option<&'static str>>,
+    pub kind: Option<ReadKind<R>>,
 }
 
 // Derived, these would ask `R: Clone`.
@@ -67,11 +76,13 @@ pub enum Borrowed {}
 impl<R> Probe<R> {
     /// Of what a finished future gives. A future, not a type: to name the type of an `impl Trait` one would have to write
     /// `_`, and the compiler would then make it whatever the first impl asks for.
+    #[must_use]
     pub const fn future<F: Future<Output = R>>(_: &F) -> Self {
         Self(PhantomData)
     }
 
     /// Of what a closure gives.
+    #[must_use]
     pub const fn call<F: FnOnce() -> R>(_: &F) -> Self {
         Self(PhantomData)
     }
@@ -94,7 +105,7 @@ pub trait FailureOf {
     type Returned;
 
     /// See [`Classify::failure`].
-    fn failure(&self) -> fn(&Self::Returned) -> Option<ErrorView<'_>>;
+    fn failure(&self) -> ReadFailure<Self::Returned>;
 }
 
 /// One level: which errors, and how such an error is viewed.
@@ -104,7 +115,7 @@ macro_rules! levels {
         impl<T, $error: $($bound +)+, L> FailureOf for $($reference)* Probe<Result<T, $error>, L> {
             type Returned = Result<T, $error>;
 
-            fn failure(&self) -> fn(&Self::Returned) -> Option<ErrorView<'_>> {
+            fn failure(&self) -> ReadFailure<Self::Returned> {
                 |returned| {
                     let view: fn(&$error) -> ErrorText<'_> = $view;
                     returned.as_ref().err().map(|error| ErrorView { text: view(error), type_name: type_name::<$error>() })
@@ -127,7 +138,7 @@ levels! {
 impl<T, D: DynError + ?Sized> FailureOf for &&&&&&Probe<Result<T, Box<D>>, Borrowed> {
     type Returned = Result<T, Box<D>>;
 
-    fn failure(&self) -> fn(&Self::Returned) -> Option<ErrorView<'_>> {
+    fn failure(&self) -> ReadFailure<Self::Returned> {
         |returned| {
             let error = returned.as_ref().err()?;
             Some(ErrorView { text: ErrorText::Borrowed(error.as_dyn()), type_name: type_name::<Box<D>>() })
@@ -138,7 +149,7 @@ impl<T, D: DynError + ?Sized> FailureOf for &&&&&&Probe<Result<T, Box<D>>, Borro
 impl<T, D: StaticError + ?Sized> FailureOf for &&&&&&Probe<Result<T, Box<D>>, Owned> {
     type Returned = Result<T, Box<D>>;
 
-    fn failure(&self) -> fn(&Self::Returned) -> Option<ErrorView<'_>> {
+    fn failure(&self) -> ReadFailure<Self::Returned> {
         |returned| {
             let error = returned.as_ref().err()?;
             Some(ErrorView { text: ErrorText::Boxed(error.as_static()), type_name: type_name::<Box<D>>() })
@@ -150,7 +161,7 @@ impl<T, D: StaticError + ?Sized> FailureOf for &&&&&&Probe<Result<T, Box<D>>, Ow
 impl<T, E, L> FailureOf for &Probe<Result<T, E>, L> {
     type Returned = Result<T, E>;
 
-    fn failure(&self) -> fn(&Self::Returned) -> Option<ErrorView<'_>> {
+    fn failure(&self) -> ReadFailure<Self::Returned> {
         |returned| match returned {
             Ok(_) => None,
             Err(_) => Some(ErrorView { text: ErrorText::Opaque, type_name: type_name::<E>() }),
@@ -162,7 +173,7 @@ impl<T, E, L> FailureOf for &Probe<Result<T, E>, L> {
 impl<R, L> FailureOf for Probe<R, L> {
     type Returned = R;
 
-    fn failure(&self) -> fn(&Self::Returned) -> Option<ErrorView<'_>> {
+    fn failure(&self) -> ReadFailure<Self::Returned> {
         |_| None
     }
 }
@@ -221,13 +232,13 @@ pub trait RetryOf {
     type Returned;
 
     /// See [`Classify::retry`].
-    fn retry(&self) -> Option<fn(&Self::Returned) -> Option<RetryAdvice>>;
+    fn retry(&self) -> Option<ReadAdvice<Self::Returned>>;
 }
 
 impl<T, E: Retryable, L> RetryOf for Probe<Result<T, E>, L> {
     type Returned = Result<T, E>;
 
-    fn retry(&self) -> Option<fn(&Self::Returned) -> Option<RetryAdvice>> {
+    fn retry(&self) -> Option<ReadAdvice<Self::Returned>> {
         Some(|returned| returned.as_ref().err().map(Retryable::retry_advice))
     }
 }
@@ -235,7 +246,7 @@ impl<T, E: Retryable, L> RetryOf for Probe<Result<T, E>, L> {
 impl<R, L> RetryOf for &Probe<R, L> {
     type Returned = R;
 
-    fn retry(&self) -> Option<fn(&Self::Returned) -> Option<RetryAdvice>> {
+    fn retry(&self) -> Option<ReadAdvice<Self::Returned>> {
         None
     }
 }
@@ -246,13 +257,13 @@ pub trait KindOf {
     type Returned;
 
     /// See [`Classify::kind`].
-    fn kind(&self) -> Option<fn(&Self::Returned) -> Option<&'static str>>;
+    fn kind(&self) -> Option<ReadKind<Self::Returned>>;
 }
 
 impl<T, E: ErrorKind, L> KindOf for Probe<Result<T, E>, L> {
     type Returned = Result<T, E>;
 
-    fn kind(&self) -> Option<fn(&Self::Returned) -> Option<&'static str>> {
+    fn kind(&self) -> Option<ReadKind<Self::Returned>> {
         Some(|returned| returned.as_ref().err().map(ErrorKind::error_kind))
     }
 }
@@ -260,14 +271,35 @@ impl<T, E: ErrorKind, L> KindOf for Probe<Result<T, E>, L> {
 impl<R, L> KindOf for &Probe<R, L> {
     type Returned = R;
 
-    fn kind(&self) -> Option<fn(&Self::Returned) -> Option<&'static str>> {
+    fn kind(&self) -> Option<ReadKind<Self::Returned>> {
         None
     }
 }
 
+/// A value that `retry_if` can judge. The trait exists for its error message; what it means is `Result`.
+#[diagnostic::on_unimplemented(
+    message = "`retry_if` judges an error, but this step returns `{Self}`, which is no `Result`",
+    label = "nothing to judge"
+)]
+pub trait Fallible {
+    /// The error.
+    type Error;
+
+    /// The error in the value.
+    fn error(&self) -> Option<&Self::Error>;
+}
+
+impl<T, E> Fallible for Result<T, E> {
+    type Error = E;
+
+    fn error(&self) -> Option<&E> {
+        self.as_ref().err()
+    }
+}
+
 /// What `retry_if = path` advises.
-pub fn advice<T, E>(returned: &Result<T, E>, is_worth_a_retry: impl FnOnce(&E) -> bool) -> Option<RetryAdvice> {
-    let error = returned.as_ref().err()?;
+pub fn advice<R: Fallible>(returned: &R, is_worth_a_retry: impl FnOnce(&R::Error) -> bool) -> Option<RetryAdvice> {
+    let error = returned.error()?;
     Some(if is_worth_a_retry(error) { RetryAdvice::Retry } else { RetryAdvice::Permanent })
 }
 

@@ -14,6 +14,7 @@ pub struct Returned<R>(PhantomData<fn() -> R>);
 
 impl<R> Returned<R> {
     /// Of what a closure gives.
+    #[must_use]
     pub const fn of<F: FnOnce() -> R>(_: &F) -> Self {
         Self(PhantomData)
     }
@@ -79,6 +80,7 @@ pub enum Value {}
 #[derive(Debug)]
 pub enum BoxedFuture {}
 
+#[diagnostic::do_not_recommend]
 impl Retriable for Value {}
 
 macro_rules! boxed_future {

@@ -1,11 +1,11 @@
 //! An error as a returned value holds it: borrowed, not formatted.
 
 use std::error::Error;
-use std::fmt::{Debug, Display};
+use std::fmt::{Debug, Display, Formatter, Result as FmtResult};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::class;
-use super::traits::ErrorKind as _;
+use super::traits::ErrorKind;
 
 /// The error in a returned value.
 #[derive(Debug)]
@@ -40,12 +40,11 @@ impl ErrorView<'_> {
     /// The error's own text.
     #[must_use]
     pub fn message(&self) -> String {
-        self.guarded(|| match &self.text {
-            ErrorText::Error(error) | ErrorText::Borrowed(error) => error.to_string(),
-            ErrorText::Boxed(error) => error.to_string(),
+        guarded(|| match &self.text {
             ErrorText::Display(error, _) => error.to_string(),
             ErrorText::Debug(error) => format!("{error:?}"),
-            ErrorText::Opaque => format!("an error without a text, of type `{}`", self.type_name),
+            _ if let Some(error) = self.error() => error.to_string(),
+            _ => format!("an error without a text, of type `{}`", self.type_name),
         })
         .unwrap_or_else(|| format!("an error whose text panicked, of type `{}`", self.type_name))
     }
@@ -53,18 +52,17 @@ impl ErrorView<'_> {
     /// The texts of its causes, the direct cause first.
     #[must_use]
     pub fn chain(&self) -> Vec<String> {
-        self.guarded(|| self.causes().map(ToString::to_string).collect()).unwrap_or_default()
+        guarded(|| self.causes().map(ToString::to_string).collect()).unwrap_or_default()
     }
 
     /// The path of its type, with the variant of an enum, `shop::PaymentError::Declined`; for what a box holds, that of the
     /// innermost cause that can be named.
     #[must_use]
     pub fn class(&self) -> String {
-        self.guarded(|| match &self.text {
+        guarded(|| match &self.text {
             // `Arc<dyn Error>` and `&dyn Error` are errors themselves, and boxes all the same.
-            ErrorText::Error(_) | ErrorText::Borrowed(_) if class::is_box(self.type_name) => self.boxed_class(),
-            ErrorText::Boxed(_) | ErrorText::Borrowed(_) => self.boxed_class(),
-            ErrorText::Error(error) => class::of_type(self.type_name, Some(error)),
+            ErrorText::Error(error) if !class::is_box(self.type_name) => class::of_type(self.type_name, Some(error)),
+            ErrorText::Error(_) | ErrorText::Boxed(_) | ErrorText::Borrowed(_) => self.boxed_class(),
             ErrorText::Display(_, debug) => class::of_type(self.type_name, *debug),
             ErrorText::Debug(debug) => class::of_type(self.type_name, Some(debug)),
             ErrorText::Opaque => class::of_type(self.type_name, None),
@@ -81,8 +79,8 @@ impl ErrorView<'_> {
             ErrorText::Error(_) if class::is_box(self.type_name) => None,
             _ => return None,
         };
-        self.guarded(|| {
-            let known = |error: &(dyn Error + 'static)| error.downcast_ref::<std::io::Error>().map(|error| error.error_kind());
+        guarded(|| {
+            let known = |error: &(dyn Error + 'static)| error.downcast_ref::<std::io::Error>().map(ErrorKind::error_kind);
             outermost.into_iter().chain(self.causes()).filter_map(known).last()
         })?
     }
@@ -92,35 +90,41 @@ impl ErrorView<'_> {
         let innermost = causes.into_iter().rev().find_map(class::of_cause);
         let outermost = || match &self.text {
             ErrorText::Boxed(error) => class::of_cause(*error),
-            ErrorText::Error(error) | ErrorText::Borrowed(error) => class::from_debug(error),
-            _ => None,
+            _ => self.error().and_then(|error| class::from_debug(&error)),
         };
         innermost.or_else(outermost).unwrap_or_else(|| self.type_name.to_owned())
     }
 
     fn causes(&self) -> impl Iterator<Item = &(dyn Error + 'static)> {
-        let first = match &self.text {
-            ErrorText::Error(error) | ErrorText::Borrowed(error) => error.source(),
-            ErrorText::Boxed(error) => error.source(),
-            _ => None,
-        };
         // `**`: a reference to an error is an error, too, and its `source` lives no longer than the reference.
-        std::iter::successors(first, |error| (**error).source()).take(LONGEST_CHAIN)
+        std::iter::successors(self.error().and_then(Error::source), |error| (**error).source()).take(LONGEST_CHAIN)
     }
 
-    /// Runs the user's `Display`, `Debug` and `source`: a panic in one must not become the step's.
-    fn guarded<T>(&self, read: impl FnOnce() -> T) -> Option<T> {
-        catch_unwind(AssertUnwindSafe(read)).ok()
+    /// The error itself, where it is one.
+    fn error(&self) -> Option<&(dyn Error + '_)> {
+        if let ErrorText::Boxed(error) = self.text {
+            return Some(error);
+        }
+        match self.text {
+            ErrorText::Error(error) | ErrorText::Borrowed(error) => Some(error),
+            _ => None,
+        }
     }
 }
 
+/// Runs the user's `Display`, `Debug` and `source`: a panic in one must not become the step's.
+fn guarded<T>(read: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(read)).ok()
+}
+
 impl Debug for ErrorText<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    fn fmt(&self, f: &mut Formatter<'_>) -> FmtResult {
         match self {
-            Self::Error(error) | Self::Borrowed(error) => Debug::fmt(error, f),
-            Self::Boxed(error) => Debug::fmt(error, f),
-            Self::Display(error, _) => Display::fmt(error, f),
-            Self::Debug(error) => Debug::fmt(error, f),
+            Self::Error(_) => f.write_str("Error"),
+            Self::Boxed(_) => f.write_str("Boxed"),
+            Self::Borrowed(_) => f.write_str("Borrowed"),
+            Self::Display(..) => f.write_str("Display"),
+            Self::Debug(_) => f.write_str("Debug"),
             Self::Opaque => f.write_str("Opaque"),
         }
     }

@@ -61,12 +61,17 @@ impl Router {
         self.outgoing.resize_with(self.mailboxes.len(), Vec::new);
         loop {
             let taken = self.queue.drain(BATCH, &mut batch);
+            let mut shutdown = None;
             for item in batch.drain(..) {
                 match item {
                     Item::Event(record) => self.sort(record),
                     Item::Flush(ticket) => self.flush(ticket),
-                    Item::Shutdown(ticket) => return self.shutdown(&ticket),
+                    // What stands behind it was let in as well: finish the batch first.
+                    Item::Shutdown(ticket) => shutdown = Some(ticket),
                 }
+            }
+            if let Some(ticket) = shutdown {
+                return self.shutdown(&ticket);
             }
             self.send();
             self.expire();

@@ -1,8 +1,10 @@
 //! What a route answers when it is given a record. Who waits for it, and how long, is not decided here.
 
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::{fmt, iter};
+
+use crate::classify::ErrorView;
 
 /// The answer of a handler.
 pub enum Dispatch<'a> {
@@ -32,8 +34,10 @@ pub struct HandlerError {
 }
 
 impl HandlerError {
-    pub(crate) fn new(message: String) -> Self {
-        Self { message }
+    /// The error's own text, and behind it those of its causes.
+    pub(super) fn new(error: &ErrorView<'_>) -> Self {
+        let texts: Vec<String> = iter::once(error.message()).chain(error.chain()).collect();
+        Self { message: texts.join(": ") }
     }
 
     /// The text, not masked yet.

@@ -1,21 +1,21 @@
 //! What a handler may return: `()`, `Result<(), E>` with any `E`, or a future of one of them.
 //!
-//! Generated code calls [`returned`] (inline subscribers: [`returned_inline`]) with what the handler returned, asks the
-//! answer for the text of its errors, and turns both into a [`Dispatch`]:
+//! Generated code calls [`returned`] (inline subscribers: [`returned_inline`]) with what the handler returned, has the type
+//! of its errors classified, and turns both into a [`Dispatch`]:
 //!
 //! ```text
 //! let returned = returned(Self::handle_task_failed(subscriber, payload));
-//! let text = (&&&returned.errors()).text();
-//! returned.dispatch(text)
+//! let classify = classify!(returned.probe().borrowed());
+//! returned.dispatch(classify)
 //! ```
-//! The text is chosen there, where `E` is a concrete type, because `E` has to have no trait: see [`Errors`].
+//! The errors are classified there, where `E` is a concrete type, because `E` has to have no trait: see `classify`.
 
-use std::any::type_name;
-use std::fmt::{Debug, Display};
+use std::convert::Infallible;
+use std::fmt::{Debug, Formatter, Result as FmtResult};
 use std::future::Future;
-use std::marker::PhantomData;
 
 use super::{Dispatch, HandlerError};
+use crate::classify::{Classify, Probe};
 
 /// The end of a handler: `()` or `Result<(), E>`.
 pub trait Settled {
@@ -28,7 +28,7 @@ pub trait Settled {
 }
 
 impl Settled for () {
-    type Error = std::convert::Infallible;
+    type Error = Infallible;
 
     fn settle(self) -> Result<(), Self::Error> {
         Ok(())
@@ -43,8 +43,8 @@ impl<E> Settled for Result<(), E> {
     }
 }
 
-/// How to read an error of type `E`.
-pub type Text<E> = fn(&E) -> String;
+/// How to read the errors of a handler.
+type Errors<E> = Classify<Result<(), E>>;
 
 /// What a handler may return. `How` is [`AtOnce`] or [`Awaited`], found by inference: it keeps the two impls apart.
 #[diagnostic::on_unimplemented(
@@ -56,7 +56,7 @@ pub trait Lift<How> {
     type Error;
 
     /// Lets it end.
-    fn lift<'a>(self, text: Text<Self::Error>) -> Dispatch<'a>
+    fn lift<'a>(self, errors: Errors<Self::Error>) -> Dispatch<'a>
     where
         Self: 'a;
 }
@@ -74,11 +74,11 @@ pub struct Awaited;
 impl<R: Settled> Lift<AtOnce> for R {
     type Error = R::Error;
 
-    fn lift<'a>(self, text: Text<Self::Error>) -> Dispatch<'a>
+    fn lift<'a>(self, errors: Errors<Self::Error>) -> Dispatch<'a>
     where
         Self: 'a,
     {
-        Dispatch::Done(settled(self, text))
+        Dispatch::Done(settled(self, errors))
     }
 }
 
@@ -86,100 +86,133 @@ impl<R: Settled> Lift<AtOnce> for R {
 impl<F: Future<Output: Settled>> Lift<Awaited> for F {
     type Error = <F::Output as Settled>::Error;
 
-    fn lift<'a>(self, text: Text<Self::Error>) -> Dispatch<'a>
+    fn lift<'a>(self, errors: Errors<Self::Error>) -> Dispatch<'a>
     where
         Self: 'a,
     {
-        Dispatch::Later(Box::pin(async move { settled(self.await, text) }))
+        Dispatch::Later(Box::pin(async move { settled(self.await, errors) }))
     }
 }
 
-fn settled<R: Settled>(end: R, text: Text<R::Error>) -> Result<(), HandlerError> {
-    end.settle().map_err(|error| HandlerError::new(text(&error)))
+fn settled<R: Settled>(end: R, errors: Errors<R::Error>) -> Result<(), HandlerError> {
+    let end = end.settle();
+    (errors.failure)(&end).map_or(Ok(()), |error| Err(HandlerError::new(&error)))
 }
 
-/// What a handler of an inline subscriber may return.
+/// How a handler of an inline subscriber may end. About `How` and not about what the handler returns, of which [`Lift`] has
+/// said all there is to say.
 #[diagnostic::on_unimplemented(
-    message = "a handler of an inline subscriber returns `()` or `Result<(), E>`, and is not async",
-    label = "this handler returns `{Self}`",
-    note = "it runs on the publishing thread, which cannot wait; without `inline` it runs behind a queue and may be async"
+    message = "a handler of an inline subscriber cannot be async",
+    label = "this handler returns a future",
+    note = "it runs on the publishing thread, which does not wait; without `inline` it runs behind a queue and may be async"
 )]
-pub trait Inlined: Lift<AtOnce> {}
+pub trait Inlined {}
 
 #[diagnostic::do_not_recommend]
-impl<R: Settled> Inlined for R {}
+impl Inlined for AtOnce {}
 
-/// What a handler returned, with the way in which it ends.
-#[derive(Debug)]
-pub struct Returned<R, How> {
+/// What a handler returned, and how to let it end. Its methods ask nothing of `R`: what is wrong with it was said by
+/// [`returned`] already.
+pub struct Returned<'a, R, E> {
     value: R,
-    how: PhantomData<How>,
+    lift: fn(R, Errors<E>) -> Dispatch<'a>,
+}
+
+impl<R, E> Debug for Returned<'_, R, E> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> FmtResult {
+        f.write_str("Returned(..)")
+    }
 }
 
 /// Takes what a handler returned.
-pub fn returned<R: Lift<How>, How>(value: R) -> Returned<R, How> {
-    Returned { value, how: PhantomData }
+pub fn returned<'a, R: Lift<How> + 'a, How>(value: R) -> Returned<'a, R, R::Error> {
+    Returned { value, lift: R::lift }
 }
 
 /// Takes what a handler of an inline subscriber returned.
-pub fn returned_inline<R: Inlined>(value: R) -> Returned<R, AtOnce> {
-    Returned { value, how: PhantomData }
+pub fn returned_inline<'a, R: Lift<How> + 'a, How: Inlined>(value: R) -> Returned<'a, R, R::Error> {
+    Returned { value, lift: R::lift }
 }
 
-impl<R: Lift<How>, How> Returned<R, How> {
-    /// Asks for the text of its errors.
-    pub fn errors(&self) -> Errors<R::Error> {
-        Errors(PhantomData)
+impl<'a, R, E> Returned<'a, R, E> {
+    /// The type of its errors, to be classified.
+    #[allow(clippy::unused_self, reason = "only the type is of interest, and only a value has it inferred")]
+    pub fn probe(&self) -> Probe<Result<(), E>> {
+        Probe::call(&|| Ok(()))
     }
 
     /// Lets it end.
-    pub fn dispatch<'a>(self, text: Text<R::Error>) -> Dispatch<'a>
-    where
-        R: 'a,
-    {
-        self.value.lift(text)
+    pub fn dispatch(self, errors: Errors<E>) -> Dispatch<'a> {
+        (self.lift)(self.value, errors)
     }
 }
 
-/// The question how to read an `E`, answered by what `E` implements: the compiler takes the first of [`ErrorByDisplay`],
-/// [`ErrorByDebug`], [`ErrorOpaque`] that holds, because method lookup tries `&&&Errors` before `&&Errors` before `&Errors`.
-/// A bound would not do: `anyhow::Error` and `Box<dyn Error>` are no `Error`, and an error need be nothing at all.
-#[derive(Debug)]
-pub struct Errors<E>(PhantomData<fn() -> E>);
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+    use std::fmt::Display;
+    use std::future::ready;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
 
-/// First choice: the error can be displayed.
-pub trait ErrorByDisplay<E> {
-    /// How to read it.
-    fn text(&self) -> Text<E>;
-}
+    use super::*;
 
-impl<E: Display> ErrorByDisplay<E> for &&Errors<E> {
-    fn text(&self) -> Text<E> {
-        // `{:#}` is where anyhow and eyre write the causes too; others ignore the flag, or write what they think readable.
-        |error| format!("{error:#}")
+    /// The text of the error that a handler returned, as generated code finds it.
+    macro_rules! text {
+        ($returned:expr) => {{
+            let returned = returned($returned);
+            let errors = crate::__classify!(returned.probe().borrowed());
+            end(returned.dispatch(errors)).map_err(|error| error.to_string())
+        }};
     }
-}
 
-/// Second choice: the error can be debugged.
-pub trait ErrorByDebug<E> {
-    /// How to read it.
-    fn text(&self) -> Text<E>;
-}
-
-impl<E: Debug> ErrorByDebug<E> for &Errors<E> {
-    fn text(&self) -> Text<E> {
-        |error| format!("{error:?}")
+    fn end(dispatch: Dispatch<'_>) -> Result<(), HandlerError> {
+        match dispatch {
+            Dispatch::Done(result) => result,
+            Dispatch::Later(future) => match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(result) => result,
+                Poll::Pending => unreachable!("the futures here are ready"),
+            },
+            Dispatch::Untyped => unreachable!("a handler was called"),
+        }
     }
-}
 
-/// Last choice: nothing is known of the error but its type.
-pub trait ErrorOpaque<E> {
-    /// How to read it.
-    fn text(&self) -> Text<E>;
-}
+    #[derive(Debug)]
+    struct Outer(std::num::ParseIntError);
 
-impl<E> ErrorOpaque<E> for Errors<E> {
-    fn text(&self) -> Text<E> {
-        |_| type_name::<E>().to_owned()
+    impl Display for Outer {
+        fn fmt(&self, f: &mut Formatter<'_>) -> FmtResult {
+            f.write_str("outer")
+        }
+    }
+
+    impl Error for Outer {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+
+    fn outer() -> Outer {
+        Outer("x".parse::<u8>().expect_err("no number"))
+    }
+
+    struct Nothing;
+
+    #[test]
+    fn handlers_end_well() {
+        assert_eq!(text!(()), Ok(()));
+        assert_eq!(text!(Ok::<(), Nothing>(())), Ok(()));
+        assert_eq!(text!(ready(())), Ok(()));
+        assert_eq!(text!(async { Ok::<(), String>(()) }), Ok(()));
+    }
+
+    #[test]
+    fn errors_of_any_type_have_a_text() {
+        let outer_text = "outer: invalid digit found in string".to_owned();
+        assert_eq!(text!(Err::<(), _>("text")), Err("text".to_owned()));
+        assert_eq!(text!(Err::<(), _>(outer())), Err(outer_text.clone()));
+        assert_eq!(text!(Err::<(), Box<dyn Error>>(outer().into())), Err(outer_text.clone()));
+        assert_eq!(text!(ready(Err::<(), Box<dyn Error + Send + Sync>>(outer().into()))), Err(outer_text));
+        assert!(text!(Err::<(), _>(Nothing)).is_err_and(|text| text.contains("Nothing")));
     }
 }

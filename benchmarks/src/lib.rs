@@ -1,0 +1,13 @@
+//! What a step costs: the same work under every candidate, and the telemetry it runs under.
+//!
+//! - `work.rs`: the work, the same for all
+//! - `steps.rs`: the work as a step of each candidate
+//! - `candidate.rs`: each candidate with its set-up, to be run so many times
+//! - `report.rs`: medians and the table
+//!
+//! `benches/step.rs` takes times, `bin/instructions.rs` counts instructions (under callgrind) and allocations.
+
+pub mod candidate;
+pub mod report;
+pub mod steps;
+pub mod work;

@@ -1,0 +1,128 @@
+//! With telemetry off, and with it on but nobody listening, a step makes no heap allocation.
+//!
+//! One test in a file of its own: the counting allocator counts by thread, but cores (and the interest in them) are counted
+//! by process.
+
+use std::alloc::System;
+use std::cell::Cell;
+
+use tasker_telemetry::prelude::*;
+use tasker_telemetry::testing::block_on;
+
+/// Counts the allocations of this thread.
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+// SAFETY: every call is passed on to the system's allocator unchanged; counting touches a plain cell.
+#[allow(unsafe_code, reason = "an allocator cannot be written without")]
+unsafe impl std::alloc::GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: std::alloc::Layout) -> *mut u8 {
+        let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, ptr: *mut u8, layout: std::alloc::Layout) {
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.dealloc(ptr, layout) }
+    }
+
+    unsafe fn realloc(&self, ptr: *mut u8, layout: std::alloc::Layout, new_size: usize) -> *mut u8 {
+        let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.realloc(ptr, layout, new_size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn allocations(f: impl FnOnce()) -> u64 {
+    let before = ALLOCATIONS.with(Cell::get);
+    f();
+    ALLOCATIONS.with(Cell::get) - before
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Odd;
+
+#[step(fields(n, text = "some text of the caller", list = vec![n; 100]), retry_limit = 2, retry_if = never)]
+async fn retried(n: u64) -> Result<u64, Odd> {
+    if n.is_multiple_of(2) { Ok(n) } else { Err(Odd) }
+}
+
+const fn never(_: &Odd) -> bool {
+    false
+}
+
+#[step(fields(n))]
+async fn once(n: u64) -> Result<u64, Odd> {
+    yield_once().await;
+    if n.is_multiple_of(2) { Ok(n) } else { Err(Odd) }
+}
+
+#[step]
+fn plain(n: u64) -> Result<u64, Odd> {
+    if n.is_multiple_of(2) { Ok(n) } else { Err(Odd) }
+}
+
+async fn yield_once() {
+    let mut yielded = false;
+    std::future::poll_fn(|cx| {
+        if std::mem::replace(&mut yielded, true) {
+            std::task::Poll::Ready(())
+        } else {
+            cx.waker().wake_by_ref();
+            std::task::Poll::Pending
+        }
+    })
+    .await;
+}
+
+/// The allocations of 1,000 steps, each way of writing one, well and failing ones.
+async fn steps() -> u64 {
+    let before = ALLOCATIONS.with(Cell::get);
+    for n in 0..1_000 {
+        let _ = once(n).await;
+        let _ = plain(n);
+        let _ = retried(n).await;
+        publish(Ping { n });
+    }
+    ALLOCATIONS.with(Cell::get) - before
+}
+
+#[derive(serde::Serialize, Event)]
+#[event("allocation.ping")]
+struct Ping {
+    n: u64,
+}
+
+#[task(fields(n = 7))]
+async fn steps_in_a_task() -> u64 {
+    steps().await
+}
+
+#[test]
+fn a_step_nobody_listens_to_allocates_nothing() {
+    assert!(allocations(|| drop(Box::new(1))) == 1, "the counter counts");
+    assert_eq!(block_on(steps()), 0, "telemetry off");
+    assert_eq!(block_on(steps_in_a_task()), 0, "telemetry off, in a task");
+
+    let telemetry = Telemetry::builder().auto_subscribers(false).build().unwrap();
+    block_on(telemetry.scope(steps())); // the thread's own first times: thread-locals, lazy statics
+    assert_eq!(block_on(telemetry.scope(steps())), 0, "on, outside any task");
+    assert_eq!(block_on(telemetry.scope(steps_in_a_task())), 0, "on, in a task");
+    drop(telemetry);
+
+    let telemetry = Telemetry::builder().auto_subscribers(false).enabled(false).build().unwrap();
+    assert_eq!(block_on(telemetry.scope(steps_in_a_task())), 0, "built, but not enabled");
+    drop(telemetry);
+
+    let telemetry = Telemetry::builder().auto_subscribers(false).install().unwrap();
+    assert_eq!(block_on(steps()), 0, "installed, outside any task");
+    assert_eq!(block_on(steps_in_a_task()), 0, "installed, in a task");
+    drop(telemetry);
+}
