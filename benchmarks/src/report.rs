@@ -43,7 +43,8 @@ impl Row {
 #[must_use]
 pub fn table(rows: &[Row]) -> String {
     let plain = rows.iter().find(|row| row.candidate == Candidate::Plain).map_or(f64::NAN, |row| row.median(|s| s.own));
-    let off = rows.iter().find(|row| row.candidate == Candidate::Instrument).map_or(f64::NAN, |row| row.median(|s| s.own));
+    let off =
+        rows.iter().find(|row| row.candidate == Candidate::Instrument).map_or(f64::NAN, |row| row.median(|s| s.own));
     let mut table = String::from(
         "| ns per step | wall | least | own CPU | over uninstrumented | x `#[instrument]` off | CPU of all threads | dropped |\n\
          | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n",

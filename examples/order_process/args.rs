@@ -35,8 +35,8 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// Whether to use colour; `auto` does on a terminal, unless `NO_COLOR` is set
-    #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
+    /// Colour: always, never, or auto (on a terminal, unless the variable `NO_COLOR` is set)
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t, hide_possible_values = true)]
     pub(crate) color: Color,
 }
 

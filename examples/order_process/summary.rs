@@ -9,7 +9,7 @@ use crate::paint::{Paint, cell, duration};
 pub(crate) fn remarkable(tasks: &[TaskRun]) -> Vec<(&'static str, &TaskRun)> {
     let mut chosen: Vec<(&'static str, &TaskRun)> = Vec::new();
     let slowest = tasks.iter().max_by(|one, other| one.duration.total_cmp(&other.duration));
-    let title = if tasks.len() == 1 { "This is" } else { "Slowest:" };
+    let title = if tasks.len() == 1 { "Only:" } else { "Slowest:" };
     chosen.extend(slowest.map(|task| (title, task)));
     let with = |title, end| {
         let found =

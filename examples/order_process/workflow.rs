@@ -46,7 +46,7 @@ pub(crate) async fn order_process(shop: &Gateway, order: &Order) -> Result<Shipm
     let cart = fetch_cart(shop, order).await?;
     validate_products(&cart)?;
 
-    // All lines at once, and all of them to the end: who orders two things that are out of stock hears of both.
+    // All lines at once, and all of them to the end: `try_join_all` would cancel the others when one fails.
     let checks = cart.lines.iter().map(|line| check_inventory(shop, order, line));
     join_all(checks).await.into_iter().collect::<Result<Vec<()>, _>>()?;
 

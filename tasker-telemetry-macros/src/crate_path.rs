@@ -41,10 +41,7 @@ impl CratePath {
     /// attribute would break when its function moves.
     pub(crate) fn parse_value(key: &Ident, input: ParseStream<'_>) -> syn::Result<Self> {
         if !input.peek(Token![=]) {
-            return Err(syn::Error::new(
-                key.span(),
-                "`crate` takes a path: write `crate = ::tasker_telemetry`",
-            ));
+            return Err(syn::Error::new(key.span(), "`crate` takes a path: write `crate = ::tasker_telemetry`"));
         }
         input.parse::<Token![=]>()?;
         if input.peek(syn::LitStr) {
@@ -82,25 +79,14 @@ mod tests {
     use super::*;
 
     fn parse(tokens: TokenStream) -> Result<String, String> {
-        syn::parse2::<CratePath>(tokens)
-            .map(|path| path.private().to_string())
-            .map_err(|error| error.to_string())
+        syn::parse2::<CratePath>(tokens).map(|path| path.private().to_string()).map_err(|error| error.to_string())
     }
 
     #[test]
     fn paths() {
-        assert_eq!(
-            CratePath::default().private().to_string(),
-            ":: tasker_telemetry :: __private"
-        );
-        assert_eq!(
-            parse(quote!(crate = ::telemetry)).as_deref(),
-            Ok(":: telemetry :: __private")
-        );
-        assert_eq!(
-            parse(quote!(crate = crate::re::telemetry)).as_deref(),
-            Ok("crate :: re :: telemetry :: __private")
-        );
+        assert_eq!(CratePath::default().private().to_string(), ":: tasker_telemetry :: __private");
+        assert_eq!(parse(quote!(crate = ::telemetry)).as_deref(), Ok(":: telemetry :: __private"));
+        assert_eq!(parse(quote!(crate = crate::re::telemetry)).as_deref(), Ok("crate :: re :: telemetry :: __private"));
     }
 
     #[test]
@@ -109,10 +95,6 @@ mod tests {
             parse(quote!(crate = "a::b")).unwrap_err(),
             "`crate` takes a path, not a string: write `crate = a::b`"
         );
-        assert!(
-            parse(quote!(crate = self::x))
-                .unwrap_err()
-                .contains("not `self`")
-        );
+        assert!(parse(quote!(crate = self::x)).unwrap_err().contains("not `self`"));
     }
 }

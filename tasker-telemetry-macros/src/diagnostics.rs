@@ -145,13 +145,7 @@ mod tests {
 
     #[test]
     fn unknown_words_list_what_is_known() {
-        assert_eq!(
-            unknown("option", "color", &["name", "id"]),
-            "unknown option `color`; known: `name`, `id`"
-        );
-        assert_eq!(
-            unknown("option", "nam", &["name", "id"]),
-            "unknown option `nam`; did you mean `name`?"
-        );
+        assert_eq!(unknown("option", "color", &["name", "id"]), "unknown option `color`; known: `name`, `id`");
+        assert_eq!(unknown("option", "nam", &["name", "id"]), "unknown option `nam`; did you mean `name`?");
     }
 }

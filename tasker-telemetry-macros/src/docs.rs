@@ -10,10 +10,7 @@ pub(crate) fn description(attrs: &[Attribute]) -> String {
     for attr in attrs {
         if let Meta::NameValue(meta) = &attr.meta
             && meta.path.is_ident("doc")
-            && let Expr::Lit(ExprLit {
-                lit: Lit::Str(line),
-                ..
-            }) = &meta.value
+            && let Expr::Lit(ExprLit { lit: Lit::Str(line), .. }) = &meta.value
         {
             // A block comment (`/** .. */`) arrives as one literal of several lines.
             for line in line.value().lines() {
@@ -46,10 +43,7 @@ mod tests {
 
     #[test]
     fn other_doc_attributes_are_no_text() {
-        let attrs: Vec<Attribute> = vec![
-            parse_quote!(#[doc(hidden)]),
-            parse_quote!(#[doc = include_str!("x.md")]),
-        ];
+        let attrs: Vec<Attribute> = vec![parse_quote!(#[doc(hidden)]), parse_quote!(#[doc = include_str!("x.md")])];
         assert_eq!(description(&attrs), "");
     }
 }

@@ -85,10 +85,7 @@ fn parse(attribute: &str, input: ParseStream<'_>) -> syn::Result<Function> {
     if input.peek(Token![;]) {
         return Err(syn::Error::new(
             sig.ident.span(),
-            format!(
-                "`#[{attribute}]` needs a body: put it on the functions that implement `{}`",
-                sig.ident
-            ),
+            format!("`#[{attribute}]` needs a body: put it on the functions that implement `{}`", sig.ident),
         ));
     }
     let body = parse_body(input)?;
@@ -220,28 +217,63 @@ mod tests {
     #[test]
     fn other_items_are_refused_by_their_keyword() {
         for (item, advice) in [
-            (quote!(struct A;), "this is a `struct`"),
-            (quote!(pub(crate) enum A {}), "this is a `enum`"),
+            (
+                quote!(
+                    struct A;
+                ),
+                "this is a `struct`",
+            ),
+            (
+                quote!(
+                    pub(crate) enum A {}
+                ),
+                "this is a `enum`",
+            ),
             (quote!(impl A {}), "put it on the methods inside"),
-            (quote!(unsafe impl A for B {}), "put it on the methods inside"),
-            (quote!(trait A {}), "put it on its methods with a body, or on the implementations"),
-            (quote!(const A: u8 = 1;), "this is a `const`"),
-            (quote!(static A: u8 = 1;), "this is a `static`"),
-            (quote!(mod a {}), "put it on the functions inside"),
+            (
+                quote!(
+                    unsafe impl A for B {}
+                ),
+                "put it on the methods inside",
+            ),
+            (
+                quote!(
+                    trait A {}
+                ),
+                "put it on its methods with a body, or on the implementations",
+            ),
+            (
+                quote!(
+                    const A: u8 = 1;
+                ),
+                "this is a `const`",
+            ),
+            (
+                quote!(
+                    static A: u8 = 1;
+                ),
+                "this is a `static`",
+            ),
+            (
+                quote!(
+                    mod a {}
+                ),
+                "put it on the functions inside",
+            ),
             (quote!(let x = 1;), "move the code into an `fn` or `async fn`"),
             (quote!(|| 1), "move the code into an `fn` or `async fn`"),
         ] {
-            assert_eq!(
-                parse(item).unwrap_err(),
-                format!("`#[step]` goes on a function: {advice}")
-            );
+            assert_eq!(parse(item).unwrap_err(), format!("`#[step]` goes on a function: {advice}"));
         }
     }
 
     #[test]
     fn a_declaration_has_no_body() {
         assert_eq!(
-            parse(quote!(async fn charge(&self);)).unwrap_err(),
+            parse(quote!(
+                async fn charge(&self);
+            ))
+            .unwrap_err(),
             "`#[step]` needs a body: put it on the functions that implement `charge`"
         );
     }

@@ -1,6 +1,7 @@
 //! The loop over `item, item, ..` inside a helper attribute of a derive.
 
 use proc_macro2::TokenTree;
+use quote::ToTokens as _;
 use syn::parse::ParseStream;
 use syn::{Attribute, Meta, Token};
 
@@ -26,7 +27,8 @@ pub(crate) fn parse_separated(
             return false;
         }
         meta => {
-            diagnostics.error(meta.path(), format!("nothing is said in it: write `#[{example}]`"));
+            let path = meta.path();
+            diagnostics.error(path, format!("`{}` says nothing: write `#[{example}]`", path.to_token_stream()));
             return false;
         }
     };

@@ -10,7 +10,7 @@ pub use crate::catalog::{
 pub use crate::classify::{
     Classify, FailureOf, KindOf, Probe, RetryOf, Returned, ReturnedValue, advice, future, hint, once,
 };
-pub use crate::event::{self, __Stamp, Event, EventRecord, Publishable};
+pub use crate::event::{self, __Stamp, ByHand, Event, EventRecord};
 pub use crate::lifecycle::{
     StepRetry, TaskIdArg, display, fields, run_step, run_step_sync, run_task, run_task_sync, task_id,
 };

@@ -4,6 +4,7 @@
 
 use std::any::Any;
 use std::backtrace::{Backtrace, BacktraceStatus};
+use std::sync::OnceLock;
 
 use crate::classify::ErrorView;
 
@@ -13,7 +14,8 @@ pub(crate) struct Failure {
     pub(crate) message: String,
     pub(crate) class: String,
     pub(crate) chain: Vec<String>,
-    pub(crate) backtrace: Vec<String>,
+    backtrace: Option<Backtrace>,
+    frames: OnceLock<Vec<String>>,
     /// The category that the error itself names (`ErrorKind`).
     pub(crate) kind: Option<&'static str>,
     /// Whether another attempt makes sense.
@@ -33,7 +35,8 @@ impl Failure {
             message: shortened(view.message()),
             class: view.class(),
             chain: view.chain().into_iter().take(LONGEST_CHAIN).map(shortened).collect(),
-            backtrace: frames(),
+            backtrace: Some(Backtrace::capture()),
+            frames: OnceLock::new(),
             kind: kind.or_else(|| view.known_kind()),
             retryable,
         }
@@ -44,6 +47,12 @@ impl Failure {
         self.kind.unwrap_or_else(|| crate::event::error_type(Some(&self.class)))
     }
 
+    /// The innermost frames, when `RUST_BACKTRACE` or `RUST_LIB_BACKTRACE` asks for them. Capturing them took microseconds;
+    /// finding their names takes milliseconds, and is left to whoever reads them first, off the step's thread.
+    pub(crate) fn backtrace(&self) -> &[String] {
+        self.frames.get_or_init(|| self.backtrace.as_ref().map(read_frames).unwrap_or_default())
+    }
+
     /// Writes a panic out: its class is `panic`, its message the panic's where that is a text.
     pub(crate) fn of_panic(panic: &(dyn Any + Send)) -> Self {
         let message = panic
@@ -51,7 +60,12 @@ impl Failure {
             .map(|text| (*text).to_owned())
             .or_else(|| panic.downcast_ref::<String>().cloned())
             .unwrap_or_else(|| "a panic without a message".to_owned());
-        Self { message: shortened(message), class: "panic".to_owned(), backtrace: frames(), ..Self::default() }
+        Self {
+            message: shortened(message),
+            class: "panic".to_owned(),
+            backtrace: Some(Backtrace::capture()),
+            ..Self::default()
+        }
     }
 }
 
@@ -63,9 +77,8 @@ fn shortened(mut text: String) -> String {
     text
 }
 
-/// The innermost frames of user code, when `RUST_BACKTRACE` or `RUST_LIB_BACKTRACE` asks for them.
-fn frames() -> Vec<String> {
-    let backtrace = Backtrace::capture();
+/// The innermost frames of user code.
+fn read_frames(backtrace: &Backtrace) -> Vec<String> {
     if backtrace.status() != BacktraceStatus::Captured {
         return Vec::new();
     }
@@ -89,9 +102,23 @@ fn frames() -> Vec<String> {
 
 /// Frames that tell a reader nothing about the failure: ours, and the standard library's below and around us.
 fn is_machinery(frame: &str) -> bool {
-    ["tasker_telemetry::", "<tasker_telemetry::", "std::", "<std::", "core::", "<core::", "<alloc::", "__rust", "rust_begin_unwind"]
-        .iter()
-        .any(|prefix| frame.starts_with(prefix))
+    [
+        "tasker_telemetry::",
+        "<tasker_telemetry::",
+        "std::",
+        "<std::",
+        "core::",
+        "<core::",
+        "<alloc::",
+        "__rust",
+        "rust_begin_unwind",
+        "tokio::",
+        "<tokio::",
+        "futures_",
+        "<futures_",
+    ]
+    .iter()
+    .any(|prefix| frame.starts_with(prefix))
 }
 
 #[cfg(test)]

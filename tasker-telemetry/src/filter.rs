@@ -33,7 +33,8 @@ impl Default for Filter {
 
 impl Filter {
     pub(crate) fn new(names: impl IntoIterator<Item = impl AsRef<str>>, mask: &str) -> Self {
-        let names = names.into_iter().map(|name| name.as_ref().to_lowercase()).filter(|name| !name.is_empty()).collect();
+        let names =
+            names.into_iter().map(|name| name.as_ref().to_lowercase()).filter(|name| !name.is_empty()).collect();
         Self { names, mask: mask.into() }
     }
 

@@ -1,4 +1,79 @@
 //! Instrumentation for work that comes in tasks and steps.
+//!
+//! Put [`#[step]`](macro@step) on a unit of work and [`#[task]`](macro@task) on the workflow around it. Each run then emits typed
+//! events: which step ran, how often it was tried, how long it waited and took, why it failed. Subscribers receive them,
+//! a [`Catalog`] lists every event the program can emit, and your functions stay what they were: same signature, same value,
+//! same panics, with telemetry on or off.
+//!
+//! ```
+//! use tasker_telemetry::prelude::*;
+//!
+//! #[step(retry_limit = 3)]
+//! async fn fetch_cart(cart_id: u64) -> Result<u64, String> {
+//!     Ok(cart_id * 100)                                   // business logic only
+//! }
+//!
+//! #[task(id = order)]
+//! async fn order_process(order: u64) -> Result<u64, String> {
+//!     fetch_cart(order).await
+//! }
+//!
+//! #[derive(Default, Subscriber)]                          // registers itself
+//! #[subscribe("task.failed", "step.completed")]
+//! struct OnCall;
+//! impl OnCall {
+//!     fn handle_task_failed(&self, event: &event::task::Failed) {
+//!         eprintln!("{} {}: {}", event.task_name, event.task_id, event.error_message);
+//!     }
+//!     async fn handle_step_completed(&self, event: &event::step::Completed) -> Result<(), std::fmt::Error> {
+//!         println!("{} took {:.3} s", event.step_name, event.execution_duration);
+//!         Ok(())
+//!     }
+//! }
+//!
+//! # tasker_telemetry::testing::block_on(async {
+//! let telemetry = Telemetry::builder().service_name("shop").install()?;
+//! order_process(7).await?;
+//! telemetry.shutdown().await?;                            // flushes; dropping it does, too, with a time limit
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # }).unwrap();
+//! ```
+//!
+//! # Words
+//! | word | meaning |
+//! | --- | --- |
+//! | task | one run of a workflow |
+//! | step | one unit of work in a task; may be tried several times |
+//! | attempt | one try of a step, from 1 |
+//! | event | a named, typed fact: `task.failed`; *system* events are the library's, *custom* events yours |
+//! | payload | the fields of an event |
+//! | subscriber | code of yours that receives events |
+//! | catalog | every event, step, task and subscriber linked into a binary |
+//! | scope | the task and step that code finds itself in: [`TaskScope`], [`StepScope`] |
+//!
+//! # What a step may be
+//! `async fn` and `fn`, methods with any receiver, trait methods, `#[async_trait]`, generics, borrowed arguments, `impl Trait` in
+//! both positions, any return type. What counts as failure is decided by the type in the signature: a `Result` under any alias
+//! that is an `Err`, or a panic. A step outside any task runs as a task of its own. A dropped future is a cancelled step;
+//! one that is never polled is nothing.
+//!
+//! # Testing
+//! [`testing::record`] runs code with a telemetry of its own and gives you the events: no globals, so tests run side by side.
+//!
+//! # Features
+//! | feature | default | what it does |
+//! | --- | --- | --- |
+//! | `tokio` | yes | waits between attempts use tokio's timer under a tokio runtime (and so its paused clock); async handlers run inside the runtime in which the telemetry was built |
+//!
+//! No runtime is assumed: without the feature, and outside tokio, everything works on plain threads and any executor.
+//!
+//! # What it costs
+//! With telemetry off a step costs a load and a branch; with telemetry on and nobody listening, some tens of nanoseconds; neither
+//! allocates. Figures beside the peers, and the command that reproduces them: `docs/benchmarks.md` in the repository.
+//!
+//! # What it does not do
+//! It is no engine: it does not schedule, queue or distribute work. It keeps nothing: an event that nobody subscribes to is not
+//! even built. A crate that is linked but never named contributes nothing to the catalog: see [`link!`].
 
 mod capture;
 mod catalog;
@@ -26,7 +101,8 @@ mod value;
 pub mod __private;
 
 pub use self::catalog::{
-    Catalog, CatalogEvent, CatalogField, CatalogProblem, EventSpec, FieldSpec, FiredBy, Source, StepSpec, SubscriberSpec, TaskSpec,
+    Catalog, CatalogEvent, CatalogField, CatalogProblem, EventSpec, FieldSpec, FiredBy, Source, StepSpec,
+    SubscriberSpec, TaskSpec,
 };
 pub use self::classify::{ErrorKind, RetryAdvice, Retryable};
 pub use self::event::{Category, Event, EventExt, EventKind, EventRecord, error_type, metric_name};

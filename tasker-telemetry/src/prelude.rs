@@ -2,8 +2,8 @@
 
 pub use crate::event::{self, EventExt, EventRecord};
 pub use crate::{
-    Backoff, ErrorKind, Event, InCurrentScope, RetryAdvice, Retryable, StepScope, Subscriber, TaskScope, Telemetry, publish,
-    publish_event, step, task,
+    Backoff, ErrorKind, Event, InCurrentScope, RetryAdvice, Retryable, StepScope, Subscriber, TaskScope, Telemetry,
+    publish, publish_event, step, task,
 };
 #[doc(no_inline)]
 pub use serde::Serialize;

@@ -85,7 +85,7 @@ pub enum PublishError {
     #[error("the namespace of `{0}` is reserved for the library's own events")]
     Reserved(String),
     /// The catalog does not have it.
-    #[error("the catalog has no event `{name}`{}; declare it with `#[derive(Event)]` or `declare_event!`", .nearest.map(|n| format!(", did you mean `{n}`?")).unwrap_or_default())]
+    #[error("the catalog has no event `{name}`: {}", .nearest.map_or_else(|| "declare it with `#[derive(Event)]` or `declare_event!`".to_owned(), |nearest| format!("did you mean `{nearest}`?")))]
     Unknown {
         /// The name.
         name: String,
@@ -107,8 +107,19 @@ pub enum PublishError {
 
 /// The names that every event's flat JSON has already.
 const OWN_FIELDS: [&str; 13] = [
-    "event", "event_id", "event_type", "category", "timestamp", "task_id", "task_name", "step_id", "step_name",
-    "attempt_number", "correlation_id", "trace_id", "span_id",
+    "event",
+    "event_id",
+    "event_type",
+    "category",
+    "timestamp",
+    "task_id",
+    "task_name",
+    "step_id",
+    "step_name",
+    "attempt_number",
+    "correlation_id",
+    "trace_id",
+    "span_id",
 ];
 
 /// Publishes an event whose name is known at run time only.
@@ -215,7 +226,11 @@ macro_rules! declare_event {
                 description: $description,
                 fields: &[],
                 type_name: "",
-                source: $crate::__private::Source { module: ::core::module_path!(), file: ::core::file!(), line: ::core::line!() },
+                source: $crate::__private::Source {
+                    module: ::core::module_path!(),
+                    file: ::core::file!(),
+                    line: ::core::line!(),
+                },
             };
             $crate::__private::inventory::submit! { $crate::__private::EventEntry(&SPEC) }
         };

@@ -1,12 +1,13 @@
 //! The scope: the running task or step that code finds itself in.
 //!
-//! It lies in a thread-local cell while a body runs, and in the body's future while it does not: moved in when the future
-//! is polled, moved out when the poll ends. So it follows the future from thread to thread, costs no reference count, and
-//! needs no `unsafe`. What happens *in* a scope is `lifecycle`'s business.
+//! It lies in a thread-local cell while a body runs, and in the body's future while it does not: the two change places when
+//! the future is polled, and again when the poll ends. So it follows the future from thread to thread, costs no reference
+//! count, and needs no `unsafe`. What happens *in* a scope is `lifecycle`'s business.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::fmt;
 use std::future::Future;
+use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -42,19 +43,26 @@ pub(crate) enum Permit {
     NotHeld,
 }
 
-thread_local! {
-    static CURRENT: Cell<Scope> = const { Cell::new(Scope::Empty) };
+/// What a thread is doing.
+struct Here {
+    scope: Scope,
     /// Whether this thread is inside a poll of ours: then it must not block, the tasks around it need it.
-    static POLLING: Cell<bool> = const { Cell::new(false) };
+    polling: bool,
 }
 
-/// Looks at the current scope. `look` must not run code that could ask for it again.
-pub(crate) fn with_current<R>(look: impl FnOnce(&mut Scope) -> R) -> R {
+thread_local! {
+    // One cell for both: each access of a thread-local with a destructor checks first whether it has run (4 instructions).
+    static HERE: RefCell<Here> = const { RefCell::new(Here { scope: Scope::Empty, polling: false }) };
+}
+
+/// Looks at the current scope. `look` must not run code that could ask for it again: it would find none.
+pub(crate) fn with_current<R>(mut look: impl FnMut(&mut Scope) -> R) -> R {
+    let seen = HERE.try_with(|here| match here.try_borrow_mut() {
+        Ok(mut here) => look(&mut here.scope),
+        Err(_) => look(&mut Scope::Empty),
+    });
     // During the thread's own destruction there is no scope any more.
-    let mut scope = CURRENT.try_with(Cell::take).unwrap_or_default();
-    let answer = look(&mut scope);
-    let _ = CURRENT.try_with(|current| current.set(scope));
-    answer
+    seen.unwrap_or_else(|_| look(&mut Scope::Empty))
 }
 
 /// A copy of the current scope.
@@ -64,29 +72,38 @@ pub(crate) fn current() -> Scope {
 
 /// Whether this thread is inside a poll of a task or step.
 pub(crate) fn is_polling() -> bool {
-    POLLING.try_with(Cell::get).unwrap_or(false)
+    HERE.try_with(|here| here.try_borrow().is_ok_and(|here| here.polling)).unwrap_or(false)
 }
 
-/// While it lives, `inner` is the current scope; then it is moved back, with whatever was added to it.
+/// Exchanges the current scope with `scope`, and says whether the thread was polling until now.
+#[inline]
+pub(crate) fn exchange(scope: &mut Scope, polling: bool) -> bool {
+    let exchanged = HERE.try_with(|here| {
+        let Ok(mut here) = here.try_borrow_mut() else { return polling };
+        mem::swap(&mut here.scope, scope);
+        mem::replace(&mut here.polling, polling)
+    });
+    exchanged.unwrap_or(polling)
+}
+
+/// While it lives, `inner` is the current scope, and holds the one around it; then they change places again.
 pub(crate) struct Entered<'a> {
     inner: &'a mut Scope,
-    outer: Scope,
     was_polling: bool,
 }
 
 impl<'a> Entered<'a> {
+    #[inline]
     pub(crate) fn new(inner: &'a mut Scope, polling: bool) -> Self {
-        let outer = CURRENT.try_with(|current| current.replace(std::mem::take(inner))).unwrap_or_default();
-        let was_polling = POLLING.try_with(|cell| cell.replace(polling)).unwrap_or(polling);
-        Self { inner, outer, was_polling }
+        let was_polling = exchange(inner, polling);
+        Self { inner, was_polling }
     }
 }
 
 impl Drop for Entered<'_> {
+    #[inline]
     fn drop(&mut self) {
-        let outer = std::mem::take(&mut self.outer);
-        *self.inner = CURRENT.try_with(|current| current.replace(outer)).unwrap_or_default();
-        let _ = POLLING.try_with(|cell| cell.set(self.was_polling));
+        exchange(self.inner, self.was_polling);
     }
 }
 
@@ -94,7 +111,7 @@ impl Scope {
     /// The task of this scope; made now if so far nobody wanted to know.
     pub(crate) fn task(&mut self) -> Option<&Arc<TaskCore>> {
         if let Self::Light(core, spec, attempt) = self {
-            let task = TaskCore::implicit(Arc::clone(core), spec);
+            let task = TaskCore::implicit(Arc::clone(core), spec, None);
             let number = task.next_step();
             *self = Self::Step(task, StepPlace { spec, number, attempt: *attempt }, Permit::NotHeld);
         }

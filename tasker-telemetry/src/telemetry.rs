@@ -25,7 +25,7 @@ pub(crate) struct Core {
     publisher: Publisher,
     filter: Filter,
     catalog_problems: Vec<String>,
-    tasks_started: AtomicU64,
+    explicit_tasks: AtomicU64,
     implicit_tasks: AtomicU64,
     concurrency_overruns: AtomicU64,
     _live: Option<Live>,
@@ -76,9 +76,21 @@ pub(crate) fn current() -> Option<Arc<Core>> {
     core.or_else(installed).filter(|core| core.enabled)
 }
 
-/// Whether somebody listens to the telemetry that applies here.
+/// Whether somebody listens to the telemetry that applies here. Asked before every step with `fields(..)`, so it looks
+/// without copying an `Arc` (two atomic operations, 10 ns).
+#[inline]
 pub(crate) fn is_listened_to() -> bool {
-    current().is_some_and(|core| !core.publisher.is_silent())
+    is_on() && is_listened_to_here()
+}
+
+fn is_listened_to_here() -> bool {
+    let listens = |core: &Core| core.enabled && !core.publisher.is_silent();
+    let found = scope::with_current(|scope| match scope {
+        Scope::Empty => None,
+        Scope::Telemetry(core) | Scope::Light(core, ..) => Some(listens(core)),
+        Scope::Task(task) | Scope::Step(task, ..) => Some(listens(task.core())),
+    });
+    found.unwrap_or_else(|| INSTALLED.load().as_deref().is_some_and(listens))
 }
 
 /// A telemetry to which nobody listens, for what must work without one.
@@ -90,7 +102,7 @@ pub(crate) fn silent() -> Arc<Core> {
         publisher: Publisher::silent(),
         filter: Filter::default(),
         catalog_problems: Vec::new(),
-        tasks_started: AtomicU64::new(0),
+        explicit_tasks: AtomicU64::new(0),
         implicit_tasks: AtomicU64::new(0),
         concurrency_overruns: AtomicU64::new(0),
         _live: Some(Live::new()),
@@ -111,11 +123,11 @@ impl Core {
     }
 
     pub(crate) fn task_began(&self) {
-        self.tasks_started.fetch_add(1, Ordering::Relaxed);
+        self.explicit_tasks.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Counted here only, and added to the tasks when somebody asks: each counter is an atomic operation per step (5 ns).
     pub(crate) fn implicit_task_began(&self) {
-        self.tasks_started.fetch_add(1, Ordering::Relaxed);
         self.implicit_tasks.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -133,8 +145,8 @@ impl Core {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let mut health = self.publisher.health();
         health.service_name.clone_from(&self.service_name);
-        health.tasks_started = count(&self.tasks_started);
         health.implicit_tasks = count(&self.implicit_tasks);
+        health.tasks_started = count(&self.explicit_tasks) + health.implicit_tasks;
         health.concurrency_overruns = count(&self.concurrency_overruns);
         health.catalog_problems.clone_from(&self.catalog_problems);
         health
@@ -259,7 +271,11 @@ impl Telemetry {
         match end {
             End::Done => Ok(()),
             End::Late => {
-                let waiting = self.health().subscribers.into_iter().filter(|s| s.backlog > 0 || s.dropped.contains_key("shutdown"));
+                let waiting = self
+                    .health()
+                    .subscribers
+                    .into_iter()
+                    .filter(|s| s.backlog > 0 || s.dropped.contains_key("shutdown"));
                 Err(FlushError { limit: self.shutdown_timeout, subscribers: waiting.map(|s| s.name).collect() })
             }
         }
@@ -278,7 +294,10 @@ impl Drop for Telemetry {
 
 impl fmt::Debug for Telemetry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Telemetry").field("service_name", &self.core.service_name).field("installed", &self.installed).finish_non_exhaustive()
+        f.debug_struct("Telemetry")
+            .field("service_name", &self.core.service_name)
+            .field("installed", &self.installed)
+            .finish_non_exhaustive()
     }
 }
 
@@ -449,7 +468,9 @@ impl Builder {
     /// # Errors
     /// [`BuildError`]: an impossible setting, a thread that could not be started, a catalog with mistakes (strict only).
     pub fn build(self) -> Result<Telemetry, BuildError> {
-        for (setting, capacity) in [("queue_capacity", self.queue_capacity), ("subscriber_capacity", self.subscriber_capacity)] {
+        for (setting, capacity) in
+            [("queue_capacity", self.queue_capacity), ("subscriber_capacity", self.subscriber_capacity)]
+        {
             if capacity == 0 {
                 return Err(BuildError::Setting { setting, problem: "must be at least 1" });
             }
@@ -457,7 +478,8 @@ impl Builder {
         let mut subscribers = self.subscribers;
         let mut catalog_problems = Vec::new();
         if self.enabled {
-            catalog_problems = Catalog::validate().err().unwrap_or_default().into_iter().map(|problem| problem.to_string()).collect();
+            catalog_problems =
+                Catalog::validate().err().unwrap_or_default().into_iter().map(|problem| problem.to_string()).collect();
             if self.strict_catalog && !catalog_problems.is_empty() {
                 return Err(BuildError::Catalog(catalog_problems));
             }
@@ -482,7 +504,7 @@ impl Builder {
             publisher: Publisher::start(subscribers, &limits)?,
             filter: Filter::new(self.filter_parameters, &self.filter_mask),
             catalog_problems,
-            tasks_started: AtomicU64::new(0),
+            explicit_tasks: AtomicU64::new(0),
             implicit_tasks: AtomicU64::new(0),
             concurrency_overruns: AtomicU64::new(0),
             _live: self.enabled.then(Live::new),

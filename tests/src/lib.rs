@@ -18,3 +18,8 @@ pub fn quiet_expected_panics() {
         }));
     });
 }
+
+/// The README's example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

@@ -223,6 +223,10 @@ fn a_panic_elsewhere_cancels_what_it_unwinds_through() {
     let recording = Recording::new();
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| recording.in_scope(holds_a_future)));
     assert!(result.is_err());
-    recording.events().assert_contains([expect("step.started"), expect("step.cancelled"), expect("task.failed").with("error_class", "panic")]);
+    recording.events().assert_contains([
+        expect("step.started"),
+        expect("step.cancelled"),
+        expect("task.failed").with("error_class", "panic"),
+    ]);
     assert_eq!(recording.events().count("step.failed"), 0);
 }

@@ -97,8 +97,16 @@ fn mistakes_are_named() {
             if types == &["catalog::Packed", "catalog::other::PackedToo"])),
         "{problems:?}"
     );
-    assert!(problems.iter().any(|p| matches!(p, CatalogProblem::DuplicateStep { name: "pack", places } if places.len() == 2)));
-    let dangling: Vec<_> = problems.iter().filter(|p| matches!(p, CatalogProblem::DanglingSubscription { .. })).map(ToString::to_string).collect();
+    assert!(
+        problems
+            .iter()
+            .any(|p| matches!(p, CatalogProblem::DuplicateStep { name: "pack", places } if places.len() == 2))
+    );
+    let dangling: Vec<_> = problems
+        .iter()
+        .filter(|p| matches!(p, CatalogProblem::DanglingSubscription { .. }))
+        .map(ToString::to_string)
+        .collect();
     assert_eq!(
         dangling,
         [

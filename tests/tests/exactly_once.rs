@@ -229,7 +229,8 @@ fn check_everything(seen: &Seen) -> usize {
         }
         // The attempts of a step share its id; steps do not.
         let steps: std::collections::HashSet<_> = lines.iter().filter_map(|line| line.step_id.clone()).collect();
-        let begun = lines.iter().filter(|line| line.event == "step.execution_requested" && line.attempt == Some(1)).count();
+        let begun =
+            lines.iter().filter(|line| line.event == "step.execution_requested" && line.attempt == Some(1)).count();
         assert_eq!(steps.len(), begun);
     }
     seen.values().map(Vec::len).sum()
@@ -253,12 +254,15 @@ fn every_transition_has_one_event_for_every_subscriber() {
         let tasks: Vec<_> = (0..TASKS)
             .map(|task| {
                 let run = telemetry.scope(run(task));
-                (task, tokio::spawn(async move {
-                    tokio::select! {
-                        _ = run => {}
-                        () = REACHED[task as usize].notified() => {}
-                    }
-                }))
+                (
+                    task,
+                    tokio::spawn(async move {
+                        tokio::select! {
+                            _ = run => {}
+                            () = REACHED[task as usize].notified() => {}
+                        }
+                    }),
+                )
             })
             .collect();
         for (task, handle) in tasks {

@@ -256,7 +256,8 @@ fn what_comes_after_shutdown_is_counted() {
 fn nothing_is_lost_between_publishing_threads_and_a_shutdown_in_the_middle() {
     for _ in 0..20 {
         let (healthy, stop) = (Count::default(), AtomicBool::new(false));
-        let telemetry = Telemetry::builder().auto_subscribers(false).subscriber(Healthy(healthy.clone())).build().unwrap();
+        let telemetry =
+            Telemetry::builder().auto_subscribers(false).subscriber(Healthy(healthy.clone())).build().unwrap();
         let published = std::thread::scope(|threads| {
             let publishers: Vec<_> = (0..3)
                 .map(|_| {

@@ -53,7 +53,10 @@ fn a_custom_event_belongs_to_where_it_was_published() {
     let json = serde_json::to_value(seen[0]).unwrap();
     assert_eq!(json["event"], "payment.risk_flagged");
     assert_eq!(json["event_type"], "risk_flagged");
-    assert_eq!((&json["task_name"], &json["step_name"], &json["attempt_number"]), (&json!("order"), &json!("charge"), &json!(1)));
+    assert_eq!(
+        (&json["task_name"], &json["step_name"], &json["attempt_number"]),
+        (&json!("order"), &json!("charge"), &json!(1))
+    );
     assert_eq!((&json["payment_id"], &json["risk_score"]), (&json!("p1"), &json!(0.75)));
     assert!(seen[2].payload().get("task_id").is_none());
 }

@@ -138,7 +138,8 @@ async fn consumes(list: Vec<String>, mut count: u32) -> Result<String, String> {
 async fn every_attempt_gets_the_arguments_as_they_were() {
     let run = record(consumes(vec!["a".into(), "b".into()], 1)).await;
     assert_eq!(run.output, Ok("ab2".to_owned()));
-    let ids: std::collections::HashSet<_> = run.select("step.*").iter().map(|e| e.step_id().unwrap().to_owned()).collect();
+    let ids: std::collections::HashSet<_> =
+        run.select("step.*").iter().map(|e| e.step_id().unwrap().to_owned()).collect();
     assert_eq!(ids.len(), 1, "attempts of one step share its id");
 }
 

@@ -62,7 +62,10 @@ async fn a_failing_step_fails_its_task() {
             .with("error_class", "sequences::Broken")
             .with("retryable", false)
             .with("attempt_number", 1),
-        expect("task.failed").with("error_class", "sequences::Broken").with("completed_steps", 1).with("failed_steps", 1),
+        expect("task.failed")
+            .with("error_class", "sequences::Broken")
+            .with("completed_steps", 1)
+            .with("failed_steps", 1),
     ]);
     assert_eq!(run.count("step.max_retries_reached"), 0);
 }

@@ -15,7 +15,7 @@ use crate::source::source;
 /// const _: () = {
 ///     static __SPEC: EventSpec = EventSpec { name: "payment.risk_flagged", fields: &[..], .. };
 ///     impl Event for RiskFlagged { const SPEC: &'static EventSpec = &__SPEC; fn __mask(..) -> bool { match index { .. } } }
-///     impl Publishable for RiskFlagged where Self: Event {}     // so that a missing `Serialize` is said once
+///     impl ByHand for RiskFlagged {}
 ///     impl Named<0x2f..> for RiskFlagged {}       // what a subscription to the string finds the type by
 ///     inventory::submit! { EventEntry(&__SPEC) }
 /// };
@@ -42,7 +42,7 @@ pub(crate) fn expand(model: &Model<'_>) -> TokenStream {
 
             #[automatically_derived]
             #[allow(deprecated)]
-            impl #private::Publishable for #ident where Self: #private::Event {}
+            impl #private::ByHand for #ident {}
 
             #[automatically_derived]
             #[allow(deprecated)]
@@ -138,7 +138,7 @@ pub(crate) fn stub(input: &DeriveInput, args: &Args) -> TokenStream {
                 }
             }
             #[automatically_derived]
-            impl #impl_generics #private::Publishable for #ident #type_generics #where_clause {}
+            impl #impl_generics #private::ByHand for #ident #type_generics #where_clause {}
             #[automatically_derived]
             impl #named_generics #private::Named<__TAG> for #ident #type_generics #where_clause {}
         };

@@ -34,7 +34,11 @@ pub(crate) enum Format {
 /// Grammar: `fields(field ("," field)* [","])`, where
 /// `field` = `name "=" ["%" | "?"] expr | name` and `name` = `ident ("." ident)*`.
 /// A name alone is its own value: `amount` = `amount = amount`, `cart.total` = `cart.total = cart.total`.
-pub(crate) fn parse_fields(key: &Ident, input: ParseStream<'_>, diagnostics: &mut Diagnostics) -> syn::Result<Vec<Field>> {
+pub(crate) fn parse_fields(
+    key: &Ident,
+    input: ParseStream<'_>,
+    diagnostics: &mut Diagnostics,
+) -> syn::Result<Vec<Field>> {
     let list = super::parse_list(key, "amount = cart.total", input)?;
     let mut fields: Vec<Field> = Vec::new();
     let parser = |input: ParseStream<'_>| {
@@ -65,10 +69,7 @@ impl Parse for Field {
                 Ok(word) => format!("{word} = {sigil}{word}"),
                 Err(_) => format!("name = {sigil}value"),
             };
-            return Err(syn::Error::new(
-                sigil.span(),
-                format!("a field needs a name: write `{example}`"),
-            ));
+            return Err(syn::Error::new(sigil.span(), format!("a field needs a name: write `{example}`")));
         }
         if input.peek(syn::Lit) {
             let found: syn::Lit = input.parse()?;
@@ -82,9 +83,7 @@ impl Parse for Field {
         let mut path = quote!(#word);
         while input.peek(Token![.]) {
             let dot: Token![.] = input.parse()?;
-            let next = input
-                .call(Ident::parse_any)
-                .map_err(|_| unnamed(&word))?;
+            let next = input.call(Ident::parse_any).map_err(|_| unnamed(&word))?;
             name.push('.');
             name.push_str(&next.unraw().to_string());
             path.extend(quote!(#dot #next));
@@ -107,10 +106,7 @@ impl Parse for Field {
             Format::Typed
         };
         if input.is_empty() || input.peek(Token![,]) {
-            return Err(syn::Error::new(
-                word.span(),
-                format!("field `{name}` has no value: write `{name} = value`"),
-            ));
+            return Err(syn::Error::new(word.span(), format!("field `{name}` has no value: write `{name} = value`")));
         }
         let expr: Expr = input.parse()?;
         if !input.is_empty() && !input.peek(Token![,]) {
@@ -147,7 +143,9 @@ mod tests {
 
     #[test]
     fn forms() {
-        let fields = parse(quote!((amount = cart.total, r#type, order.id, who = %user, what = ?thing, n = a::<b, c>(1),))).unwrap();
+        let fields =
+            parse(quote!((amount = cart.total, r#type, order.id, who = %user, what = ?thing, n = a::<b, c>(1),)))
+                .unwrap();
         assert_eq!(
             fields,
             [
@@ -175,13 +173,7 @@ mod tests {
                 "field `c` specified more than once",
             ]
         );
-        assert_eq!(
-            parse(quote!(())).unwrap_err(),
-            ["`fields` takes a list: write `fields(amount = cart.total)`"]
-        );
-        assert_eq!(
-            parse(quote!(= x)).unwrap_err(),
-            ["`fields` takes a list: write `fields(amount = cart.total)`"]
-        );
+        assert_eq!(parse(quote!(())).unwrap_err(), ["`fields` takes a list: write `fields(amount = cart.total)`"]);
+        assert_eq!(parse(quote!(= x)).unwrap_err(), ["`fields` takes a list: write `fields(amount = cart.total)`"]);
     }
 }

@@ -92,22 +92,14 @@ pub(crate) fn parse_equals(key: &Ident, example: &str, input: ParseStream<'_>) -
             return Ok(());
         }
     }
-    Err(syn::Error::new(
-        key.span(),
-        format!("`{key}` takes a value: write `{key} = {example}`"),
-    ))
+    Err(syn::Error::new(key.span(), format!("`{key}` takes a value: write `{key} = {example}`")))
 }
 
 /// The content of an option's parentheses.
 ///
 /// `example` is what a right list looks like, for who wrote `option = value` or left the list out.
 pub(crate) fn parse_list(key: &Ident, example: &str, input: ParseStream<'_>) -> syn::Result<TokenStream> {
-    let error = || {
-        syn::Error::new(
-            key.span(),
-            format!("`{key}` takes a list: write `{key}({example})`"),
-        )
-    };
+    let error = || syn::Error::new(key.span(), format!("`{key}` takes a list: write `{key}({example})`"));
     if !input.peek(syn::token::Paren) {
         return Err(error());
     }

@@ -17,10 +17,7 @@ pub(crate) fn parse_name(key: &Ident, input: ParseStream<'_>) -> syn::Result<Lit
     let name: LitStr = input.parse()?;
     let text = name.value();
     if text.is_empty() {
-        return Err(syn::Error::new(
-            name.span(),
-            "`name` is empty: leave it out to use the function's name",
-        ));
+        return Err(syn::Error::new(name.span(), "`name` is empty: leave it out to use the function's name"));
     }
     // Names become metric labels and parts of routes; a space or a quote there is a mistake found too late.
     if let Some(wrong) = text.chars().find(|c| !is_allowed(*c)) {

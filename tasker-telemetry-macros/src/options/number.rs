@@ -29,7 +29,9 @@ pub(crate) fn parse_number(key: &Ident, zero: &str, input: ParseStream<'_>) -> s
             text.value().trim().parse::<u32>().unwrap_or(3)
         )),
         Expr::Lit(_) => wrong(format!("`{key}` takes a whole number: write `{key} = 3`")),
-        Expr::Unary(ExprUnary { op: UnOp::Neg(_), .. }) => wrong(format!("`{key}` cannot be negative: write `{key} = 3`")),
+        Expr::Unary(ExprUnary { op: UnOp::Neg(_), .. }) => {
+            wrong(format!("`{key}` cannot be negative: write `{key} = 3`"))
+        }
         _ => Ok(Number::Const(Box::new(expr))),
     }
 }

@@ -46,9 +46,14 @@ fn retried_body(model: &Model, diagnostics: &mut Diagnostics) {
     match &model.common.shape {
         Shape::Future(_) => diagnostics.error(
             key,
-            format!("`{key} = {limit}` needs the body, not a finished future: make `{}` an `async fn`", function.sig.ident),
+            format!(
+                "`{key} = {limit}` needs the body, not a finished future: make `{}` an `async fn`",
+                function.sig.ident
+            ),
         ),
-        Shape::Never => diagnostics.error(key, format!("`{key} = {limit}` has no effect: `{}` never returns", function.sig.ident)),
+        Shape::Never => {
+            diagnostics.error(key, format!("`{key} = {limit}` has no effect: `{}` never returns", function.sig.ident));
+        }
         _ => {
             for text in wrap::self_in_strings(function) {
                 diagnostics.error(

@@ -2,10 +2,10 @@
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::quote_spanned;
+use syn::ext::IdentExt as _;
 use syn::punctuated::Punctuated;
 use syn::{Attribute, FnArg, Pat, PatIdent, Receiver, ReceiverKind, Token, Type};
 
-use super::shape::is_binding;
 use crate::function::Function;
 
 /// The variables that a pattern binds by value, in the order of declaration.
@@ -20,12 +20,8 @@ fn collect<'a>(pat: &'a mut Pat, found: &mut Vec<&'a mut PatIdent>) {
         pats.iter_mut().for_each(|pat| collect(pat, found));
     }
     match pat {
-        Pat::Ident(pat) => {
-            // Behind `name @ ..` only copies can be bound again: the name alone stands for the value.
-            if is_binding(&pat.ident) && pat.by_ref.is_none() {
-                found.push(pat);
-            }
-        }
+        // Behind `name @ ..` only copies can be bound again: the name alone stands for the value.
+        Pat::Ident(pat) if is_variable(&pat.ident) && pat.by_ref.is_none() => found.push(pat),
         Pat::Paren(pat) => collect(&mut pat.pat, found),
         Pat::Reference(pat) => collect(&mut pat.pat, found),
         Pat::Type(pat) => collect(&mut pat.pat, found),
@@ -41,6 +37,11 @@ fn collect<'a>(pat: &'a mut Pat, found: &mut Vec<&'a mut PatIdent>) {
         }
         _ => {}
     }
+}
+
+/// `Unit` in `fn f(Unit: Unit)` names a type; variables do not start with a capital.
+fn is_variable(ident: &Ident) -> bool {
+    !ident.unraw().to_string().starts_with(char::is_uppercase)
 }
 
 /// The `#[cfg(..)]` of an argument, for the statements that name it.
@@ -82,23 +83,22 @@ pub(super) fn drop_order(function: &Function) -> TokenStream {
     }
     // What the body never mentions stays outside of it, so that `unused_variables` goes on telling the user.
     names.retain(|(_, name)| {
-        let text = name.to_string();
-        text.starts_with('_') || mentions(function.body.stream(), text.trim_start_matches("r#"))
+        let text = name.unraw().to_string();
+        text.starts_with('_') || mentions(function.body.stream(), &text)
     });
     if names.len() < 2 {
         return TokenStream::new();
     }
-    let statements = names.iter().rev().map(|(attrs, name)| {
-        quote_spanned!(Span::mixed_site()=> #(#attrs)* let _ = &#name;)
-    });
+    let statements =
+        names.iter().rev().map(|(attrs, name)| quote_spanned!(Span::mixed_site()=> #(#attrs)* let _ = &#name;));
     statements.collect()
 }
 
 /// Whether a value of this type may have something to drop; references and numbers have not.
 fn may_drop(ty: &Type) -> bool {
     const PLAIN: [&str; 17] = [
-        "bool", "char", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize", "f32", "f64",
-        "str",
+        "bool", "char", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize", "f32",
+        "f64", "str",
     ];
     match ty {
         Type::Reference(_) | Type::Ptr(_) | Type::FnPtr(_) | Type::Never(_) => false,
@@ -110,7 +110,7 @@ fn may_drop(ty: &Type) -> bool {
 /// Whether the tokens name a variable, be it inside a format string.
 fn mentions(tokens: TokenStream, name: &str) -> bool {
     tokens.into_iter().any(|tree| match tree {
-        TokenTree::Ident(word) => word.to_string().trim_start_matches("r#") == name,
+        TokenTree::Ident(word) => word.unraw() == name,
         TokenTree::Group(group) => mentions(group.stream(), name),
         TokenTree::Literal(text) => text.to_string().contains(&format!("{{{name}")),
         TokenTree::Punct(_) => false,

@@ -167,9 +167,10 @@ impl Wrapper<'_> {
         match self.driver {
             Driver::Step { .. } => (step, quote_spanned!(Span::mixed_site()=> &__TASKER_SPEC, #fields, body, class)),
             Driver::Task { id } => {
-                let id = match id {
-                    Some(_) => quote_spanned!(Span::mixed_site()=> id),
-                    None => quote_spanned!(Span::mixed_site()=> ::core::option::Option::None),
+                let id = if id.is_some() {
+                    quote_spanned!(Span::mixed_site()=> id)
+                } else {
+                    quote_spanned!(Span::mixed_site()=> ::core::option::Option::None)
                 };
                 (task, quote_spanned!(Span::mixed_site()=> &__TASKER_SPEC, #id, #fields, body, class))
             }

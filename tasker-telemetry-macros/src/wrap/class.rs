@@ -46,19 +46,19 @@ fn class(wrapper: &Wrapper<'_>, probe: &TokenStream) -> TokenStream {
 
 /// Whether the tokens hold a lifetime other than `'static`.
 fn has_lifetime(tokens: TokenStream) -> bool {
-    let mut tokens = tokens.into_iter().peekable();
-    while let Some(tree) = tokens.next() {
+    let mut after_quote = false;
+    tokens.into_iter().any(|tree| {
+        let is_name = std::mem::replace(&mut after_quote, false);
         match tree {
-            TokenTree::Punct(punct) if punct.as_char() == '\'' => {
-                if !matches!(tokens.peek(), Some(TokenTree::Ident(name)) if name == "static") {
-                    return true;
-                }
+            TokenTree::Punct(punct) => {
+                after_quote = punct.as_char() == '\'';
+                false
             }
-            TokenTree::Group(group) if has_lifetime(group.stream()) => return true,
-            _ => {}
+            TokenTree::Ident(name) => is_name && name != "static",
+            TokenTree::Group(group) => has_lifetime(group.stream()),
+            TokenTree::Literal(_) => false,
         }
-    }
-    false
+    })
 }
 
 #[cfg(test)]

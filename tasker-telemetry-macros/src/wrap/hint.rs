@@ -34,14 +34,14 @@ pub(super) fn returns_type(private: &TokenStream, ty: &TokenStream, place: Span)
 /// Expands to: `-> T`, nothing when the type cannot be written there.
 pub(super) fn closure_output(output: &ReturnType) -> TokenStream {
     match output {
-        ReturnType::Default => TokenStream::new(),
+        // Said even where it is the default: a body that never ends would otherwise be taken for whatever is asked first.
+        ReturnType::Default => quote_spanned!(Span::mixed_site()=> -> ()),
         ReturnType::Type(arrow, ty) => match &**ty {
             Type::ImplTrait(_) | Type::Infer(_) => TokenStream::new(),
             Type::Never(_) => {
                 let never = infallible();
                 quote!(#arrow #never)
             }
-            Type::Tuple(unit) if unit.elems.is_empty() => TokenStream::new(),
             _ => {
                 let ty = erase_impl(ty);
                 quote!(#arrow #ty)
@@ -74,7 +74,19 @@ pub(super) fn unreachable(statements: &TokenStream, body: &TokenStream) -> Token
 /// Whether the first statement is an item, as far as its first words tell.
 fn starts_with_item(body: &TokenStream) -> bool {
     const ALONE: [&str; 13] = [
-        "use", "fn", "struct", "enum", "union", "impl", "trait", "const", "static", "type", "mod", "macro_rules", "pub",
+        "use",
+        "fn",
+        "struct",
+        "enum",
+        "union",
+        "impl",
+        "trait",
+        "const",
+        "static",
+        "type",
+        "mod",
+        "macro_rules",
+        "pub",
     ];
     const BEFORE: [&str; 3] = ["async", "unsafe", "extern"];
     let mut words = body.clone().into_iter().skip_while(|tree| match tree {
@@ -115,10 +127,24 @@ mod tests {
 
     #[test]
     fn items_are_known_by_their_first_words() {
-        for item in [quote!(use a::b; 1), quote!(#[a] #[b] fn f() {}), quote!(async fn f() {}), quote!(unsafe impl A for B {})] {
+        for item in [
+            quote!(use a::b;, 1),
+            quote!(
+                #[a]
+                #[b]
+                fn f() {}
+            ),
+            quote!(
+                async fn f() {}
+            ),
+            quote!(
+                unsafe impl A for B {}
+            ),
+        ] {
             assert!(starts_with_item(&item), "{item}");
         }
-        for statement in [quote!(let a = 1;), quote!(async { 1 }), quote!(unsafe { a() }), quote!([1].len()), quote!()] {
+        for statement in [quote!(let a = 1;), quote!(async { 1 }), quote!(unsafe { a() }), quote!([1].len()), quote!()]
+        {
             assert!(!starts_with_item(&statement), "{statement}");
         }
     }

@@ -24,7 +24,12 @@ use crate::function::located;
 ///     if let Some(value) = retry.attempt(body, class).await { break value; }
 /// }
 /// ```
-pub(super) fn run_async(wrapper: &Wrapper<'_>, keywords: &TokenStream, block: &Group, sig: &mut Signature) -> TokenStream {
+pub(super) fn run_async(
+    wrapper: &Wrapper<'_>,
+    keywords: &TokenStream,
+    block: &Group,
+    sig: &mut Signature,
+) -> TokenStream {
     let class = class::of_future(wrapper);
     let attempt = quote_spanned! {Span::mixed_site()=>
         let body = #keywords #block;

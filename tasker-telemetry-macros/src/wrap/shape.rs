@@ -1,11 +1,11 @@
 //! How a function runs its body, read from its signature and, for boxed futures, from the form of its body.
 
-use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use quote::quote;
 use syn::{GenericArgument, PathArguments, ReturnType, Type, TypeParamBound};
 
 use super::hint::erase_impl;
-use crate::function::{Function, last_word};
+use crate::function::{Function, last_word, regroup};
 
 /// The forms that need different code around the body.
 #[derive(Debug)]
@@ -50,8 +50,8 @@ impl Shape {
             return Self::Async;
         }
         let value = match &**output {
-            Type::ImplTrait(opaque) => match future_bound(opaque.bounds.iter()) {
-                Some(value) => value,
+            Type::ImplTrait(opaque) => match opaque.bounds.iter().find_map(future_bound) {
+                Some(bound) => written_output(bound),
                 None => return Self::Plain,
             },
             Type::Path(path) if may_be_future(&path.path) => {
@@ -87,7 +87,8 @@ impl AsyncBlock {
         }
         let Some(TokenTree::Group(block)) = tokens.pop() else { return None };
         let keywords: Vec<String> = tokens.iter().map(ToString::to_string).collect();
-        let is_async = matches!(keywords.iter().map(String::as_str).collect::<Vec<_>>()[..], ["async"] | ["async", "move"]);
+        let is_async =
+            matches!(keywords.iter().map(String::as_str).collect::<Vec<_>>()[..], ["async"] | ["async", "move"]);
         (is_async && block.delimiter() == Delimiter::Brace).then(|| Self {
             before,
             keywords: tokens.into_iter().collect(),
@@ -101,14 +102,12 @@ impl AsyncBlock {
     /// Expands to: `Box::pin(async move { body })`
     pub(crate) fn with_body(&self, body: TokenStream) -> TokenStream {
         let keywords = &self.keywords;
-        let block = crate::function::regroup(&self.block, body);
-        match &self.before {
-            Some((path, argument)) => {
-                let argument = crate::function::regroup(argument, quote!(#keywords #block));
-                quote!(#path #argument)
-            }
-            None => quote!(#keywords #block),
-        }
+        let block = regroup(&self.block, body);
+        let block = quote!(#keywords #block);
+        self.before.as_ref().map_or(block.clone(), |(path, argument)| {
+            let argument = regroup(argument, block);
+            quote!(#path #argument)
+        })
     }
 }
 
@@ -120,16 +119,12 @@ fn is_path_token(token: &TokenTree) -> bool {
     }
 }
 
-/// `Some` when one of the bounds is `Future`; inside, the type of its `Output` when that is written.
-fn future_bound<'a>(bounds: impl Iterator<Item = &'a TypeParamBound>) -> Option<Option<Type>> {
-    for bound in bounds {
-        if let TypeParamBound::Trait(bound) = bound
-            && last_word(&bound.path) == "Future"
-        {
-            return Some(written_output(&bound.path));
-        }
+/// `Future<..>`, when the bound is that.
+fn future_bound(bound: &TypeParamBound) -> Option<&syn::Path> {
+    match bound {
+        TypeParamBound::Trait(bound) if last_word(&bound.path) == "Future" => Some(&bound.path),
+        _ => None,
     }
-    None
 }
 
 /// `T` of `Future<Output = T>`.
@@ -146,15 +141,9 @@ fn written_output(path: &syn::Path) -> Option<Type> {
 /// By name, but only to save compile time: these words are never used for one. What counts is decided by type.
 fn may_be_future(path: &syn::Path) -> bool {
     const NEVER: [&str; 22] = [
-        "Result", "Option", "String", "Vec", "Self", "bool", "char", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16",
-        "i32", "i64", "i128", "isize", "f32", "f64", "HashMap",
+        "Result", "Option", "String", "Vec", "Self", "bool", "char", "u8", "u16", "u32", "u64", "u128", "usize", "i8",
+        "i16", "i32", "i64", "i128", "isize", "f32", "f64", "HashMap",
     ];
     let word = last_word(path);
     !NEVER.contains(&word.as_str())
-}
-
-/// The identifiers of a pattern's bindings, in the order of declaration.
-pub(crate) fn is_binding(ident: &Ident) -> bool {
-    // `Unit` in `fn f(Unit: Unit)` names a type, not a variable; variables do not start with a capital.
-    !ident.to_string().trim_start_matches("r#").starts_with(char::is_uppercase)
 }

@@ -17,10 +17,7 @@ pub(crate) fn validate_common(attribute: &str, common: &Common, diagnostics: &mu
     let function = &common.function;
     let sig = &function.sig;
     if let Some(constness) = &sig.constness {
-        diagnostics.error(
-            constness,
-            format!("`#[{attribute}]` cannot run at compile time: remove `const`"),
-        );
+        diagnostics.error(constness, format!("`#[{attribute}]` cannot run at compile time: remove `const`"));
     }
     if let Some(variadic) = &sig.variadic {
         diagnostics.error(
@@ -43,10 +40,7 @@ pub(crate) fn validate_common(attribute: &str, common: &Common, diagnostics: &mu
         if word == attribute {
             diagnostics.error(other, format!("`#[{attribute}]` specified more than once"));
         } else if word == "step" || word == "task" {
-            diagnostics.error(
-                other,
-                "a function is a task or a step, not both: let the `#[task]` call the `#[step]`",
-            );
+            diagnostics.error(other, "a function is a task or a step, not both: let the `#[task]` call the `#[step]`");
         }
     }
     for event in &common.publishes {
@@ -69,7 +63,9 @@ pub(crate) fn mutable_references(function: &Function) -> Vec<TokenStream> {
     let mut found = Vec::new();
     for input in &function.sig.inputs {
         match input {
-            FnArg::Receiver(Receiver { kind: ReceiverKind::Reference(and, _, Some(mutability)), self_token, .. }) => {
+            FnArg::Receiver(Receiver {
+                kind: ReceiverKind::Reference(and, _, Some(mutability)), self_token, ..
+            }) => {
                 found.push(quote!(#and #mutability #self_token));
             }
             FnArg::Receiver(Receiver { kind: ReceiverKind::Typed(_, ty), .. }) => found.extend(mutable(ty)),
@@ -87,10 +83,12 @@ fn mutable(ty: &Type) -> Option<TokenStream> {
         Type::Group(group) => mutable(&group.elem),
         Type::Paren(paren) => mutable(&paren.elem),
         Type::Path(path) if last_word(&path.path) == "Pin" => match &path.path.segments.last()?.arguments {
-            syn::PathArguments::AngleBracketed(arguments) => arguments.args.iter().find_map(|argument| match argument {
-                syn::GenericArgument::Type(ty) => mutable(ty),
-                _ => None,
-            }),
+            syn::PathArguments::AngleBracketed(arguments) => {
+                arguments.args.iter().find_map(|argument| match argument {
+                    syn::GenericArgument::Type(ty) => mutable(ty),
+                    _ => None,
+                })
+            }
             _ => None,
         },
         _ => None,

@@ -56,7 +56,8 @@ pub(super) fn json_type(ty: &str) -> &'static str {
     let ty = ty.trim_start_matches('&').trim_start_matches("'static ");
     let head = ty.split('<').next().unwrap_or(ty);
     match head.rsplit("::").next().unwrap_or(head) {
-        "String" | "str" | "char" | "Cow" | "Uuid" | "Timestamp" | "DateTime" | "SystemTime" | "PathBuf" | "Url" | "IpAddr" => "string",
+        "String" | "str" | "char" | "Cow" | "Uuid" | "Timestamp" | "DateTime" | "SystemTime" | "PathBuf" | "Url"
+        | "IpAddr" => "string",
         "u8" | "u16" | "u32" | "u64" | "u128" | "usize" | "i8" | "i16" | "i32" | "i64" | "i128" | "isize" => "integer",
         "f32" | "f64" => "number",
         "bool" => "boolean",

@@ -169,8 +169,18 @@ impl Catalog {
             let category = Category::of(spec.name);
             let mut firing = fired_by.remove(spec.name).unwrap_or_default();
             match category {
+                // Transitions that only an operator or an engine makes.
+                _ if matches!(
+                    spec.name,
+                    "task.retry_requested" | "task.resolved_manually" | "step.resolved_manually"
+                ) =>
+                {
+                    firing.insert(0, FiredBy::Driver);
+                }
                 Category::Task | Category::Step => firing.insert(0, FiredBy::LifeCycle),
-                Category::Observability if spec.name == "observability.step.backoff" => firing.insert(0, FiredBy::LifeCycle),
+                Category::Observability if spec.name == "observability.step.backoff" => {
+                    firing.insert(0, FiredBy::LifeCycle)
+                }
                 Category::Workflow | Category::Observability => firing.insert(0, FiredBy::Driver),
                 Category::Custom => {}
             }
@@ -361,6 +371,9 @@ mod tests {
 
     #[test]
     fn distance_counts_edits() {
-        assert_eq!((distance("abc", "abc"), distance("abc", "abd"), distance("", "abc"), distance("kitten", "sitting")), (0, 1, 3, 3));
+        assert_eq!(
+            (distance("abc", "abc"), distance("abc", "abd"), distance("", "abc"), distance("kitten", "sitting")),
+            (0, 1, 3, 3)
+        );
     }
 }

@@ -40,7 +40,11 @@ pub(super) fn table(catalog: &Catalog) -> String {
         text.push('\n');
         let mut rows = vec![["TASK", "CONCURRENT STEPS", "SOURCE"].map(str::to_owned)];
         for task in &catalog.tasks {
-            let bound = if task.max_concurrent_steps == 0 { "unbounded".to_owned() } else { task.max_concurrent_steps.to_string() };
+            let bound = if task.max_concurrent_steps == 0 {
+                "unbounded".to_owned()
+            } else {
+                task.max_concurrent_steps.to_string()
+            };
             rows.push([task.name.to_owned(), bound, format!("{}:{}", task.source.file, task.source.line)]);
         }
         columns(&mut text, &rows);
@@ -118,19 +122,31 @@ pub(super) fn markdown(catalog: &Catalog) -> String {
     if !catalog.steps.is_empty() {
         text.push_str("\n## Steps\n\n| step | attempts | backoff | publishes | source | description |\n| --- | --- | --- | --- | --- | --- |\n");
         for step in &catalog.steps {
-            let publishes = step.publishes.iter().map(|event| format!("`{}`", event.name)).collect::<Vec<_>>().join(" ");
+            let publishes =
+                step.publishes.iter().map(|event| format!("`{}`", event.name)).collect::<Vec<_>>().join(" ");
             let _ = writeln!(
                 text,
                 "| `{}` | {} | {} | {publishes} | `{}:{}` | {} |",
-                cell(step.name), step.retry_limit, step.backoff.strategy(), step.source.file, step.source.line, cell(first_line(step.description))
+                cell(step.name),
+                step.retry_limit,
+                step.backoff.strategy(),
+                step.source.file,
+                step.source.line,
+                cell(first_line(step.description))
             );
         }
     }
     if !catalog.subscribers.is_empty() {
         text.push_str("\n## Subscribers\n\n| subscriber | runs | subscriptions |\n| --- | --- | --- |\n");
         for subscriber in &catalog.subscribers {
-            let patterns = subscriber.patterns.iter().map(|pattern| format!("`{pattern}`")).collect::<Vec<_>>().join(" ");
-            let _ = writeln!(text, "| `{}` | {} | {patterns} |", subscriber.name, if subscriber.inline { "inline" } else { "queued" });
+            let patterns =
+                subscriber.patterns.iter().map(|pattern| format!("`{pattern}`")).collect::<Vec<_>>().join(" ");
+            let _ = writeln!(
+                text,
+                "| `{}` | {} | {patterns} |",
+                subscriber.name,
+                if subscriber.inline { "inline" } else { "queued" }
+            );
         }
     }
     text
@@ -139,7 +155,11 @@ pub(super) fn markdown(catalog: &Catalog) -> String {
 fn markdown_event(text: &mut String, event: &CatalogEvent) {
     let _ = write!(text, "\n### `{}`\n\n{}\n\nFired by: {}.\n", event.name, event.description, fired_by(event));
     if !event.subscribers.is_empty() {
-        let _ = writeln!(text, "Subscribers: {}.", event.subscribers.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "));
+        let _ = writeln!(
+            text,
+            "Subscribers: {}.",
+            event.subscribers.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+        );
     }
     if event.fields.is_empty() {
         return;
@@ -150,7 +170,15 @@ fn markdown_event(text: &mut String, event: &CatalogEvent) {
         if field.sensitive {
             notes.push_str(" (masked)");
         }
-        let _ = writeln!(text, "| `{}` | `{}` | {}{} | {} |", field.name, cell(field.ty), field.json_type, if field.optional { ", optional" } else { "" }, notes.trim());
+        let _ = writeln!(
+            text,
+            "| `{}` | `{}` | {}{} | {} |",
+            field.name,
+            cell(field.ty),
+            field.json_type,
+            if field.optional { ", optional" } else { "" },
+            notes.trim()
+        );
     }
     let example = serde_json::to_string_pretty(&event.example).unwrap_or_default();
     let _ = write!(text, "\n```json\n{example}\n```\n");

@@ -38,7 +38,9 @@ pub enum CatalogProblem {
 pub(super) fn problems(catalog: &Catalog) -> Vec<CatalogProblem> {
     let mut problems = Vec::new();
     for same in catalog.registered.chunk_by(|a, b| a.name == b.name).filter(|same| same.len() > 1) {
-        let types = same.iter().map(|event| if event.type_name.is_empty() { place(event.source) } else { event.type_name.to_owned() });
+        let types = same
+            .iter()
+            .map(|event| if event.type_name.is_empty() { place(event.source) } else { event.type_name.to_owned() });
         problems.push(CatalogProblem::DuplicateEvent { name: same[0].name, types: types.collect() });
     }
     for same in catalog.steps.chunk_by(|a, b| a.name == b.name).filter(|same| same.len() > 1) {

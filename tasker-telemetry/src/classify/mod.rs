@@ -14,5 +14,5 @@ mod view;
 pub use self::body::{future, hint, once};
 pub use self::probe::{Classify, FailureOf, KindOf, Probe, RetryOf, advice};
 pub use self::returned::{Returned, ReturnedValue};
-pub use self::traits::{ErrorKind, Retryable, RetryAdvice};
-pub use self::view::{ErrorText, ErrorView};
+pub use self::traits::{ErrorKind, RetryAdvice, Retryable};
+pub(crate) use self::view::ErrorView;

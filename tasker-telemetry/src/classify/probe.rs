@@ -15,13 +15,13 @@ use super::traits::{ErrorKind, RetryAdvice, Retryable};
 use super::view::{ErrorText, ErrorView};
 
 /// See [`Classify::failure`].
-pub type ReadFailure<R> = fn(&R) -> Option<ErrorView<'_>>;
+pub(super) type ReadFailure<R> = fn(&R) -> Option<ErrorView<'_>>;
 
 /// See [`Classify::retry`].
-pub type ReadAdvice<R> = fn(&R) -> Option<RetryAdvice>;
+pub(super) type ReadAdvice<R> = fn(&R) -> Option<RetryAdvice>;
 
 /// See [`Classify::kind`].
-pub type ReadKind<R> = fn(&R) -> Option<&'static str>;
+pub(super) type ReadKind<R> = fn(&R) -> Option<&'static str>;
 
 /// How to read a returned value: plain functions, so that it is `Copy`, small, and `Send` whatever it reads.
 pub struct Classify<R> {

@@ -117,10 +117,7 @@ macro_rules! boxed_future {
         }
     )* };
 }
-boxed_future!(
-    dyn Future<Output = T> + 'a,
-    dyn Future<Output = T> + Send + 'a
-);
+boxed_future!(dyn Future<Output = T> + 'a, dyn Future<Output = T> + Send + 'a);
 
 impl<R> ReturnedValue for &Returned<R> {
     type Returned = R;

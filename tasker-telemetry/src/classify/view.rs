@@ -80,7 +80,8 @@ impl ErrorView<'_> {
             _ => return None,
         };
         guarded(|| {
-            let known = |error: &(dyn Error + 'static)| error.downcast_ref::<std::io::Error>().map(ErrorKind::error_kind);
+            let known =
+                |error: &(dyn Error + 'static)| error.downcast_ref::<std::io::Error>().map(ErrorKind::error_kind);
             outermost.into_iter().chain(self.causes()).filter_map(known).last()
         })?
     }

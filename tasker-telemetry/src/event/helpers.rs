@@ -159,7 +159,12 @@ impl EventExt for EventRecord {
 /// ```
 #[must_use]
 pub fn metric_name(base: &str, kind: &str) -> String {
-    [base, kind].into_iter().flat_map(|part| part.split('.')).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(".")
+    [base, kind]
+        .into_iter()
+        .flat_map(|part| part.split('.'))
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join(".")
 }
 
 /// The category of an error, by its class name, first hit, case-insensitive; `unknown` without a class.
@@ -204,7 +209,9 @@ fn number(json: &Json, field: &str) -> f64 {
 
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "as casts saturate, which is what is meant")]
 fn count(json: &Json, field: &str) -> u64 {
-    json.get(field).and_then(|value| value.as_u64().or_else(|| numeric(value).map(|number| number as u64))).unwrap_or_default()
+    json.get(field)
+        .and_then(|value| value.as_u64().or_else(|| numeric(value).map(|number| number as u64)))
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -222,9 +229,18 @@ mod tests {
 
     #[test]
     fn timing_and_performance_are_read_from_the_fields() {
-        let done = task::Completed { execution_duration: 45.2, total_steps: 5, completed_steps: 4, failed_steps: 1, ..Default::default() };
+        let done = task::Completed {
+            execution_duration: 45.2,
+            total_steps: 5,
+            completed_steps: 4,
+            failed_steps: 1,
+            ..Default::default()
+        };
         let timing = done.timing();
-        assert_eq!((timing.execution_duration, timing.step_count, timing.completed_steps, timing.failed_steps), (45.2, 5, 4, 1));
+        assert_eq!(
+            (timing.execution_duration, timing.step_count, timing.completed_steps, timing.failed_steps),
+            (45.2, 5, 4, 1)
+        );
         let used = observability::StepProcessing::new(1.8, 0.1, Some(2.5), Some(1024));
         let performance = used.performance();
         assert_eq!((performance.memory_usage, performance.cpu_time), (1024, 2.5));
@@ -247,7 +263,11 @@ mod tests {
     #[test]
     fn tags_stand_in_their_order() {
         let event = step::Failed {
-            task_name: "order".into(), step_name: "charge".into(), attempt_number: 2, retryable: false, ..Default::default()
+            task_name: "order".into(),
+            step_name: "charge".into(),
+            attempt_number: 2,
+            retryable: false,
+            ..Default::default()
         };
         assert_eq!(event.metric_tags(), ["task:order", "step:charge", "retryable:false", "attempt:2"]);
     }

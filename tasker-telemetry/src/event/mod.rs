@@ -66,6 +66,13 @@ pub trait Event: Serialize + Send + Sync + 'static {
 )]
 pub trait Publishable: Event {}
 
+/// What `#[derive(Event)]` says beside [`Event`]. Apart from it, so that a mistake in the event is one error, not two.
+#[doc(hidden)]
+pub trait ByHand {}
+
+#[diagnostic::do_not_recommend]
+impl<E: Event + ByHand> Publishable for E {}
+
 /// What [`Event::__stamp`] is given. Hidden: generated code passes it on, nobody else needs it.
 #[doc(hidden)]
 #[derive(Debug)]

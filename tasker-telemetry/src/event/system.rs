@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 
-use super::{__Stamp, Event, EventKind, Publishable};
+use super::{__Stamp, ByHand, Event, EventKind};
 use crate::catalog::{EventEntry, EventSpec, FieldSpec, Source};
 use crate::time::Timestamp;
 
@@ -158,7 +158,7 @@ macro_rules! system_event {
         inventory::submit! { EventEntry(<$name as Event>::SPEC) }
         $(system_event!(@$by_hand $name);)?
     };
-    (@by_hand $name:ident) => { impl Publishable for $name {} };
+    (@by_hand $name:ident) => { impl ByHand for $name {} };
 }
 
 /// The last segment of an event's name.

@@ -26,24 +26,69 @@ use crate::telemetry;
 use crate::time::Moment;
 use crate::value::Fields;
 
+/// A step that is made only when it is first polled while telemetry is on. Otherwise there is nothing to be written and,
+/// above all, nothing to be dropped: asking each field of a [`StepRun`] whether it holds something took 60 instructions.
+pub(super) enum LazyStep {
+    New(&'static StepSpec, Fields),
+    Off,
+    On(StepRun),
+}
+
+impl LazyStep {
+    /// The step; `None` when telemetry is off.
+    #[inline]
+    pub(super) fn get(&mut self) -> Option<&mut StepRun> {
+        if let Self::New(spec, fields) = self {
+            *self = if telemetry::is_on() { Self::begun(spec, fields.take()) } else { Self::Off };
+        }
+        match self {
+            Self::On(run) => Some(run),
+            Self::New(..) | Self::Off => None,
+        }
+    }
+
+    fn begun(spec: &'static StepSpec, fields: Fields) -> Self {
+        let mut run = StepRun::new(spec, fields);
+        run.begin();
+        if run.phase == Phase::Off { Self::Off } else { Self::On(run) }
+    }
+
+    /// See [`StepRun::before_drop_of_body`].
+    #[inline]
+    pub(super) fn before_drop_of_body(&mut self) {
+        if let Self::On(run) = self {
+            run.before_drop_of_body();
+        }
+    }
+}
+
 /// See the module.
+///
+/// A part of the step's future, so it is kept small: what few steps need is boxed, what a task can keep is the task's.
 pub(crate) struct StepRun {
     spec: &'static StepSpec,
     fields: Fields,
     scope: Scope,
+    /// `None` when nobody listens.
+    times: Option<Times>,
+    hold: Option<Box<Hold>>,
     /// From 1. Kept here as well as in the scope: attempts are counted when telemetry is off, too.
     attempt: u32,
     state: State,
     phase: Phase,
-    /// The step is a task of its own.
-    owns_task: bool,
     /// Somebody listens: moments are taken, and events built.
     watched: bool,
-    begun: Option<Moment>,
-    asked: Option<Moment>,
-    started: Option<Moment>,
-    permit: Permission,
-    wait: Option<Wait>,
+    /// The step is a task of its own.
+    owns_task: bool,
+    /// While the body is dropped: whether the thread was polling before.
+    was_polling: bool,
+}
+
+/// When an attempt asked to run, and when it did; the same moment until it does.
+#[derive(Clone, Copy)]
+struct Times {
+    asked: Moment,
+    started: Moment,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -58,14 +103,18 @@ enum Phase {
     Asked,
     /// The body runs.
     Running,
+    /// The body is being dropped before its end, inside the step's scope.
+    Dropping,
     Over,
 }
 
-/// The right to run, in a task that bounds how many of its steps do.
-enum Permission {
-    NotNeeded,
+/// What a step waits for or holds, beside its body.
+enum Hold {
+    /// The right to run, in a task that bounds how many of its steps do.
     Awaited(Pin<Box<AcquireArc>>),
-    Held(#[allow(dead_code, reason = "held for its drop")] SemaphoreGuardArc),
+    Permit(#[allow(dead_code, reason = "held for its drop")] SemaphoreGuardArc),
+    /// The backoff before the next attempt.
+    Wait(Wait),
 }
 
 /// What follows a failed attempt.
@@ -77,22 +126,29 @@ pub(super) enum Next {
     Again(Duration),
 }
 
+/// When an attempt ended, and how long its body ran.
+#[derive(Clone, Copy)]
+struct Ended {
+    end: Moment,
+    nanos: u64,
+    started: Moment,
+}
+
 impl StepRun {
+    #[inline]
     pub(super) const fn new(spec: &'static StepSpec, fields: Fields) -> Self {
         Self {
             spec,
             fields,
             scope: Scope::Empty,
+            times: None,
+            hold: None,
             attempt: 1,
             state: State::Pending,
             phase: Phase::New,
-            owns_task: false,
             watched: false,
-            begun: None,
-            asked: None,
-            started: None,
-            permit: Permission::NotNeeded,
-            wait: None,
+            owns_task: false,
+            was_polling: false,
         }
     }
 
@@ -113,6 +169,11 @@ impl StepRun {
     #[inline]
     pub(super) const fn is_running(&self) -> bool {
         matches!(self.phase, Phase::Running)
+    }
+
+    /// Whether it is over.
+    pub(super) const fn is_over(&self) -> bool {
+        matches!(self.phase, Phase::Over)
     }
 
     /// Finds the task, or makes one.
@@ -157,10 +218,9 @@ impl StepRun {
 
     /// The step is a task of its own.
     fn begin_task(&mut self, core: Arc<telemetry::Core>) {
-        let task = TaskCore::implicit(core, self.spec);
         let now = Moment::now();
+        let task = TaskCore::implicit(core, self.spec, Some(now));
         self.owns_task = true;
-        self.begun = Some(now);
         task.emit(EventKind::TaskInitializeRequested, now.timestamp(), None, || Fact::Bare);
         task.emit(EventKind::TaskStartRequested, now.timestamp(), None, || Fact::Bare);
         let place = StepPlace { spec: self.spec, number: task.next_step(), attempt: 1 };
@@ -181,17 +241,18 @@ impl StepRun {
     }
 
     /// Brings the next attempt to the point where its body may run.
-    #[inline(never)]
     pub(super) fn poll_start(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.phase == Phase::Ready {
             self.ask();
             if let Some((semaphore, _)) = self.permit_needed() {
-                self.permit = Permission::Awaited(Box::pin(semaphore.acquire_arc()));
+                self.hold = Some(Box::new(Hold::Awaited(Box::pin(semaphore.acquire_arc()))));
             }
         }
-        if let Permission::Awaited(permit) = &mut self.permit {
+        if let Some(hold) = &mut self.hold
+            && let Hold::Awaited(permit) = &mut **hold
+        {
             let guard = ready!(permit.as_mut().poll(cx));
-            self.permit = Permission::Held(guard);
+            **hold = Hold::Permit(guard);
         }
         self.start();
         Poll::Ready(())
@@ -203,9 +264,9 @@ impl StepRun {
         self.ask();
         if let Some((semaphore, task)) = self.permit_needed() {
             if !scope::is_polling() {
-                self.permit = Permission::Held(semaphore.acquire_arc_blocking());
+                self.hold = Some(Box::new(Hold::Permit(semaphore.acquire_arc_blocking())));
             } else if let Some(guard) = semaphore.try_acquire_arc() {
-                self.permit = Permission::Held(guard);
+                self.hold = Some(Box::new(Hold::Permit(guard)));
             } else {
                 // This thread drives the futures that hold the permits: blocking it might be for ever.
                 task.core().concurrency_overrun();
@@ -225,7 +286,7 @@ impl StepRun {
         self.phase = Phase::Asked;
         if self.watched {
             let now = Moment::now();
-            self.asked = Some(now);
+            self.times = Some(Times { asked: now, started: now });
             self.emit(EventKind::StepExecutionRequested, now, || match &self.fields {
                 Some(values) => Fact::Inputs(self.masked(values)),
                 None => Fact::Bare,
@@ -242,30 +303,54 @@ impl StepRun {
 
     fn start(&mut self) {
         self.phase = Phase::Running;
-        if let (Permission::Held(_), Scope::Step(_, _, permit)) = (&self.permit, &mut self.scope) {
+        let waited = self.has_permit();
+        if let (true, Scope::Step(_, _, permit)) = (waited, &mut self.scope) {
             *permit = Permit::Held;
         }
-        let Some(asked) = self.asked else { return };
+        let Some(Times { asked, started }) = &mut self.times else { return };
         // Without a wait the two moments are one: it saves reading the clock again.
-        let now = if matches!(self.permit, Permission::NotNeeded) { asked } else { asked.dated(Moment::now()) };
-        self.started = Some(now);
+        if waited {
+            *started = asked.dated(Moment::now());
+        }
+        let (asked, now) = (*asked, *started);
         if let Some(event) = self.advance(State::InProgress) {
             let queue_nanos = u64::try_from(asked.until(now).as_nanos()).unwrap_or(u64::MAX);
             self.emit(event, now, || Fact::Started { queue_nanos });
         }
     }
 
+    fn has_permit(&self) -> bool {
+        matches!(self.hold.as_deref(), Some(Hold::Permit(_)))
+    }
+
     /// Makes the step the current scope, for as long as the answer lives.
+    #[inline]
     pub(super) fn enter(&mut self, polling: bool) -> Entered<'_> {
         Entered::new(&mut self.scope, polling)
     }
 
+    /// The body is about to be dropped, and this after it: a body that did not come to its end is dropped in its scope.
+    #[inline]
+    pub(super) fn before_drop_of_body(&mut self) {
+        if self.phase == Phase::Running {
+            self.enter_for_drop();
+        }
+    }
+
+    #[cold]
+    fn enter_for_drop(&mut self) {
+        self.phase = Phase::Dropping;
+        self.was_polling = scope::exchange(&mut self.scope, true);
+    }
+
     /// Whether an end has to be told to anybody.
+    #[inline]
     pub(super) const fn is_watched(&self) -> bool {
         self.watched
     }
 
     /// Nobody has to be told how it ended.
+    #[inline]
     pub(super) fn finish_silently(&mut self) {
         self.phase = Phase::Over;
         self.release();
@@ -275,26 +360,32 @@ impl StepRun {
     pub(super) fn completed(&mut self) {
         self.phase = Phase::Over;
         self.release();
-        let Some((end, nanos, started)) = self.ended() else { return };
+        let Some(Ended { end, nanos, started }) = self.ended() else { return };
         if let Some(event) = self.advance(State::Complete) {
             if let Some((task, _)) = self.task() {
                 task.step_completed();
             }
             self.emit(event, end, || Fact::Completed { started_at: started.timestamp(), nanos });
         }
-        self.end_own_task(State::Complete, None);
+        self.end_own_task(State::Complete, end, None);
     }
 
     /// An attempt ended with an error. Says whether another follows.
     #[inline(never)]
-    pub(super) fn failed(&mut self, error: &ErrorView<'_>, advice: Option<RetryAdvice>, kind: Option<&'static str>) -> Next {
+    pub(super) fn failed(
+        &mut self,
+        error: &ErrorView<'_>,
+        advice: Option<RetryAdvice>,
+        kind: Option<&'static str>,
+    ) -> Next {
+        let ended = self.ended(); // before anything is done about the error: that is not the body's time
         let (retryable, delay) = self.judge(advice);
         let next = match retryable && self.attempt < self.spec.retry_limit {
             true => Next::Again(delay.unwrap_or_else(|| self.spec.backoff.draw_after(self.attempt))),
             false => Next::End,
         };
         let failure = self.watched.then(|| Arc::new(Failure::of_error(error, kind, retryable)));
-        self.attempt_failed(failure, next, delay.is_some());
+        self.attempt_failed(failure, ended, next, delay.is_some());
         next
     }
 
@@ -314,11 +405,18 @@ impl StepRun {
         if self.phase == Phase::Off {
             return;
         }
+        let ended = self.ended();
         let failure = self.watched.then(|| Arc::new(Failure::of_panic(panic)));
-        self.attempt_failed(failure, Next::End, false);
+        self.attempt_failed(failure, ended, Next::End, false);
     }
 
-    fn attempt_failed(&mut self, failure: Option<Arc<Failure>>, next: Next, server_requested: bool) {
+    fn attempt_failed(
+        &mut self,
+        failure: Option<Arc<Failure>>,
+        ended: Option<Ended>,
+        next: Next,
+        server_requested: bool,
+    ) {
         self.release();
         if self.phase != Phase::Off {
             self.phase = match next {
@@ -326,8 +424,8 @@ impl StepRun {
                 Next::End => Phase::Over,
             };
         }
-        if let (Some(failure), Some((end, nanos, started))) = (failure, self.ended()) {
-            self.tell_failure(&failure, next, server_requested, (end, nanos, started));
+        if let (Some(failure), Some(ended)) = (failure, ended) {
+            self.tell_failure(&failure, next, server_requested, ended);
         }
         if let Next::Again(_) = next {
             self.attempt = self.attempt.saturating_add(1);
@@ -339,7 +437,8 @@ impl StepRun {
         }
     }
 
-    fn tell_failure(&mut self, failure: &Arc<Failure>, next: Next, server_requested: bool, (end, nanos, started): (Moment, u64, Moment)) {
+    fn tell_failure(&mut self, failure: &Arc<Failure>, next: Next, server_requested: bool, ended: Ended) {
+        let Ended { end, nanos, started } = ended;
         let Some(event) = self.advance(State::Error) else { return };
         self.emit(event, end, || Fact::Failed { started_at: started.timestamp(), nanos, failure: Arc::clone(failure) });
         match next {
@@ -361,31 +460,48 @@ impl StepRun {
                 if failure.retryable {
                     self.emit(EventKind::StepMaxRetriesReached, end, || Fact::Exhausted(Arc::clone(failure)));
                 }
-                self.end_own_task(State::Error, Some(Arc::clone(failure)));
+                self.end_own_task(State::Error, end, Some(Arc::clone(failure)));
             }
         }
     }
 
     /// When the attempt ended and how long its body ran; `None` when nobody is told.
-    fn ended(&self) -> Option<(Moment, u64, Moment)> {
-        let started = self.started?;
+    fn ended(&self) -> Option<Ended> {
+        let Times { started, .. } = self.times?;
         let end = started.dated(Moment::now());
-        Some((end, u64::try_from(started.until(end).as_nanos()).unwrap_or(u64::MAX), started))
+        Some(Ended { end, nanos: u64::try_from(started.until(end).as_nanos()).unwrap_or(u64::MAX), started })
     }
 
+    #[inline]
     fn release(&mut self) {
-        if let Permission::Held(_) = std::mem::replace(&mut self.permit, Permission::NotNeeded)
-            && let Scope::Step(_, _, permit) = &mut self.scope
-        {
-            *permit = Permit::NotHeld;
+        if self.hold.is_some() {
+            self.release_permit();
         }
     }
 
-    fn end_own_task(&mut self, state: State, failure: Option<Arc<Failure>>) {
-        if let (true, Some((task, _)), Some(begun)) = (self.owns_task, self.task(), self.begun)
+    #[cold]
+    fn release_permit(&mut self) {
+        if self.has_permit() {
+            self.hold = None;
+            if let Scope::Step(_, _, permit) = &mut self.scope {
+                *permit = Permit::NotHeld;
+            }
+        }
+    }
+
+    /// The step's own task and when it began, if the step is a task of its own.
+    fn own_task(&self) -> Option<(&Arc<TaskCore>, Moment)> {
+        match self.task() {
+            Some((task, _)) if self.owns_task => Some((task, task.begun()?)),
+            _ => None,
+        }
+    }
+
+    fn end_own_task(&mut self, state: State, end: Moment, failure: Option<Arc<Failure>>) {
+        if let Some((task, begun)) = self.own_task()
             && let Ok(event) = transition(Entity::Task, State::InProgress, state)
         {
-            end_task(task, event, begun, failure);
+            end_task(task, event, begun, end, failure);
         }
     }
 
@@ -403,14 +519,14 @@ impl StepRun {
 
     /// Begins to wait for the next attempt.
     pub(super) fn begin_wait(&mut self, delay: Duration) {
-        self.wait = (!delay.is_zero()).then(|| Wait::new(delay));
+        self.hold = (!delay.is_zero()).then(|| Box::new(Hold::Wait(Wait::new(delay))));
     }
 
     /// Whether a wait is under way; polls it.
     pub(super) fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let Some(wait) = &mut self.wait {
+        if let Some(Hold::Wait(wait)) = self.hold.as_deref_mut() {
             ready!(wait.poll(cx));
-            self.wait = None;
+            self.hold = None;
         }
         Poll::Ready(())
     }
@@ -422,19 +538,43 @@ enum Found {
 }
 
 impl Drop for StepRun {
+    #[inline]
     fn drop(&mut self) {
+        if self.phase == Phase::Dropping || (self.watched && self.phase != Phase::Over) {
+            self.dropped();
+        }
+    }
+}
+
+impl StepRun {
+    #[cold]
+    fn dropped(&mut self) {
+        if self.phase == Phase::Dropping {
+            scope::exchange(&mut self.scope, self.was_polling);
+        }
         // `Ready` after a failed attempt: dropped in the wait for the next one.
-        let under_way = matches!(self.phase, Phase::Running | Phase::Asked) || (self.phase == Phase::Ready && self.asked.is_some());
+        let under_way = matches!(self.phase, Phase::Running | Phase::Dropping | Phase::Asked)
+            || (self.phase == Phase::Ready && self.attempt > 1);
         if !under_way || !self.watched {
             return;
         }
         if let Some(event) = self.advance(State::Cancelled) {
             self.emit(event, Moment::now(), || Fact::Reason(DROPPED));
         }
-        if let (true, Some((task, _))) = (self.owns_task, self.task())
+        if let Some((task, _)) = self.own_task()
             && let Ok(event) = transition(Entity::Task, State::InProgress, State::Cancelled)
         {
             cancel_task(task, event);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_stays_small() {
+        assert!(size_of::<StepRun>() <= 120, "{} bytes", size_of::<StepRun>());
     }
 }

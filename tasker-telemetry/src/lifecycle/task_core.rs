@@ -10,7 +10,7 @@ use crate::event::EventKind;
 use crate::id::{self, TaskId};
 use crate::publisher::{Fact, Record, StepPlace};
 use crate::telemetry::Core;
-use crate::time::Timestamp;
+use crate::time::{Moment, Timestamp};
 use crate::value::{Fields, Value};
 
 /// See the module.
@@ -26,6 +26,8 @@ pub(crate) struct TaskCore {
     failed: AtomicU32,
     events: AtomicU32,
     permits: Option<Arc<Semaphore>>,
+    /// When it began, if it is a step outside any task that somebody listens to.
+    begun: Option<Moment>,
 }
 
 /// How many steps a task has had.
@@ -48,9 +50,9 @@ impl TaskCore {
         })
     }
 
-    /// The task that a step outside any task is.
-    pub(crate) fn implicit(core: Arc<Core>, spec: &'static StepSpec) -> Arc<Self> {
-        Arc::new(Self::bare(core, spec.name, TaskId::random()))
+    /// The task that a step outside any task is; `begun` when the step has to tell of that task, too.
+    pub(crate) fn implicit(core: Arc<Core>, spec: &'static StepSpec, begun: Option<Moment>) -> Arc<Self> {
+        Arc::new(Self { begun, ..Self::bare(core, spec.name, TaskId::random()) })
     }
 
     fn bare(core: Arc<Core>, name: &'static str, id: TaskId) -> Self {
@@ -66,6 +68,7 @@ impl TaskCore {
             failed: AtomicU32::new(0),
             events: AtomicU32::new(0),
             permits: None,
+            begun: None,
         }
     }
 
@@ -91,6 +94,10 @@ impl TaskCore {
 
     pub(crate) fn fields(&self) -> &[Value] {
         self.fields.as_deref().unwrap_or_default()
+    }
+
+    pub(crate) const fn begun(&self) -> Option<Moment> {
+        self.begun
     }
 
     pub(crate) const fn permits(&self) -> Option<&Arc<Semaphore>> {
@@ -121,10 +128,23 @@ impl TaskCore {
     }
 
     /// Hands an event of this task to the publisher, if anybody listens to its kind; `fact` is asked for only then.
-    pub(crate) fn emit(self: &Arc<Self>, kind: EventKind, at: Timestamp, step: Option<StepPlace>, fact: impl FnOnce() -> Fact) {
+    pub(crate) fn emit(
+        self: &Arc<Self>,
+        kind: EventKind,
+        at: Timestamp,
+        step: Option<StepPlace>,
+        fact: impl FnOnce() -> Fact,
+    ) {
         let publisher = self.core.publisher();
         if publisher.wants(kind) {
-            publisher.publish(Record { kind, sequence: self.next_event(), at, task: Some(Arc::clone(self)), step, fact: fact() });
+            publisher.publish(Record {
+                kind,
+                sequence: self.next_event(),
+                at,
+                task: Some(Arc::clone(self)),
+                step,
+                fact: fact(),
+            });
         }
     }
 }

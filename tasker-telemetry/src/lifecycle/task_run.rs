@@ -10,7 +10,7 @@ use crate::classify::ErrorView;
 use crate::event::EventKind;
 use crate::failure::Failure;
 use crate::publisher::{Fact, TaskEnd};
-use crate::scope::{Entered, Scope};
+use crate::scope::{self, Entered, Scope};
 use crate::state::{Entity, State, transition};
 use crate::telemetry;
 use crate::time::Moment;
@@ -25,6 +25,8 @@ pub(crate) struct TaskRun {
     started: Option<Moment>,
     state: State,
     phase: Phase,
+    /// While the body is dropped: whether the thread was polling before.
+    was_polling: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -34,15 +36,19 @@ enum Phase {
     /// Telemetry is off: nothing will.
     Off,
     Running,
+    /// The body is being dropped before its end, inside the task's scope.
+    Dropping,
     Over,
 }
 
 impl TaskRun {
     pub(super) const fn new(spec: &'static TaskSpec, id: TaskIdArg, fields: Fields) -> Self {
-        Self { spec, id, fields, scope: Scope::Empty, started: None, state: State::Pending, phase: Phase::New }
+        let (state, phase) = (State::Pending, Phase::New);
+        Self { spec, id, fields, scope: Scope::Empty, started: None, state, phase, was_polling: false }
     }
 
     /// Whether the body runs without us.
+    #[inline]
     pub(super) fn is_off(&mut self) -> bool {
         if self.phase == Phase::New {
             self.begin();
@@ -86,6 +92,15 @@ impl TaskRun {
         Entered::new(&mut self.scope, polling)
     }
 
+    /// The body is about to be dropped, and this after it: a body that did not come to its end is dropped in its scope.
+    #[inline]
+    pub(super) fn before_drop_of_body(&mut self) {
+        if self.phase == Phase::Running {
+            self.phase = Phase::Dropping;
+            self.was_polling = scope::exchange(&mut self.scope, true);
+        }
+    }
+
     /// Whether an end has to be told to anybody: if not, spare the work of finding out what it was.
     pub(super) const fn is_watched(&self) -> bool {
         self.started.is_some()
@@ -98,35 +113,41 @@ impl TaskRun {
 
     #[inline(never)]
     pub(super) fn completed(&mut self) {
-        self.end(State::Complete, None);
+        self.end(State::Complete, Moment::now(), None);
     }
 
     #[inline(never)]
     pub(super) fn failed(&mut self, error: &ErrorView<'_>, kind: Option<&'static str>) {
-        self.end(State::Error, Some(Failure::of_error(error, kind, false)));
+        let end = Moment::now(); // before anything is done about the error: that is not the body's time
+        self.end(State::Error, end, Some(Failure::of_error(error, kind, false)));
     }
 
     #[cold]
     pub(super) fn panicked(&mut self, panic: &(dyn Any + Send)) {
         if self.is_watched() {
-            self.end(State::Error, Some(Failure::of_panic(panic)));
+            let end = Moment::now();
+            self.end(State::Error, end, Some(Failure::of_panic(panic)));
         }
         self.phase = Phase::Over;
     }
 
-    fn end(&mut self, state: State, failure: Option<Failure>) {
+    fn end(&mut self, state: State, end: Moment, failure: Option<Failure>) {
         self.phase = Phase::Over;
         let (Scope::Task(task), Some(started)) = (&self.scope, self.started) else { return };
         if let Some(event) = advance(&mut self.state, state) {
-            end_task(task, event, started, failure.map(Arc::new));
+            end_task(task, event, started, end, failure.map(Arc::new));
         }
     }
 }
 
 impl Drop for TaskRun {
     fn drop(&mut self) {
-        if self.phase != Phase::Running {
-            return;
+        match self.phase {
+            Phase::Running => {}
+            Phase::Dropping => {
+                scope::exchange(&mut self.scope, self.was_polling);
+            }
+            Phase::New | Phase::Off | Phase::Over => return,
         }
         let (Scope::Task(task), Some(_)) = (&self.scope, self.started) else { return };
         if let Some(event) = advance(&mut self.state, State::Cancelled) {
@@ -143,8 +164,14 @@ fn advance(state: &mut State, to: State) -> Option<EventKind> {
 }
 
 /// The one place where a task's end becomes an event: also for the task that a lone step is.
-pub(super) fn end_task(task: &Arc<TaskCore>, event: EventKind, started: Moment, failure: Option<Arc<Failure>>) {
-    let end = started.dated(Moment::now());
+pub(super) fn end_task(
+    task: &Arc<TaskCore>,
+    event: EventKind,
+    started: Moment,
+    end: Moment,
+    failure: Option<Arc<Failure>>,
+) {
+    let end = started.dated(end);
     let nanos = u64::try_from(started.until(end).as_nanos()).unwrap_or(u64::MAX);
     task.emit(event, end.timestamp(), None, || {
         let counts = task.counts();

@@ -16,7 +16,9 @@ use crate::value::Value;
 pub(crate) fn build(record: &Record) -> EventRecord {
     let header = header(record);
     let payload = match &record.fact {
-        Fact::Published(published) => return EventRecord::new(record.kind, published.spec, header, published.payload.clone()),
+        Fact::Published(published) => {
+            return EventRecord::new(record.kind, published.spec, header, published.payload.clone());
+        }
         fact => fact,
     };
     match record.kind {
@@ -67,7 +69,9 @@ pub(crate) fn build(record: &Record) -> EventRecord {
         }
         EventKind::StepCancelled => system(record.kind, header, step::Cancelled::new(reason(payload))),
         // The embedded driver makes no other transition; an event of that kind comes as `Fact::Published`.
-        other => EventRecord::new(other, <task::Cancelled as Event>::SPEC, header, Payload::Dynamic(Arc::new(Json::Null))),
+        other => {
+            EventRecord::new(other, <task::Cancelled as Event>::SPEC, header, Payload::Dynamic(Arc::new(Json::Null)))
+        }
     }
 }
 
@@ -90,7 +94,14 @@ pub(crate) fn header(record: &Record) -> Header {
         attempt_number: attempt,
         retry_limit: spec.retry_limit.max(1),
     });
-    Header { event_id: id::event_id(record.at, nonce, record.sequence), timestamp: record.at, task, step, trace_id: None, span_id: None }
+    Header {
+        event_id: id::event_id(record.at, nonce, record.sequence),
+        timestamp: record.at,
+        task,
+        step,
+        trace_id: None,
+        span_id: None,
+    }
 }
 
 fn system<E: Event>(kind: EventKind, header: Header, mut event: E) -> EventRecord {
@@ -122,7 +133,7 @@ fn failed(record: &Record, fact: &Fact) -> task::Failed {
         event.error_class.clone_from(&failure.class);
         failure.error_type().clone_into(&mut event.error_type);
         event.error_chain.clone_from(&failure.chain);
-        event.backtrace.clone_from(&failure.backtrace);
+        failure.backtrace().clone_into(&mut event.backtrace);
     }
     event
 }
@@ -137,7 +148,7 @@ fn step_failed(record: &Record, fact: &Fact) -> step::Failed {
         error_class: failure.class.clone(),
         error_type: failure.error_type().to_owned(),
         error_chain: failure.chain.clone(),
-        backtrace: failure.backtrace.clone(),
+        backtrace: failure.backtrace().to_vec(),
         retryable: failure.retryable,
         ..step::Failed::default()
     }
@@ -145,7 +156,9 @@ fn step_failed(record: &Record, fact: &Fact) -> step::Failed {
 
 fn wait(fact: &Fact) -> (f64, String, String) {
     match fact {
-        Fact::Wait { wait_nanos, strategy, failure } => (seconds(*wait_nanos), (*strategy).to_owned(), failure.message.clone()),
+        Fact::Wait { wait_nanos, strategy, failure } => {
+            (seconds(*wait_nanos), (*strategy).to_owned(), failure.message.clone())
+        }
         _ => Default::default(),
     }
 }

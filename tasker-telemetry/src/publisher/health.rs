@@ -63,7 +63,9 @@ impl Health {
     /// The subscriber whose type has that name, with or without its path.
     #[must_use]
     pub fn subscriber(&self, name: &str) -> Option<&SubscriberHealth> {
-        self.subscribers.iter().find(|subscriber| subscriber.name == name || subscriber.name.rsplit("::").next() == Some(name))
+        self.subscribers
+            .iter()
+            .find(|subscriber| subscriber.name == name || subscriber.name.rsplit("::").next() == Some(name))
     }
 }
 

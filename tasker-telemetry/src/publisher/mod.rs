@@ -22,8 +22,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-pub use self::health::{Health, QueueHealth, SubscriberHealth};
 pub(crate) use self::build::header;
+pub use self::health::{Health, QueueHealth, SubscriberHealth};
 pub(crate) use self::record::{Fact, Published, Record, StepPlace, TaskEnd};
 pub(crate) use self::ticket::{End, Ended, Ticket};
 
@@ -196,11 +196,20 @@ impl Publisher {
 
     /// The state of the queue and of each subscriber.
     pub(crate) fn health(&self) -> Health {
-        let mut subscribers: Vec<_> =
-            self.inline.iter().map(|subscriber| &subscriber.account).chain(&self.queued).map(|account| account.health()).collect();
+        let mut subscribers: Vec<_> = self
+            .inline
+            .iter()
+            .map(|subscriber| &subscriber.account)
+            .chain(&self.queued)
+            .map(|account| account.health())
+            .collect();
         subscribers.sort_by_key(|subscriber| subscriber.name);
         Health {
-            queue: QueueHealth { capacity: self.queue.capacity(), depth: self.queue.len(), high_water: self.queue.high_water() },
+            queue: QueueHealth {
+                capacity: self.queue.capacity(),
+                depth: self.queue.len(),
+                high_water: self.queue.high_water(),
+            },
             subscribers,
             published: EventKind::ALL
                 .into_iter()
@@ -214,6 +223,9 @@ impl Publisher {
 
 impl std::fmt::Debug for Publisher {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Publisher").field("inline", &self.inline.len()).field("queued", &self.queued.len()).finish_non_exhaustive()
+        f.debug_struct("Publisher")
+            .field("inline", &self.inline.len())
+            .field("queued", &self.queued.len())
+            .finish_non_exhaustive()
     }
 }

@@ -96,7 +96,9 @@ impl Ticket {
                 return end;
             }
             // The router ends it at the deadline, its books closed; the grace is for a machine too busy to let it.
-            let Some(left) = (self.deadline + GRACE).checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) else {
+            let Some(left) =
+                (self.deadline + GRACE).checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
+            else {
                 return End::Late;
             };
             state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;

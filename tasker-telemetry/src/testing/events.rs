@@ -111,7 +111,8 @@ impl Events {
     #[track_caller]
     pub fn assert_sequence(&self, expected: impl IntoIterator<Item = Expected>) {
         let expected: Vec<_> = expected.into_iter().collect();
-        let fits = expected.len() == self.len() && expected.iter().zip(self.iter()).all(|(e, seen)| e.mismatch(seen).is_none());
+        let fits = expected.len() == self.len()
+            && expected.iter().zip(self.iter()).all(|(e, seen)| e.mismatch(seen).is_none());
         assert!(fits, "the events are not the expected ones\n{}", self.comparison(&expected));
     }
 
@@ -124,13 +125,19 @@ impl Events {
         let mut rest = self.iter();
         for (number, wanted) in expected.into_iter().enumerate() {
             let found = rest.any(|event| wanted.mismatch(event).is_none());
-            assert!(found, "expected event {} is missing (or stands too early): {wanted}\nseen:\n{}", number + 1, self.listing());
+            assert!(
+                found,
+                "expected event {} is missing (or stands too early): {wanted}\nseen:\n{}",
+                number + 1,
+                self.listing()
+            );
         }
     }
 
     /// Expected beside seen, aligned so that one event too many or too few does not make all that follow look wrong.
     fn comparison(&self, expected: &[Expected]) -> String {
-        let width = expected.iter().map(|e| e.to_string().chars().count()).max().unwrap_or(0).clamp("expected".len(), 70);
+        let width =
+            expected.iter().map(|e| e.to_string().chars().count()).max().unwrap_or(0).clamp("expected".len(), 70);
         let mut text = format!("    {:width$}  seen\n", "expected");
         let (mut i, mut j) = (0, 0);
         while i < expected.len() || j < self.len() {
@@ -138,13 +145,18 @@ impl Events {
             let row = match (wanted, seen) {
                 (Some(wanted), Some(seen)) => match wanted.mismatch(seen) {
                     None => (" ", wanted.to_string(), describe(seen, wanted), (1, 1)),
-                    Some(why) if seen.name() == wanted.name => ("≠", wanted.to_string(), format!("{}: {why}", seen.name()), (1, 1)),
-                    Some(_) if self.events[j..].iter().any(|later| later.name() == wanted.name)
-                        && !expected[i..].iter().any(|later| later.name == seen.name()) =>
+                    Some(why) if seen.name() == wanted.name => {
+                        ("≠", wanted.to_string(), format!("{}: {why}", seen.name()), (1, 1))
+                    }
+                    Some(_)
+                        if self.events[j..].iter().any(|later| later.name() == wanted.name)
+                            && !expected[i..].iter().any(|later| later.name == seen.name()) =>
                     {
                         ("+", String::new(), seen.name().to_owned(), (0, 1))
                     }
-                    Some(_) if expected[i..].iter().any(|later| later.name == seen.name()) => ("-", wanted.to_string(), String::new(), (1, 0)),
+                    Some(_) if expected[i..].iter().any(|later| later.name == seen.name()) => {
+                        ("-", wanted.to_string(), String::new(), (1, 0))
+                    }
                     Some(_) => ("≠", wanted.to_string(), seen.name().to_owned(), (1, 1)),
                 },
                 (Some(wanted), None) => ("-", wanted.to_string(), String::new(), (1, 0)),

@@ -1,0 +1,7 @@
+use tasker_telemetry::prelude::*;
+
+#[derive(Serialize, Event)]
+#[event("task.done")]
+struct Done;
+
+fn main() {}

@@ -1,0 +1,9 @@
+use tasker_telemetry::prelude::*;
+
+#[derive(Event)]
+#[event("payment.risk")]
+struct Risk {
+    amount: u64,
+}
+
+fn main() {}

@@ -1,0 +1,12 @@
+use tasker_telemetry::prelude::*;
+
+#[derive(Default, Subscriber)]
+#[subscribe("task.failed")]
+#[subscriber(filter = "wanted")]
+struct OnCall;
+
+impl OnCall {
+    fn handle_task_failed(&self, _: &event::task::Failed) {}
+}
+
+fn main() {}

@@ -1,0 +1,13 @@
+use tasker_telemetry::prelude::*;
+
+#[derive(Default, Subscriber)]
+#[subscribe("task.failed")]
+struct OnCall<T> {
+    sink: T,
+}
+
+impl<T> OnCall<T> {
+    fn handle_task_failed(&self, _: &event::task::Failed) {}
+}
+
+fn main() {}

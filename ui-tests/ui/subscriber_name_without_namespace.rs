@@ -1,0 +1,11 @@
+use tasker_telemetry::prelude::*;
+
+#[derive(Default, Subscriber)]
+#[subscribe("failed")]
+struct OnCall;
+
+impl OnCall {
+    fn handle_task_failed(&self, _: &event::task::Failed) {}
+}
+
+fn main() {}

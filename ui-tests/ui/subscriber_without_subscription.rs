@@ -1,0 +1,6 @@
+use tasker_telemetry::prelude::*;
+
+#[derive(Default, Subscriber)]
+struct OnCall;
+
+fn main() {}
