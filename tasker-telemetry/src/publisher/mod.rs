@@ -13,8 +13,11 @@ mod health;
 mod inline;
 mod interest;
 mod queue;
+#[cfg(test)]
+mod queue_tests;
 mod record;
 mod router;
+mod sync;
 mod ticket;
 mod worker;
 
