@@ -12,7 +12,7 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
-use super::step_run::{LazyStep, Next, StepRun};
+use super::step_run::{Next, StepRun};
 use super::task_run::TaskRun;
 use super::{TaskIdArg, advice, kind};
 use crate::catalog::{StepSpec, TaskSpec};
@@ -29,7 +29,7 @@ pin_project! {
         classify: Classify<F::Output>,
         #[pin]
         body: F,
-        run: LazyStep,
+        run: StepRun,
     }
 
     impl<F: Future> PinnedDrop for RunStep<F> {
@@ -41,13 +41,13 @@ pin_project! {
 
 /// Runs the body as a step. What `#[step]` expands to.
 #[inline]
-pub const fn run_step<F: Future>(
+pub fn run_step<F: Future>(
     spec: &'static StepSpec,
     fields: Fields,
     body: F,
     classify: Classify<F::Output>,
 ) -> RunStep<F> {
-    RunStep { classify, body, run: LazyStep::New(spec, fields) }
+    RunStep { classify, body, run: StepRun::new(spec, fields) }
 }
 
 impl<F: Future> Future for RunStep<F> {
@@ -56,10 +56,7 @@ impl<F: Future> Future for RunStep<F> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        match this.run.get() {
-            None => this.body.poll(cx),
-            Some(run) => poll_step(run, *this.classify, this.body, cx),
-        }
+        if this.run.is_off() { this.body.poll(cx) } else { poll_step(this.run, *this.classify, this.body, cx) }
     }
 }
 
@@ -106,7 +103,7 @@ pub struct StepRetry {
 impl StepRetry {
     /// A step that has not begun.
     #[must_use]
-    pub const fn new(spec: &'static StepSpec, fields: Fields) -> Self {
+    pub fn new(spec: &'static StepSpec, fields: Fields) -> Self {
         Self { run: StepRun::new(spec, fields) }
     }
 

@@ -26,52 +26,14 @@ use crate::telemetry;
 use crate::time::Moment;
 use crate::value::Fields;
 
-/// A step that is made only when it is first polled while telemetry is on. Otherwise there is nothing to be written and,
-/// above all, nothing to be dropped: asking each field of a [`StepRun`] whether it holds something took 60 instructions.
-pub(super) enum LazyStep {
-    New(&'static StepSpec, Fields),
-    Off,
-    On(StepRun),
-}
-
-impl LazyStep {
-    /// The step; `None` when telemetry is off.
-    #[inline]
-    pub(super) fn get(&mut self) -> Option<&mut StepRun> {
-        if let Self::New(spec, fields) = self {
-            *self = if telemetry::is_on() { Self::begun(spec, fields.take()) } else { Self::Off };
-        }
-        match self {
-            Self::On(run) => Some(run),
-            Self::New(..) | Self::Off => None,
-        }
-    }
-
-    fn begun(spec: &'static StepSpec, fields: Fields) -> Self {
-        let mut run = StepRun::new(spec, fields);
-        run.begin();
-        if run.phase == Phase::Off { Self::Off } else { Self::On(run) }
-    }
-
-    /// See [`StepRun::before_drop_of_body`].
-    #[inline]
-    pub(super) fn before_drop_of_body(&mut self) {
-        if let Self::On(run) = self {
-            run.before_drop_of_body();
-        }
-    }
-}
-
 /// See the module.
 ///
 /// A part of the step's future, so it is kept small: what few steps need is boxed, what a task can keep is the task's.
 pub(crate) struct StepRun {
     spec: &'static StepSpec,
-    fields: Fields,
-    scope: Scope,
+    kept: Option<Kept>,
     /// `None` when nobody listens.
     times: Option<Times>,
-    hold: Option<Box<Hold>>,
     /// From 1. Kept here as well as in the scope: attempts are counted when telemetry is off, too.
     attempt: u32,
     state: State,
@@ -82,6 +44,20 @@ pub(crate) struct StepRun {
     owns_task: bool,
     /// While the body is dropped: whether the thread was polling before.
     was_polling: bool,
+}
+
+/// Whatever has to be dropped; `None` when telemetry is off. One question then, not one for each field: those took 60
+/// instructions of the 200 that a step cost.
+struct Kept {
+    scope: Scope,
+    rare: Option<Box<Rare>>,
+}
+
+/// What few steps have.
+#[derive(Default)]
+struct Rare {
+    fields: Fields,
+    hold: Option<Hold>,
 }
 
 /// When an attempt asked to run, and when it did; the same moment until it does.
@@ -136,13 +112,11 @@ struct Ended {
 
 impl StepRun {
     #[inline]
-    pub(super) const fn new(spec: &'static StepSpec, fields: Fields) -> Self {
+    pub(super) fn new(spec: &'static StepSpec, fields: Fields) -> Self {
         Self {
             spec,
-            fields,
-            scope: Scope::Empty,
+            kept: fields.map(Kept::with_fields),
             times: None,
-            hold: None,
             attempt: 1,
             state: State::Pending,
             phase: Phase::New,
@@ -197,7 +171,7 @@ impl StepRun {
             Found::Inside(task, permit) => {
                 self.watched = !task.core().publisher().is_silent();
                 let place = StepPlace { spec: self.spec, number: task.next_step(), attempt: 1 };
-                self.scope = Scope::Step(task, place, permit);
+                self.set_scope(Scope::Step(task, place, permit));
             }
             Found::Outside(Some(core)) if core.is_enabled() => {
                 core.implicit_task_began();
@@ -205,7 +179,7 @@ impl StepRun {
                 if self.watched {
                     self.begin_task(core);
                 } else {
-                    self.scope = Scope::Light(core, self.spec, 1);
+                    self.set_scope(Scope::Light(core, self.spec, 1));
                 }
             }
             Found::Outside(_) => {
@@ -224,11 +198,40 @@ impl StepRun {
         task.emit(EventKind::TaskInitializeRequested, now.timestamp(), None, || Fact::Bare);
         task.emit(EventKind::TaskStartRequested, now.timestamp(), None, || Fact::Bare);
         let place = StepPlace { spec: self.spec, number: task.next_step(), attempt: 1 };
-        self.scope = Scope::Step(task, place, Permit::NotHeld);
+        self.set_scope(Scope::Step(task, place, Permit::NotHeld));
+    }
+
+    fn set_scope(&mut self, scope: Scope) {
+        let rare = self.kept.take().and_then(|kept| kept.rare);
+        self.kept = Some(Kept { scope, rare });
+    }
+
+    fn scope(&self) -> Option<&Scope> {
+        self.kept.as_ref().map(|kept| &kept.scope)
+    }
+
+    /// The scope, there from `begin` on unless telemetry is off.
+    fn scope_mut(&mut self) -> &mut Scope {
+        &mut self.kept.get_or_insert_with(Kept::default).scope
+    }
+
+    fn rare(&self) -> Option<&Rare> {
+        self.kept.as_ref()?.rare.as_deref()
+    }
+
+    fn hold_mut(&mut self) -> Option<&mut Hold> {
+        self.kept.as_mut()?.rare.as_mut()?.hold.as_mut()
+    }
+
+    fn set_hold(&mut self, hold: Option<Hold>) {
+        let kept = self.kept.get_or_insert_with(Kept::default);
+        if hold.is_some() || kept.rare.is_some() {
+            kept.rare.get_or_insert_default().hold = hold;
+        }
     }
 
     fn task(&self) -> Option<(&Arc<TaskCore>, StepPlace)> {
-        match &self.scope {
+        match self.scope()? {
             Scope::Step(task, place, _) => Some((task, *place)),
             _ => None,
         }
@@ -245,14 +248,13 @@ impl StepRun {
         if self.phase == Phase::Ready {
             self.ask();
             if let Some((semaphore, _)) = self.permit_needed() {
-                self.hold = Some(Box::new(Hold::Awaited(Box::pin(semaphore.acquire_arc()))));
+                let permit = Box::pin(semaphore.acquire_arc());
+                self.set_hold(Some(Hold::Awaited(permit)));
             }
         }
-        if let Some(hold) = &mut self.hold
-            && let Hold::Awaited(permit) = &mut **hold
-        {
+        if let Some(Hold::Awaited(permit)) = self.hold_mut() {
             let guard = ready!(permit.as_mut().poll(cx));
-            **hold = Hold::Permit(guard);
+            self.set_hold(Some(Hold::Permit(guard)));
         }
         self.start();
         Poll::Ready(())
@@ -264,9 +266,10 @@ impl StepRun {
         self.ask();
         if let Some((semaphore, task)) = self.permit_needed() {
             if !scope::is_polling() {
-                self.hold = Some(Box::new(Hold::Permit(semaphore.acquire_arc_blocking())));
+                let guard = semaphore.acquire_arc_blocking();
+                self.set_hold(Some(Hold::Permit(guard)));
             } else if let Some(guard) = semaphore.try_acquire_arc() {
-                self.hold = Some(Box::new(Hold::Permit(guard)));
+                self.set_hold(Some(Hold::Permit(guard)));
             } else {
                 // This thread drives the futures that hold the permits: blocking it might be for ever.
                 task.core().concurrency_overrun();
@@ -276,7 +279,7 @@ impl StepRun {
     }
 
     fn permit_needed(&self) -> Option<(&Arc<async_lock::Semaphore>, &Arc<TaskCore>)> {
-        match &self.scope {
+        match self.scope()? {
             Scope::Step(task, _, Permit::NotHeld) => task.permits().map(|permits| (permits, task)),
             _ => None,
         }
@@ -287,7 +290,7 @@ impl StepRun {
         if self.watched {
             let now = Moment::now();
             self.times = Some(Times { asked: now, started: now });
-            self.emit(EventKind::StepExecutionRequested, now, || match &self.fields {
+            self.emit(EventKind::StepExecutionRequested, now, || match self.rare().and_then(|rare| rare.fields.as_deref()) {
                 Some(values) => Fact::Inputs(self.masked(values)),
                 None => Fact::Bare,
             });
@@ -304,7 +307,7 @@ impl StepRun {
     fn start(&mut self) {
         self.phase = Phase::Running;
         let waited = self.has_permit();
-        if let (true, Scope::Step(_, _, permit)) = (waited, &mut self.scope) {
+        if waited && let Scope::Step(_, _, permit) = self.scope_mut() {
             *permit = Permit::Held;
         }
         let Some(Times { asked, started }) = &mut self.times else { return };
@@ -320,13 +323,13 @@ impl StepRun {
     }
 
     fn has_permit(&self) -> bool {
-        matches!(self.hold.as_deref(), Some(Hold::Permit(_)))
+        matches!(self.rare(), Some(Rare { hold: Some(Hold::Permit(_)), .. }))
     }
 
     /// Makes the step the current scope, for as long as the answer lives.
     #[inline]
     pub(super) fn enter(&mut self, polling: bool) -> Entered<'_> {
-        Entered::new(&mut self.scope, polling)
+        Entered::new(self.scope_mut(), polling)
     }
 
     /// The body is about to be dropped, and this after it: a body that did not come to its end is dropped in its scope.
@@ -340,7 +343,7 @@ impl StepRun {
     #[cold]
     fn enter_for_drop(&mut self) {
         self.phase = Phase::Dropping;
-        self.was_polling = scope::exchange(&mut self.scope, true);
+        self.was_polling = scope::exchange(self.scope_mut(), true);
     }
 
     /// Whether an end has to be told to anybody.
@@ -429,9 +432,10 @@ impl StepRun {
         }
         if let Next::Again(_) = next {
             self.attempt = self.attempt.saturating_add(1);
-            match &mut self.scope {
-                Scope::Step(_, place, _) => place.attempt = self.attempt,
-                Scope::Light(_, _, attempt) => *attempt = self.attempt,
+            let number = self.attempt;
+            match self.kept.as_mut().map(|kept| &mut kept.scope) {
+                Some(Scope::Step(_, place, _)) => place.attempt = number,
+                Some(Scope::Light(_, _, attempt)) => *attempt = number,
                 _ => {}
             }
         }
@@ -474,7 +478,7 @@ impl StepRun {
 
     #[inline]
     fn release(&mut self) {
-        if self.hold.is_some() {
+        if self.rare().is_some() {
             self.release_permit();
         }
     }
@@ -482,8 +486,8 @@ impl StepRun {
     #[cold]
     fn release_permit(&mut self) {
         if self.has_permit() {
-            self.hold = None;
-            if let Scope::Step(_, _, permit) = &mut self.scope {
+            self.set_hold(None);
+            if let Scope::Step(_, _, permit) = self.scope_mut() {
                 *permit = Permit::NotHeld;
             }
         }
@@ -519,16 +523,29 @@ impl StepRun {
 
     /// Begins to wait for the next attempt.
     pub(super) fn begin_wait(&mut self, delay: Duration) {
-        self.hold = (!delay.is_zero()).then(|| Box::new(Hold::Wait(Wait::new(delay))));
+        self.set_hold((!delay.is_zero()).then(|| Hold::Wait(Wait::new(delay))));
     }
 
     /// Whether a wait is under way; polls it.
     pub(super) fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let Some(Hold::Wait(wait)) = self.hold.as_deref_mut() {
+        if let Some(Hold::Wait(wait)) = self.hold_mut() {
             ready!(wait.poll(cx));
-            self.hold = None;
+            self.set_hold(None);
         }
         Poll::Ready(())
+    }
+}
+
+impl Default for Kept {
+    fn default() -> Self {
+        Self { scope: Scope::Empty, rare: None }
+    }
+}
+
+impl Kept {
+    #[cold]
+    fn with_fields(fields: Box<[crate::value::Value]>) -> Self {
+        Self { scope: Scope::Empty, rare: Some(Box::new(Rare { fields: Some(fields), hold: None })) }
     }
 }
 
@@ -550,7 +567,8 @@ impl StepRun {
     #[cold]
     fn dropped(&mut self) {
         if self.phase == Phase::Dropping {
-            scope::exchange(&mut self.scope, self.was_polling);
+            let was_polling = self.was_polling;
+            scope::exchange(self.scope_mut(), was_polling);
         }
         // `Ready` after a failed attempt: dropped in the wait for the next one.
         let under_way = matches!(self.phase, Phase::Running | Phase::Dropping | Phase::Asked)

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use super::step_run::{LazyStep, Next, StepRun};
+use super::step_run::{Next, StepRun};
 use super::task_run::TaskRun;
 use super::{TaskIdArg, advice, kind};
 use crate::catalog::{StepSpec, TaskSpec};
@@ -11,9 +11,11 @@ use crate::value::Fields;
 
 /// Runs the body as a step. What `#[step]` expands to on a plain function.
 pub fn run_step_sync<R>(spec: &'static StepSpec, fields: Fields, body: impl FnOnce() -> R, classify: Classify<R>) -> R {
-    let mut step = LazyStep::New(spec, fields);
-    let Some(run) = step.get() else { return body() };
-    let output = call_in_step(run, body);
+    let mut run = StepRun::new(spec, fields);
+    if run.is_off() {
+        return body();
+    }
+    let output = call_in_step(&mut run, body);
     if !run.is_watched() {
         run.finish_silently();
     } else if let Some(error) = (classify.failure)(&output) {
