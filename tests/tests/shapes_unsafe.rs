@@ -1,5 +1,6 @@
 //! `#[step]` on unsafe functions.
 #![deny(warnings)]
+#![allow(unsafe_code, reason = "what is tested here is that unsafe functions stay what they are")]
 
 #[allow(unused_imports, reason = "in the prelude of edition 2024")]
 use std::future::Future as _;

@@ -1,0 +1,1 @@
+//! Nothing: the tests of this crate use the library under another name.
