@@ -290,9 +290,11 @@ impl StepRun {
         if self.watched {
             let now = Moment::now();
             self.times = Some(Times { asked: now, started: now });
-            self.emit(EventKind::StepExecutionRequested, now, || match self.rare().and_then(|rare| rare.fields.as_deref()) {
-                Some(values) => Fact::Inputs(self.masked(values)),
-                None => Fact::Bare,
+            self.emit(EventKind::StepExecutionRequested, now, || {
+                match self.rare().and_then(|rare| rare.fields.as_deref()) {
+                    Some(values) => Fact::Inputs(self.masked(values)),
+                    None => Fact::Bare,
+                }
             });
         }
     }
