@@ -20,6 +20,7 @@ use crate::value::Value;
 /// What runs behind a [`Telemetry`]; tasks hold on to it as long as they live.
 pub(crate) struct Core {
     enabled: bool,
+    step_processing: bool,
     service_name: String,
     service_version: String,
     publisher: Publisher,
@@ -97,6 +98,7 @@ fn is_listened_to_here() -> bool {
 pub(crate) fn silent() -> Arc<Core> {
     Arc::new(Core {
         enabled: true,
+        step_processing: false,
         service_name: String::new(),
         service_version: String::new(),
         publisher: Publisher::silent(),
@@ -116,6 +118,10 @@ impl Core {
 
     pub(crate) const fn filter(&self) -> &Filter {
         &self.filter
+    }
+
+    pub(crate) const fn tells_step_processing(&self) -> bool {
+        self.step_processing
     }
 
     pub(crate) const fn is_enabled(&self) -> bool {
@@ -345,6 +351,7 @@ pub enum BuildError {
 #[must_use = "nothing happens before `build` or `install`"]
 pub struct Builder {
     enabled: bool,
+    step_processing: bool,
     service_name: String,
     service_version: String,
     subscribers: Vec<Registration>,
@@ -362,6 +369,7 @@ impl Default for Builder {
     fn default() -> Self {
         Self {
             enabled: true,
+            step_processing: false,
             service_name: "tasker".to_owned(),
             service_version: String::new(),
             subscribers: Vec::new(),
@@ -422,6 +430,12 @@ impl Builder {
     /// they are logged and stand in [`Telemetry::health`].
     pub const fn strict_catalog(mut self, strict: bool) -> Self {
         self.strict_catalog = strict;
+        self
+    }
+
+    /// Whether each attempt also tells its resources, as `observability.step.processing`. Default: no.
+    pub const fn step_processing(mut self, tell: bool) -> Self {
+        self.step_processing = tell;
         self
     }
 
@@ -499,6 +513,7 @@ impl Builder {
         };
         let core = Core {
             enabled: self.enabled,
+            step_processing: self.step_processing,
             service_name: self.service_name,
             service_version: self.service_version,
             publisher: Publisher::start(subscribers, &limits)?,

@@ -178,7 +178,7 @@ impl Catalog {
                     firing.insert(0, FiredBy::Driver);
                 }
                 Category::Task | Category::Step => firing.insert(0, FiredBy::LifeCycle),
-                Category::Observability if spec.name == "observability.step.backoff" => {
+                Category::Observability if spec.name.starts_with("observability.step.") => {
                     firing.insert(0, FiredBy::LifeCycle)
                 }
                 Category::Workflow | Category::Observability => firing.insert(0, FiredBy::Driver),

@@ -371,6 +371,7 @@ impl StepRun {
                 task.step_completed();
             }
             self.emit(event, end, || Fact::Completed { started_at: started.timestamp(), nanos });
+            self.tell_processing(end, nanos);
         }
         self.end_own_task(State::Complete, end, None);
     }
@@ -447,6 +448,7 @@ impl StepRun {
         let Ended { end, nanos, started } = ended;
         let Some(event) = self.advance(State::Error) else { return };
         self.emit(event, end, || Fact::Failed { started_at: started.timestamp(), nanos, failure: Arc::clone(failure) });
+        self.tell_processing(end, nanos);
         match next {
             Next::Again(wait) => {
                 let wait_nanos = u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX);
@@ -468,6 +470,16 @@ impl StepRun {
                 }
                 self.end_own_task(State::Error, end, Some(Arc::clone(failure)));
             }
+        }
+    }
+
+    /// What the attempt used, for those who asked for it.
+    fn tell_processing(&self, end: Moment, nanos: u64) {
+        if let (Some((task, _)), Some(Times { asked, started })) = (self.task(), self.times)
+            && task.core().tells_step_processing()
+        {
+            let queue_nanos = u64::try_from(asked.until(started).as_nanos()).unwrap_or(u64::MAX);
+            self.emit(EventKind::ObservabilityStepProcessing, end, || Fact::Processing { nanos, queue_nanos });
         }
     }
 
