@@ -270,7 +270,7 @@ impl Telemetry {
     fn deadline(&self) -> Instant {
         let now = Instant::now();
         // A limit beyond what the clock can count is no limit: a year will do.
-        now.checked_add(self.shutdown_timeout).unwrap_or_else(|| now + Duration::from_secs(31_536_000))
+        now.checked_add(self.shutdown_timeout).unwrap_or_else(|| now + A_YEAR)
     }
 
     fn answer(&self, end: End) -> Result<(), FlushError> {
@@ -306,6 +306,8 @@ impl fmt::Debug for Telemetry {
             .finish_non_exhaustive()
     }
 }
+
+const A_YEAR: Duration = Duration::from_hours(365 * 24);
 
 /// Not everything was handled within the time limit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -348,6 +350,7 @@ pub enum BuildError {
 
 /// The settings of a [`Telemetry`].
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "settings that are on or off")]
 #[must_use = "nothing happens before `build` or `install`"]
 pub struct Builder {
     enabled: bool,

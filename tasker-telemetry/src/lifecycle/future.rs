@@ -183,12 +183,11 @@ fn poll_attempt<R>(
         ready!(run.poll_start(cx));
         ready!(poll_in_step(run, body, cx))
     };
-    let next = match (classify.failure)(&output) {
-        Some(error) => run.failed(&error, advice(classify, &output), kind(classify, &output)),
-        None => {
-            run.completed();
-            Next::End
-        }
+    let next = if let Some(error) = (classify.failure)(&output) {
+        run.failed(&error, advice(classify, &output), kind(classify, &output))
+    } else {
+        run.completed();
+        Next::End
     };
     match next {
         Next::End => Poll::Ready(Some(output)),

@@ -3,6 +3,7 @@
 
 use std::any::Any;
 use std::future::Future;
+use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -31,7 +32,7 @@ use crate::value::Fields;
 /// A part of the step's future, so it is kept small: what few steps need is boxed, what a task can keep is the task's.
 pub(crate) struct StepRun {
     spec: &'static StepSpec,
-    kept: Option<Kept>,
+    kept: Kept,
     /// `None` when nobody listens.
     times: Option<Times>,
     /// From 1. Kept here as well as in the scope: attempts are counted when telemetry is off, too.
@@ -46,11 +47,16 @@ pub(crate) struct StepRun {
     was_polling: bool,
 }
 
-/// Whatever has to be dropped; `None` when telemetry is off. One question then, not one for each field: those took 60
-/// instructions of the 200 that a step cost.
-struct Kept {
-    scope: Scope,
-    rare: Option<Box<Rare>>,
+/// Whatever has to be dropped. One question when telemetry is off, not one for each field: those took 60 instructions of
+/// the 200 that a step cost.
+#[derive(Default)]
+enum Kept {
+    #[default]
+    Nothing,
+    /// The values of `fields(..)`, before the first poll.
+    Fields(Box<[crate::value::Value]>),
+    /// From the first poll on.
+    Scope(Scope, Option<Box<Rare>>),
 }
 
 /// What few steps have.
@@ -115,7 +121,10 @@ impl StepRun {
     pub(super) fn new(spec: &'static StepSpec, fields: Fields) -> Self {
         Self {
             spec,
-            kept: fields.map(Kept::with_fields),
+            kept: match fields {
+                None => Kept::Nothing,
+                Some(fields) => Kept::Fields(fields),
+            },
             times: None,
             attempt: 1,
             state: State::Pending,
@@ -202,31 +211,51 @@ impl StepRun {
     }
 
     fn set_scope(&mut self, scope: Scope) {
-        let rare = self.kept.take().and_then(|kept| kept.rare);
-        self.kept = Some(Kept { scope, rare });
+        let rare = match mem::take(&mut self.kept) {
+            Kept::Fields(fields) => Some(Box::new(Rare { fields: Some(fields), hold: None })),
+            Kept::Scope(_, rare) => rare,
+            Kept::Nothing => None,
+        };
+        self.kept = Kept::Scope(scope, rare);
     }
 
-    fn scope(&self) -> Option<&Scope> {
-        self.kept.as_ref().map(|kept| &kept.scope)
+    /// `None` before the first poll and when telemetry is off.
+    const fn scope(&self) -> Option<&Scope> {
+        match &self.kept {
+            Kept::Scope(scope, _) => Some(scope),
+            Kept::Nothing | Kept::Fields(_) => None,
+        }
     }
 
-    /// The scope, there from `begin` on unless telemetry is off.
-    fn scope_mut(&mut self) -> &mut Scope {
-        &mut self.kept.get_or_insert_with(Kept::default).scope
+    const fn scope_mut(&mut self) -> Option<&mut Scope> {
+        match &mut self.kept {
+            Kept::Scope(scope, _) => Some(scope),
+            Kept::Nothing | Kept::Fields(_) => None,
+        }
     }
 
     fn rare(&self) -> Option<&Rare> {
-        self.kept.as_ref()?.rare.as_deref()
+        match &self.kept {
+            Kept::Scope(_, rare) => rare.as_deref(),
+            Kept::Nothing | Kept::Fields(_) => None,
+        }
     }
 
     fn hold_mut(&mut self) -> Option<&mut Hold> {
-        self.kept.as_mut()?.rare.as_mut()?.hold.as_mut()
+        match &mut self.kept {
+            Kept::Scope(_, Some(rare)) => rare.hold.as_mut(),
+            _ => None,
+        }
     }
 
     fn set_hold(&mut self, hold: Option<Hold>) {
-        let kept = self.kept.get_or_insert_with(Kept::default);
-        if hold.is_some() || kept.rare.is_some() {
-            kept.rare.get_or_insert_default().hold = hold;
+        if let Kept::Nothing = self.kept {
+            self.kept = Kept::Scope(Scope::Empty, None); // a backoff, with telemetry off
+        }
+        if let Kept::Scope(_, rare) = &mut self.kept
+            && (hold.is_some() || rare.is_some())
+        {
+            rare.get_or_insert_default().hold = hold;
         }
     }
 
@@ -309,7 +338,7 @@ impl StepRun {
     fn start(&mut self) {
         self.phase = Phase::Running;
         let waited = self.has_permit();
-        if waited && let Scope::Step(_, _, permit) = self.scope_mut() {
+        if waited && let Some(Scope::Step(_, _, permit)) = self.scope_mut() {
             *permit = Permit::Held;
         }
         let Some(Times { asked, started }) = &mut self.times else { return };
@@ -330,8 +359,8 @@ impl StepRun {
 
     /// Makes the step the current scope, for as long as the answer lives.
     #[inline]
-    pub(super) fn enter(&mut self, polling: bool) -> Entered<'_> {
-        Entered::new(self.scope_mut(), polling)
+    pub(super) fn enter(&mut self, polling: bool) -> Option<Entered<'_>> {
+        self.scope_mut().map(|scope| Entered::new(scope, polling))
     }
 
     /// The body is about to be dropped, and this after it: a body that did not come to its end is dropped in its scope.
@@ -345,7 +374,9 @@ impl StepRun {
     #[cold]
     fn enter_for_drop(&mut self) {
         self.phase = Phase::Dropping;
-        self.was_polling = scope::exchange(self.scope_mut(), true);
+        if let Some(scope) = self.scope_mut() {
+            self.was_polling = scope::exchange(scope, true);
+        }
     }
 
     /// Whether an end has to be told to anybody.
@@ -386,9 +417,10 @@ impl StepRun {
     ) -> Next {
         let ended = self.ended(); // before anything is done about the error: that is not the body's time
         let (retryable, delay) = self.judge(advice);
-        let next = match retryable && self.attempt < self.spec.retry_limit {
-            true => Next::Again(delay.unwrap_or_else(|| self.spec.backoff.draw_after(self.attempt))),
-            false => Next::End,
+        let next = if retryable && self.attempt < self.spec.retry_limit {
+            Next::Again(delay.unwrap_or_else(|| self.spec.backoff.draw_after(self.attempt)))
+        } else {
+            Next::End
         };
         let failure = self.watched.then(|| Arc::new(Failure::of_error(error, kind, retryable)));
         self.attempt_failed(failure, ended, next, delay.is_some());
@@ -436,7 +468,7 @@ impl StepRun {
         if let Next::Again(_) = next {
             self.attempt = self.attempt.saturating_add(1);
             let number = self.attempt;
-            match self.kept.as_mut().map(|kept| &mut kept.scope) {
+            match self.scope_mut() {
                 Some(Scope::Step(_, place, _)) => place.attempt = number,
                 Some(Scope::Light(_, _, attempt)) => *attempt = number,
                 _ => {}
@@ -501,7 +533,7 @@ impl StepRun {
     fn release_permit(&mut self) {
         if self.has_permit() {
             self.set_hold(None);
-            if let Scope::Step(_, _, permit) = self.scope_mut() {
+            if let Some(Scope::Step(_, _, permit)) = self.scope_mut() {
                 *permit = Permit::NotHeld;
             }
         }
@@ -550,19 +582,6 @@ impl StepRun {
     }
 }
 
-impl Default for Kept {
-    fn default() -> Self {
-        Self { scope: Scope::Empty, rare: None }
-    }
-}
-
-impl Kept {
-    #[cold]
-    fn with_fields(fields: Box<[crate::value::Value]>) -> Self {
-        Self { scope: Scope::Empty, rare: Some(Box::new(Rare { fields: Some(fields), hold: None })) }
-    }
-}
-
 enum Found {
     Inside(Arc<TaskCore>, Permit),
     Outside(Option<Arc<telemetry::Core>>),
@@ -582,7 +601,9 @@ impl StepRun {
     fn dropped(&mut self) {
         if self.phase == Phase::Dropping {
             let was_polling = self.was_polling;
-            scope::exchange(self.scope_mut(), was_polling);
+            if let Some(scope) = self.scope_mut() {
+                scope::exchange(scope, was_polling);
+            }
         }
         // `Ready` after a failed attempt: dropped in the wait for the next one.
         let under_way = matches!(self.phase, Phase::Running | Phase::Dropping | Phase::Asked)
