@@ -64,6 +64,13 @@ pub(crate) fn installed() -> Option<Arc<Core>> {
     INSTALLED.load_full()
 }
 
+/// Looks at the telemetry of the process, if there is one.
+pub(crate) fn with_installed(look: impl FnOnce(&Arc<Core>)) {
+    if let Some(core) = &*INSTALLED.load() {
+        look(core);
+    }
+}
+
 /// The telemetry that applies where the calling code runs; `None` when there is none, or it is off.
 pub(crate) fn current() -> Option<Arc<Core>> {
     if !is_on() {

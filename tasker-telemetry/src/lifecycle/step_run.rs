@@ -162,47 +162,53 @@ impl StepRun {
     /// Finds the task, or makes one.
     #[inline(never)]
     fn begin(&mut self) {
+        // What is found is put where it stays. Handed out of the closure as part of the answer it was packed, moved and
+        // unpacked, at the price of everything else here.
         let found = scope::with_current(|outer| {
             let permit = match outer {
                 Scope::Step(_, _, permit) => *permit,
                 _ => Permit::NotHeld,
             };
-            match outer {
-                Scope::Empty => Found::Outside(telemetry::installed()),
-                Scope::Telemetry(core) => Found::Outside(Some(Arc::clone(core))),
-                Scope::Task(..) | Scope::Step(..) | Scope::Light(..) => match outer.task() {
-                    Some(task) => Found::Inside(Arc::clone(task), permit),
-                    None => Found::Outside(None),
-                },
-            }
-        });
-        match found {
-            Found::Inside(task, permit) => {
+            if let Some(task) = outer.task() {
                 self.watched = !task.core().publisher().is_silent();
                 let place = StepPlace { spec: self.spec, number: task.next_step(), attempt: 1 };
-                self.set_scope(Scope::Step(task, place, permit));
+                self.set_scope(Scope::Step(Arc::clone(task), place, permit));
+                Found::Task
+            } else if let Scope::Telemetry(core) = outer {
+                self.begin_outside(core);
+                Found::Telemetry
+            } else {
+                Found::Nothing
             }
-            Found::Outside(Some(core)) if core.is_enabled() => {
-                core.implicit_task_began();
-                self.watched = !core.publisher().is_silent();
-                if self.watched {
-                    self.begin_task(core);
-                } else {
-                    self.set_scope(Scope::Light(core, self.spec, 1));
-                }
-            }
-            Found::Outside(_) => {
-                self.phase = Phase::Off;
-                return;
-            }
+        });
+        if let Found::Nothing = found {
+            telemetry::with_installed(|core| self.begin_outside(core));
         }
-        self.phase = Phase::Ready;
+        if self.scope().is_none() {
+            self.phase = Phase::Off;
+            return;
+        }
+        if self.watched && !matches!(found, Found::Task) {
+            self.begin_task();
+        }
+        // With nobody to be told and nothing to wait for, the body is next: it spares the two stops before it.
+        let is_free = !self.watched && self.permit_needed().is_none();
+        self.phase = if is_free { Phase::Running } else { Phase::Ready };
+    }
+
+    fn begin_outside(&mut self, core: &Arc<telemetry::Core>) {
+        if core.is_enabled() {
+            core.implicit_task_began();
+            self.watched = !core.publisher().is_silent();
+            self.set_scope(Scope::Light(Arc::clone(core), self.spec, 1));
+        }
     }
 
     /// The step is a task of its own.
-    fn begin_task(&mut self, core: Arc<telemetry::Core>) {
+    fn begin_task(&mut self) {
+        let Some(Scope::Light(core, ..)) = self.scope() else { return };
         let now = Moment::now();
-        let task = TaskCore::implicit(core, self.spec, Some(now));
+        let task = TaskCore::implicit(Arc::clone(core), self.spec, Some(now));
         self.owns_task = true;
         task.emit(EventKind::TaskInitializeRequested, now.timestamp(), None, || Fact::Bare);
         task.emit(EventKind::TaskStartRequested, now.timestamp(), None, || Fact::Bare);
@@ -210,7 +216,18 @@ impl StepRun {
         self.set_scope(Scope::Step(task, place, Permit::NotHeld));
     }
 
+    #[inline]
     fn set_scope(&mut self, scope: Scope) {
+        if let Kept::Nothing = self.kept {
+            // There is nothing in it: forgotten, it is not asked again what it holds (30 instructions).
+            mem::forget(mem::replace(&mut self.kept, Kept::Scope(scope, None)));
+        } else {
+            self.replace_scope(scope);
+        }
+    }
+
+    #[cold]
+    fn replace_scope(&mut self, scope: Scope) {
         let rare = match mem::take(&mut self.kept) {
             Kept::Fields(fields) => Some(Box::new(Rare { fields: Some(fields), hold: None })),
             Kept::Scope(_, rare) => rare,
@@ -249,7 +266,7 @@ impl StepRun {
     }
 
     fn set_hold(&mut self, hold: Option<Hold>) {
-        if let Kept::Nothing = self.kept {
+        if !matches!(self.kept, Kept::Scope(..)) {
             self.kept = Kept::Scope(Scope::Empty, None); // a backoff, with telemetry off
         }
         if let Kept::Scope(_, rare) = &mut self.kept
@@ -582,9 +599,11 @@ impl StepRun {
     }
 }
 
+/// What a step finds itself in.
 enum Found {
-    Inside(Arc<TaskCore>, Permit),
-    Outside(Option<Arc<telemetry::Core>>),
+    Task,
+    Telemetry,
+    Nothing,
 }
 
 impl Drop for StepRun {

@@ -50,7 +50,9 @@ pub(super) fn attempt<R>(run: &mut StepRun, body: impl FnOnce() -> R, classify: 
 
 /// Calls the body inside its step. A panic is told and goes on.
 fn call_in_step<R>(run: &mut StepRun, body: impl FnOnce() -> R) -> R {
-    run.start_blocking();
+    if !run.is_running() {
+        run.start_blocking();
+    }
     let called = {
         let _entered = run.enter(crate::scope::is_polling());
         catch_unwind(AssertUnwindSafe(body))
