@@ -2,6 +2,7 @@
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use tasker_telemetry::{BuildError, EventRecord, Subscriber, Telemetry};
 
@@ -31,6 +32,8 @@ pub enum Candidate {
     OneToOne,
     /// One subscriber, to all events of steps: three a step.
     One,
+    /// The same, beside one whose handler sleeps for a minute.
+    OneAndSleeping,
     /// Five such.
     Five,
     /// `#[tracing::instrument]`, no subscriber.
@@ -43,7 +46,7 @@ pub enum Candidate {
 
 impl Candidate {
     /// All, in the order of the table.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Bare,
         Self::Plain,
         Self::Off,
@@ -54,6 +57,7 @@ impl Candidate {
         Self::NobodyLoneInstalled,
         Self::OneToOne,
         Self::One,
+        Self::OneAndSleeping,
         Self::Five,
         Self::Instrument,
         Self::InstrumentRegistry,
@@ -74,6 +78,7 @@ impl Candidate {
             Self::NobodyLoneInstalled => "nobody-lone-installed",
             Self::OneToOne => "one-to-one",
             Self::One => "one",
+            Self::OneAndSleeping => "one-and-sleeping",
             Self::Five => "five",
             Self::Instrument => "instrument",
             Self::InstrumentRegistry => "instrument-registry",
@@ -95,6 +100,7 @@ impl Candidate {
             Self::NobodyLoneInstalled => "the same, telemetry installed",
             Self::OneToOne => "`#[step]`, 1 subscriber to 1 event a step",
             Self::One => "`#[step]`, 1 subscriber to 3 events a step",
+            Self::OneAndSleeping => "the same, beside one that sleeps 60 s",
             Self::Five => "`#[step]`, 5 subscribers to 3 events a step",
             Self::Instrument => "`#[tracing::instrument]`, no subscriber",
             Self::InstrumentRegistry => "`#[tracing::instrument]`, registry",
@@ -119,6 +125,10 @@ impl Candidate {
             Self::NobodyLoneInstalled => Some(builder.install()?),
             Self::OneToOne => Some(builder.subscriber(CountCompleted).build()?),
             Self::One => Some(builder.subscriber(Count::<1>).build()?),
+            Self::OneAndSleeping => {
+                let impatient = builder.shutdown_timeout(Duration::from_secs(1));
+                Some(impatient.subscriber(Count::<1>).subscriber(Sleeping).build()?)
+            }
             Self::Five => Some(
                 builder
                     .subscriber(Count::<1>)
@@ -154,7 +164,7 @@ impl Session {
             Candidate::Plain => run(async { calls!(steps::plain, count) }),
             Candidate::Off => run(async { calls!(steps::step, count) }),
             Candidate::OffFields => run(async { calls!(steps::step_with_fields, count) }),
-            Candidate::Nobody | Candidate::OneToOne | Candidate::One | Candidate::Five => {
+            Candidate::Nobody | Candidate::OneToOne | Candidate::One | Candidate::OneAndSleeping | Candidate::Five => {
                 run(self.scope(steps::task(count)))
             }
             Candidate::NobodyFields => run(self.scope(steps::task_with_fields(count))),
@@ -179,7 +189,8 @@ impl Session {
     /// When that takes more than five seconds.
     pub fn flush(&self) {
         if let Some(telemetry) = &self.telemetry {
-            telemetry.flush_blocking().expect("counting is quick");
+            let flushed = telemetry.flush_blocking();
+            assert!(flushed.is_ok() || self.candidate == Candidate::OneAndSleeping, "counting is quick: {flushed:?}");
         }
     }
 
@@ -202,6 +213,19 @@ impl<const N: usize> Count<N> {
     #[allow(clippy::unused_self, reason = "the form of a handler")]
     fn handle_event(&self, _: &EventRecord) {
         SEEN.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Sleeps for a minute at its first event; the others wait for it.
+#[derive(Debug, Subscriber)]
+#[subscribe("step.*")]
+#[subscriber(manual)]
+struct Sleeping;
+
+impl Sleeping {
+    #[allow(clippy::unused_self, reason = "the form of a handler")]
+    fn handle_event(&self, _: &EventRecord) {
+        std::thread::sleep(Duration::from_mins(1));
     }
 }
 

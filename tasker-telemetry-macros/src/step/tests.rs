@@ -131,12 +131,18 @@ fn the_expansion() {
             ::tasker_telemetry::__private::inventory::submit! {
                 ::tasker_telemetry::__private::StepEntry(&__TASKER_SPEC)
             }
-            let body = async move {
-                if false { return ::tasker_telemetry::__private::hint::<Result<u64, E> >(); }
-                get(id).await
-            };
-            let class = ::tasker_telemetry::__private::classify!(::tasker_telemetry::__private::Probe::future(&body));
-            ::tasker_telemetry::__private::run_step(&__TASKER_SPEC, ::core::option::Option::None, body, class).await
+            let class = ::tasker_telemetry::__private::classify!(
+                ::tasker_telemetry::__private::Probe::<Result<u64, E> >::of_type()
+            );
+            ::tasker_telemetry::__private::run_step(
+                &__TASKER_SPEC,
+                ::core::option::Option::None,
+                async move {
+                    if false { return ::tasker_telemetry::__private::hint::<Result<u64, E> >(); }
+                    get(id).await
+                },
+                class
+            ).await
         }
     };
     assert_eq!(expanded.to_string(), expected.to_string());

@@ -68,15 +68,22 @@ impl Wrapper<'_> {
         }
     }
 
-    /// Expands to: `let body = async move { .. }; let class = ..; run_step(.., body, class).await`
+    /// Expands to: `let class = ..; run_step(.., async move { .. }, class).await`
     fn run_async(&self, keywords: &TokenStream, block: &Group, sig: &mut Signature) -> TokenStream {
         if self.retries() {
             return retry::run_async(self, keywords, block, sig);
         }
-        let (taken, class, call) = (self.taken(), class::of_future(self), self.call("run_step", "run_task"));
+        let taken = self.taken();
+        let body = quote!(#keywords #block);
+        if let Some(class) = class::of_output(self) {
+            // The body goes where it is used: a variable of its own would be one more place to move it from.
+            let call = self.call_with(&body, "run_step", "run_task");
+            return quote_spanned!(Span::mixed_site()=> #taken #class #call.await);
+        }
+        let (class, call) = (class::of_future(self), self.call("run_step", "run_task"));
         quote_spanned! {Span::mixed_site()=>
             #taken
-            let body = #keywords #block;
+            let body = #body;
             #class
             #call.await
         }
@@ -102,7 +109,8 @@ impl Wrapper<'_> {
         }
         let private = &self.common.private;
         let (taken, body, class) = (self.taken(), self.closure(), class::of_returned(self));
-        let (run, arguments) = self.call_parts("run_step", "run_task");
+        let body_name = quote_spanned!(Span::mixed_site()=> body);
+        let (run, arguments) = self.call_parts(&body_name, "run_step", "run_task");
         let run = Ident::new(run, Span::mixed_site());
         quote_spanned! {Span::mixed_site()=>
             #taken
@@ -156,23 +164,27 @@ impl Wrapper<'_> {
 
     /// Expands to: `run_step(&__TASKER_SPEC, fields, body, class)`
     fn call(&self, step: &str, task: &str) -> TokenStream {
+        self.call_with(&quote_spanned!(Span::mixed_site()=> body), step, task)
+    }
+
+    fn call_with(&self, body: &TokenStream, step: &str, task: &str) -> TokenStream {
         let private = &self.common.private;
-        let (function, arguments) = self.call_parts(step, task);
+        let (function, arguments) = self.call_parts(body, step, task);
         let function = Ident::new(function, Span::mixed_site());
         quote_spanned!(Span::mixed_site()=> #private::#function(#arguments))
     }
 
-    fn call_parts<'n>(&self, step: &'n str, task: &'n str) -> (&'n str, TokenStream) {
+    fn call_parts<'n>(&self, body: &TokenStream, step: &'n str, task: &'n str) -> (&'n str, TokenStream) {
         let fields = spec::taken_fields(self.common);
         match self.driver {
-            Driver::Step { .. } => (step, quote_spanned!(Span::mixed_site()=> &__TASKER_SPEC, #fields, body, class)),
+            Driver::Step { .. } => (step, quote_spanned!(Span::mixed_site()=> &__TASKER_SPEC, #fields, #body, class)),
             Driver::Task { id } => {
                 let id = if id.is_some() {
                     quote_spanned!(Span::mixed_site()=> id)
                 } else {
                     quote_spanned!(Span::mixed_site()=> ::core::option::Option::None)
                 };
-                (task, quote_spanned!(Span::mixed_site()=> &__TASKER_SPEC, #id, #fields, body, class))
+                (task, quote_spanned!(Span::mixed_site()=> &__TASKER_SPEC, #id, #fields, #body, class))
             }
         }
     }

@@ -7,12 +7,24 @@ use quote::{ToTokens, quote_spanned};
 use syn::spanned::Spanned as _;
 
 use super::body::{Driver, Wrapper};
+use super::{Shape, hint};
 use crate::function::located;
 
 /// For a finished future called `body`.
 pub(super) fn of_future(wrapper: &Wrapper<'_>) -> TokenStream {
     let private = &wrapper.common.private;
     class(wrapper, &quote_spanned!(Span::mixed_site()=> #private::Probe::future(&body)))
+}
+
+/// For the type that an `async fn` names in its signature, before there is a body; `None` when it cannot be named there. One
+/// instance of the runtime's code then serves all functions that return this type; `of_future` needs one for each body.
+pub(super) fn of_output(wrapper: &Wrapper<'_>) -> Option<TokenStream> {
+    if !matches!(wrapper.common.shape, Shape::Async) {
+        return None;
+    }
+    let private = &wrapper.common.private;
+    let output = hint::nameable(&wrapper.common.function.sig.output)?;
+    Some(class(wrapper, &quote_spanned!(Span::mixed_site()=> #private::Probe::<#output>::of_type())))
 }
 
 /// For a closure called `body`.

@@ -31,6 +31,20 @@ pub(super) fn returns_type(private: &TokenStream, ty: &TokenStream, place: Span)
     quote_spanned!(Span::mixed_site().located_at(place)=> return #private::hint::<#ty>();)
 }
 
+/// The type that a function returns, if it can be written inside it as it stands.
+pub(super) fn nameable(output: &ReturnType) -> Option<TokenStream> {
+    match output {
+        ReturnType::Default => Some(quote_spanned!(Span::mixed_site()=> ())),
+        ReturnType::Type(_, ty) => match &**ty {
+            Type::ImplTrait(_) | Type::Infer(_) | Type::Never(_) => None,
+            _ => {
+                let written = ty.to_token_stream();
+                (erase_impl(ty).to_string() == written.to_string()).then_some(written)
+            }
+        },
+    }
+}
+
 /// Expands to: `-> T`, nothing when the type cannot be written there.
 pub(super) fn closure_output(output: &ReturnType) -> TokenStream {
     match output {

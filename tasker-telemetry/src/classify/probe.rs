@@ -103,7 +103,8 @@ impl<R> Probe<R> {
     }
 
     /// Of a type that can be named.
-    pub(super) const fn of_type() -> Self {
+    #[must_use]
+    pub const fn of_type() -> Self {
         Self(PhantomData)
     }
 

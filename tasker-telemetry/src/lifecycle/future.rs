@@ -40,7 +40,8 @@ pin_project! {
 }
 
 /// Runs the body as a step. What `#[step]` expands to.
-#[inline]
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "unoptimised, too: one function less for each annotated one to compile")]
 pub fn run_step<F: Future>(
     spec: &'static StepSpec,
     fields: Fields,
