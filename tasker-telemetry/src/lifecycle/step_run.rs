@@ -1,6 +1,8 @@
 //! The life of one step: its attempts, the waits between them, its end. Not generic: what the body returns is
 //! `future.rs`'s business.
 
+mod meter;
+
 use std::any::Any;
 use std::future::Future;
 use std::pin::Pin;
@@ -18,6 +20,7 @@ use crate::catalog::StepSpec;
 use crate::classify::{ErrorView, RetryAdvice};
 use crate::event::EventKind;
 use crate::failure::Failure;
+use crate::metrics::error_type;
 use crate::publisher::{Fact, StepPlace};
 use crate::retry::LONGEST_WAIT;
 use crate::scope::{self, Entered, Permit, Scope};
@@ -44,6 +47,10 @@ pub(crate) struct StepRun {
     owns_task: bool,
     /// While the body is dropped: whether the thread was polling before.
     was_polling: bool,
+    /// Metrics are on: moments are taken.
+    metered: bool,
+    /// The step is a task of its own that nobody listens to: the metrics alone are told of that task.
+    is_lone: bool,
 }
 
 /// Whatever has to be dropped; `None` when telemetry is off. One question then, not one for each field: those took 60
@@ -58,6 +65,8 @@ struct Kept {
 struct Rare {
     fields: Fields,
     hold: Option<Hold>,
+    /// When the first attempt of a lone step with several asked to run.
+    begun: Option<Moment>,
 }
 
 /// When an attempt asked to run, and when it did; the same moment until it does.
@@ -102,6 +111,15 @@ pub(super) enum Next {
     Again(Duration),
 }
 
+/// What is told of a failed attempt.
+struct Told {
+    /// Written out for listeners only.
+    failure: Option<Arc<Failure>>,
+    retryable: bool,
+    /// For the metrics only.
+    error_type: &'static str,
+}
+
 /// When an attempt ended, and how long its body ran.
 #[derive(Clone, Copy)]
 struct Ended {
@@ -123,6 +141,8 @@ impl StepRun {
             watched: false,
             owns_task: false,
             was_polling: false,
+            metered: false,
+            is_lone: false,
         }
     }
 
@@ -170,16 +190,20 @@ impl StepRun {
         match found {
             Found::Inside(task, permit) => {
                 self.watched = !task.core().publisher().is_silent();
+                self.metered = task.metrics().is_some();
                 let place = StepPlace { spec: self.spec, number: task.next_step(), attempt: 1 };
                 self.set_scope(Scope::Step(task, place, permit));
             }
             Found::Outside(Some(core)) if core.is_enabled() => {
                 core.implicit_task_began();
                 self.watched = !core.publisher().is_silent();
+                self.metered = core.metrics().life_cycle().is_some();
                 if self.watched {
                     self.begin_task(core);
                 } else {
                     self.set_scope(Scope::Light(core, self.spec, 1));
+                    self.is_lone = self.metered;
+                    self.meter_lone();
                 }
             }
             Found::Outside(_) => {
@@ -195,6 +219,9 @@ impl StepRun {
         let now = Moment::now();
         let task = TaskCore::implicit(core, self.spec, Some(now));
         self.owns_task = true;
+        if let Some(metrics) = task.metrics() {
+            metrics.began();
+        }
         task.emit(EventKind::TaskInitializeRequested, now.timestamp(), None, || Fact::Bare);
         task.emit(EventKind::TaskStartRequested, now.timestamp(), None, || Fact::Bare);
         let place = StepPlace { spec: self.spec, number: task.next_step(), attempt: 1 };
@@ -287,7 +314,7 @@ impl StepRun {
 
     fn ask(&mut self) {
         self.phase = Phase::Asked;
-        if self.watched {
+        if self.is_watched() {
             let now = Moment::now();
             self.times = Some(Times { asked: now, started: now });
             self.emit(EventKind::StepExecutionRequested, now, || match self.rare().and_then(|rare| rare.fields.as_deref()) {
@@ -318,6 +345,7 @@ impl StepRun {
         let (asked, now) = (*asked, *started);
         if let Some(event) = self.advance(State::InProgress) {
             let queue_nanos = u64::try_from(asked.until(now).as_nanos()).unwrap_or(u64::MAX);
+            self.meter_start(queue_nanos);
             self.emit(event, now, || Fact::Started { queue_nanos });
         }
     }
@@ -349,7 +377,7 @@ impl StepRun {
     /// Whether an end has to be told to anybody.
     #[inline]
     pub(super) const fn is_watched(&self) -> bool {
-        self.watched
+        self.watched || self.metered
     }
 
     /// Nobody has to be told how it ended.
@@ -369,6 +397,7 @@ impl StepRun {
                 task.step_completed();
             }
             self.emit(event, end, || Fact::Completed { started_at: started.timestamp(), nanos });
+            self.meter_completed(end, nanos);
         }
         self.end_own_task(State::Complete, end, None);
     }
@@ -388,7 +417,9 @@ impl StepRun {
             false => Next::End,
         };
         let failure = self.watched.then(|| Arc::new(Failure::of_error(error, kind, retryable)));
-        self.attempt_failed(failure, ended, next, delay.is_some());
+        let error_type = || failure.as_ref().map_or_else(|| error_type(error, kind), |failure| failure.error_type());
+        let error_type = if self.metered { error_type() } else { "" };
+        self.attempt_failed(Told { failure, retryable, error_type }, ended, next, delay.is_some());
         next
     }
 
@@ -410,12 +441,13 @@ impl StepRun {
         }
         let ended = self.ended();
         let failure = self.watched.then(|| Arc::new(Failure::of_panic(panic)));
-        self.attempt_failed(failure, ended, Next::End, false);
+        let error_type = crate::event::error_type(Some("panic"));
+        self.attempt_failed(Told { failure, retryable: false, error_type }, ended, Next::End, false);
     }
 
     fn attempt_failed(
         &mut self,
-        failure: Option<Arc<Failure>>,
+        told: Told,
         ended: Option<Ended>,
         next: Next,
         server_requested: bool,
@@ -427,8 +459,8 @@ impl StepRun {
                 Next::End => Phase::Over,
             };
         }
-        if let (Some(failure), Some(ended)) = (failure, ended) {
-            self.tell_failure(&failure, next, server_requested, ended);
+        if let Some(ended) = ended {
+            self.tell_failure(&told, next, server_requested, ended);
         }
         if let Next::Again(_) = next {
             self.attempt = self.attempt.saturating_add(1);
@@ -441,15 +473,18 @@ impl StepRun {
         }
     }
 
-    fn tell_failure(&mut self, failure: &Arc<Failure>, next: Next, server_requested: bool, ended: Ended) {
+    fn tell_failure(&mut self, told: &Told, next: Next, server_requested: bool, ended: Ended) {
         let Ended { end, nanos, started } = ended;
         let Some(event) = self.advance(State::Error) else { return };
-        self.emit(event, end, || Fact::Failed { started_at: started.timestamp(), nanos, failure: Arc::clone(failure) });
+        // Facts are built for listeners only, and for them the failure was written out.
+        let failure = || told.failure.clone().unwrap_or_default();
+        self.emit(event, end, || Fact::Failed { started_at: started.timestamp(), nanos, failure: failure() });
+        self.meter_failed(end, nanos, told.error_type, next);
         match next {
             Next::Again(wait) => {
                 let wait_nanos = u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX);
                 let strategy = if server_requested { "server_requested" } else { self.spec.backoff.strategy() };
-                let fact = || Fact::Wait { wait_nanos, strategy, failure: Arc::clone(failure) };
+                let fact = || Fact::Wait { wait_nanos, strategy, failure: failure() };
                 if let Some(event) = self.advance(State::Pending) {
                     self.emit(event, end, fact);
                 }
@@ -461,10 +496,10 @@ impl StepRun {
                 if let Some((task, _)) = self.task() {
                     task.step_failed();
                 }
-                if failure.retryable {
-                    self.emit(EventKind::StepMaxRetriesReached, end, || Fact::Exhausted(Arc::clone(failure)));
+                if told.retryable {
+                    self.emit(EventKind::StepMaxRetriesReached, end, || Fact::Exhausted(failure()));
                 }
-                self.end_own_task(State::Error, end, Some(Arc::clone(failure)));
+                self.end_own_task(State::Error, end, told.failure.clone());
             }
         }
     }
@@ -545,7 +580,7 @@ impl Default for Kept {
 impl Kept {
     #[cold]
     fn with_fields(fields: Box<[crate::value::Value]>) -> Self {
-        Self { scope: Scope::Empty, rare: Some(Box::new(Rare { fields: Some(fields), hold: None })) }
+        Self { scope: Scope::Empty, rare: Some(Box::new(Rare { fields: Some(fields), ..Rare::default() })) }
     }
 }
 
@@ -557,7 +592,7 @@ enum Found {
 impl Drop for StepRun {
     #[inline]
     fn drop(&mut self) {
-        if self.phase == Phase::Dropping || (self.watched && self.phase != Phase::Over) {
+        if self.phase == Phase::Dropping || (self.is_watched() && self.phase != Phase::Over) {
             self.dropped();
         }
     }
@@ -573,11 +608,15 @@ impl StepRun {
         // `Ready` after a failed attempt: dropped in the wait for the next one.
         let under_way = matches!(self.phase, Phase::Running | Phase::Dropping | Phase::Asked)
             || (self.phase == Phase::Ready && self.attempt > 1);
-        if !under_way || !self.watched {
+        if !under_way || !self.is_watched() {
             return;
         }
+        let was_running = self.state == State::InProgress;
         if let Some(event) = self.advance(State::Cancelled) {
-            self.emit(event, Moment::now(), || Fact::Reason(DROPPED));
+            if self.watched {
+                self.emit(event, Moment::now(), || Fact::Reason(DROPPED));
+            }
+            self.meter_cancelled(was_running);
         }
         if let Some((task, _)) = self.own_task()
             && let Ok(event) = transition(Entity::Task, State::InProgress, State::Cancelled)

@@ -1,0 +1,294 @@
+//! The values of one series, as atomics: a counter, a gauge, a histogram. Recording is one or two atomic operations, no lock
+//! and no allocation. Which series it is, and how it is printed, is not known here.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::exemplar::{Exemplar, ExemplarSlot};
+
+/// What a [`Family`](super::family::Family) can be made of.
+pub(super) trait Cell: Send + Sync + 'static {
+    /// What all series of one metric have in common.
+    type Shape: Send + Sync + 'static;
+
+    /// A series in which nothing was recorded.
+    fn empty(shape: &Arc<Self::Shape>) -> Self;
+}
+
+/// One series of a counter: a whole number that only grows.
+///
+/// ```
+/// use tasker_telemetry::metrics::Counter;
+/// static ORDERS: Counter = Counter::new("doc_orders_total", "Orders taken.");
+/// ORDERS.add(2);
+/// ORDERS.inc();
+/// assert_eq!(ORDERS.value(), 3);
+/// ```
+// A cache line of its own: two series next to each other, written by two threads, would slow each other down.
+#[derive(Debug)]
+#[repr(align(64))]
+pub struct CounterSeries(AtomicU64);
+
+impl CounterSeries {
+    /// Adds one.
+    #[inline]
+    pub fn inc(&self) {
+        self.add(1);
+    }
+
+    /// Adds a number.
+    #[inline]
+    pub fn add(&self, number: u64) {
+        self.0.fetch_add(number, Ordering::Relaxed);
+    }
+
+    /// The sum so far.
+    #[must_use]
+    pub fn value(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Cell for CounterSeries {
+    type Shape = ();
+
+    fn empty(_: &Arc<()>) -> Self {
+        Self(AtomicU64::new(0))
+    }
+}
+
+/// One series of a gauge: a value that goes up and down. Whole numbers up to 2^53 are exact.
+#[derive(Debug)]
+#[repr(align(64))]
+pub struct GaugeSeries(AtomicU64);
+
+impl GaugeSeries {
+    /// Sets the value.
+    #[inline]
+    pub fn set(&self, value: f64) {
+        self.0.store(value.to_bits(), Ordering::Relaxed);
+    }
+
+    /// Adds one.
+    #[inline]
+    pub fn inc(&self) {
+        add(&self.0, 1.0);
+    }
+
+    /// Takes one away.
+    #[inline]
+    pub fn dec(&self) {
+        add(&self.0, -1.0);
+    }
+
+    /// Adds a value, which may be negative.
+    #[inline]
+    pub fn add(&self, value: f64) {
+        add(&self.0, value);
+    }
+
+    /// The value now.
+    #[must_use]
+    pub fn value(&self) -> f64 {
+        f64::from_bits(self.0.load(Ordering::Relaxed))
+    }
+}
+
+impl Cell for GaugeSeries {
+    type Shape = ();
+
+    fn empty(_: &Arc<()>) -> Self {
+        Self(AtomicU64::new(0))
+    }
+}
+
+/// The buckets of a histogram.
+#[derive(Debug, PartialEq)]
+pub(super) struct Buckets {
+    /// The upper bounds, ascending; the bucket for all above is not among them.
+    pub(super) bounds: Box<[f64]>,
+    pub(super) exemplars: bool,
+}
+
+/// One series of a histogram: how often values fell into each bucket, and their sum.
+#[derive(Debug)]
+#[repr(align(64))]
+pub struct HistogramSeries {
+    shape: Arc<Buckets>,
+    /// One more than there are bounds; each value is counted once, so their sum is the number of values.
+    counts: Box<[AtomicU64]>,
+    sum: AtomicU64,
+    exemplars: Box<[ExemplarSlot]>,
+}
+
+impl HistogramSeries {
+    /// Records a value. One that is not a finite number counts as above all buckets and leaves the sum alone.
+    #[inline]
+    pub fn record(&self, value: f64) {
+        self.count(self.bucket(value), value);
+    }
+
+    /// Records a duration, in seconds.
+    #[inline]
+    pub fn record_duration(&self, duration: std::time::Duration) {
+        self.record(duration.as_secs_f64());
+    }
+
+    /// Records a value, and from time to time the trace that it belongs to; `trace` is asked for only then.
+    #[inline]
+    pub(crate) fn record_traced(&self, value: f64, at_unix_nanos: u64, trace: impl FnOnce() -> Option<u128>) {
+        let bucket = self.bucket(value);
+        self.count(bucket, value);
+        if let Some(slot) = self.exemplars.get(bucket)
+            && slot.is_due(at_unix_nanos)
+            && let Some(trace) = trace()
+        {
+            slot.keep(Exemplar { trace, value, at_unix_nanos });
+        }
+    }
+
+    /// How many values were recorded.
+    #[must_use]
+    pub fn count_total(&self) -> u64 {
+        self.counts.iter().map(|count| count.load(Ordering::Relaxed)).fold(0, u64::wrapping_add)
+    }
+
+    /// The sum of the values.
+    #[must_use]
+    pub fn sum(&self) -> f64 {
+        f64::from_bits(self.sum.load(Ordering::Relaxed))
+    }
+
+    /// The upper bounds of the buckets; above the last is one more.
+    #[must_use]
+    pub fn bounds(&self) -> &[f64] {
+        &self.shape.bounds
+    }
+
+    /// How many values fell into each bucket alone, the last being the one above all bounds.
+    pub(super) fn counts(&self) -> impl Iterator<Item = u64> {
+        self.counts.iter().map(|count| count.load(Ordering::Relaxed))
+    }
+
+    /// What was kept for a bucket.
+    pub(super) fn exemplar(&self, bucket: usize) -> Option<Exemplar> {
+        self.exemplars.get(bucket)?.read()
+    }
+
+    #[inline]
+    fn bucket(&self, value: f64) -> usize {
+        let bounds = &*self.shape.bounds;
+        if !value.is_finite() {
+            return bounds.len();
+        }
+        // Comparing with all of a few bounds has no branch to mispredict.
+        if bounds.len() <= 16 { bounds.iter().filter(|bound| **bound < value).count() } else { bounds.partition_point(|bound| *bound < value) }
+    }
+
+    #[inline]
+    fn count(&self, bucket: usize, value: f64) {
+        if let Some(count) = self.counts.get(bucket) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        // Most waits for a permit are 0: nothing to add then.
+        if value != 0.0 && value.is_finite() {
+            add(&self.sum, value);
+        }
+    }
+}
+
+impl Cell for HistogramSeries {
+    type Shape = Buckets;
+
+    fn empty(shape: &Arc<Buckets>) -> Self {
+        let buckets = shape.bounds.len() + 1;
+        Self {
+            shape: Arc::clone(shape),
+            counts: (0..buckets).map(|_| AtomicU64::new(0)).collect(),
+            sum: AtomicU64::new(0),
+            exemplars: (0..if shape.exemplars { buckets } else { 0 }).map(|_| ExemplarSlot::new()).collect(),
+        }
+    }
+}
+
+/// Adds to a float. As exact as floats are: every addition takes part, in some order.
+#[inline]
+fn add(bits: &AtomicU64, value: f64) {
+    let mut seen = bits.load(Ordering::Relaxed);
+    loop {
+        let sum = (f64::from_bits(seen) + value).to_bits();
+        match bits.compare_exchange_weak(seen, sum, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => return,
+            Err(now) => seen = now,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn histogram(bounds: &[f64]) -> HistogramSeries {
+        HistogramSeries::empty(&Arc::new(Buckets { bounds: bounds.into(), exemplars: true }))
+    }
+
+    #[test]
+    fn a_bound_belongs_to_its_bucket() {
+        let series = histogram(&[1.0, 2.0, 5.0]);
+        for value in [0.0, -3.0, 1.0, 1.0001, 2.0, 5.0, 5.1, 1e300] {
+            series.record(value);
+        }
+        assert_eq!(series.counts().collect::<Vec<_>>(), [3, 2, 1, 2]);
+        assert_eq!(series.count_total(), 8);
+    }
+
+    #[test]
+    fn many_bounds_are_searched_the_same_way() {
+        let bounds: Vec<f64> = (1..=100).map(f64::from).collect();
+        let series = histogram(&bounds);
+        for value in 0..=101 {
+            series.record(f64::from(value));
+        }
+        let counts: Vec<_> = series.counts().collect();
+        assert_eq!((counts[0], counts[1], counts[99], counts[100]), (2, 1, 1, 1));
+    }
+
+    #[test]
+    fn what_is_not_finite_is_counted_and_not_summed() {
+        let series = histogram(&[1.0]);
+        for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.5] {
+            series.record(value);
+        }
+        assert_eq!((series.counts().collect::<Vec<_>>(), series.sum()), (vec![1, 3], 0.5));
+    }
+
+    #[test]
+    fn exemplars_stay_in_their_bucket() {
+        let series = histogram(&[1.0, 2.0]);
+        series.record_traced(1.5, 7, || Some(0xabc));
+        series.record_traced(1.6, 8, || Some(0xdef));
+        assert_eq!(series.exemplar(0), None);
+        assert_eq!(series.exemplar(1), Some(Exemplar { trace: 0xabc, value: 1.5, at_unix_nanos: 7 }));
+        series.record_traced(1.7, 8_000_000_000, || Some(0xdef));
+        assert_eq!(series.exemplar(1).map(|kept| kept.trace), Some(0xdef));
+    }
+
+    #[test]
+    fn gauges_come_back() {
+        let gauge = GaugeSeries::empty(&Arc::default());
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..10_000 {
+                        gauge.inc();
+                        gauge.dec();
+                    }
+                });
+            }
+        });
+        assert_eq!(gauge.value(), 0.0);
+        gauge.set(4.5);
+        gauge.add(-1.0);
+        assert_eq!(gauge.value(), 3.5);
+    }
+}
