@@ -25,7 +25,8 @@ pub fn histogram(metrics: &MetricsBackend, name: &str, labels: &[(&str, &str)]) 
     let json: Json = serde_json::from_str(&metrics.render(Format::Json)).expect("the export is JSON");
     let (mut count, mut sum) = (0, 0.0);
     for series in json["metrics"]["histograms"].as_array().expect("a list") {
-        let buckets: Vec<_> = series["buckets"].as_array().expect("a list").iter().map(|b| b["count"].as_u64()).collect();
+        let buckets: Vec<_> =
+            series["buckets"].as_array().expect("a list").iter().map(|b| b["count"].as_u64()).collect();
         assert!(buckets.is_sorted(), "{series}");
         assert_eq!(buckets.last().copied().flatten(), series["count"].as_u64(), "{series}");
         if matches(series, name, labels) {

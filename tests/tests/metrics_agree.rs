@@ -2,7 +2,7 @@
 //! figure taken twice, once from the events and once from the metrics. And they go on saying it when events are lost.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use integration_tests::metrics::{histogram, value};
@@ -28,10 +28,8 @@ impl Retryable for StepError {
     }
 }
 
-static REACHED: LazyLock<Vec<Notify>> = LazyLock::new(|| (0..TASKS).map(|_| Notify::new()).collect());
-
 #[step(retry_limit = 3)]
-async fn work(task: u32, number: u32) -> Result<(), StepError> {
+async fn work(task: u32, number: u32, reached: Arc<Notify>) -> Result<(), StepError> {
     tokio::task::yield_now().await;
     let attempt = StepScope::current().map_or(0, |step| step.attempt_number());
     match (task % 10, number) {
@@ -40,7 +38,7 @@ async fn work(task: u32, number: u32) -> Result<(), StepError> {
         (3, 2) => Err(StepError::GatewayTimeout),
         (5, 1) => panic!("{EXPECTED} of task {task}"),
         (4, 5) => {
-            REACHED[task as usize].notify_one();
+            reached.notify_one();
             std::future::pending().await
         }
         _ => Ok(()),
@@ -48,9 +46,9 @@ async fn work(task: u32, number: u32) -> Result<(), StepError> {
 }
 
 #[task(id = task)]
-async fn run(task: u32) -> Result<(), StepError> {
+async fn run(task: u32, reached: Arc<Notify>) -> Result<(), StepError> {
     for number in 1..=5 {
-        work(task, number).await?;
+        work(task, number, Arc::clone(&reached)).await?;
     }
     Ok(())
 }
@@ -61,11 +59,12 @@ fn run_all(telemetry: &Telemetry) {
     runtime.block_on(async {
         let tasks: Vec<_> = (0..TASKS)
             .map(|task| {
-                let run = telemetry.scope(run(task));
+                let reached = Arc::new(Notify::new());
+                let run = telemetry.scope(run(task, Arc::clone(&reached)));
                 tokio::spawn(async move {
                     tokio::select! {
                         _ = run => {}
-                        () = REACHED[task as usize].notified() => {}
+                        () = reached.notified() => {}
                     }
                 })
             })
@@ -166,7 +165,9 @@ fn metrics_agree_with_the_events() {
         assert_eq!(value(&metrics, "tasker.step.errors", &[("error_type", error_type)]), count, "{error_type}");
     }
     // The durations are the same numbers, added up in another order.
-    for (seconds, metric) in [(books.task_seconds, "tasker.task.duration"), (books.step_seconds, "tasker.step.duration")] {
+    for (seconds, metric) in
+        [(books.task_seconds, "tasker.task.duration"), (books.step_seconds, "tasker.step.duration")]
+    {
         let sum = histogram(&metrics, metric, &[]).1;
         assert!((seconds - sum).abs() <= 1e-9 * seconds, "{metric}: {seconds} and {sum}");
     }
@@ -222,7 +223,7 @@ fn metrics_are_exact_whatever_becomes_of_the_events() {
 fn metrics_that_are_off_say_nothing() {
     let telemetry = Telemetry::builder().auto_subscribers(false).metrics_enabled(false).build().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    runtime.block_on(telemetry.scope(run(7))).unwrap();
+    runtime.block_on(telemetry.scope(run(7, Arc::default()))).unwrap();
     let metrics = telemetry.metrics();
     assert!(!metrics.is_enabled());
     assert_eq!(metrics.render(tasker_telemetry::metrics::Format::Prometheus), "");

@@ -144,12 +144,14 @@ fn hostile_label_values_come_back_unchanged() {
         assert_eq!(lines.len(), HOSTILE.len());
         assert!(!page.lines().any(|line| line.starts_with("fake_metric")));
         for (number, (line, value)) in lines.iter().zip(HOSTILE).enumerate() {
-            let text = line.strip_prefix("hostile_total{value=\"").unwrap().strip_suffix(&format!("\"}} {number}")).unwrap();
+            let text =
+                line.strip_prefix("hostile_total{value=\"").unwrap().strip_suffix(&format!("\"}} {number}")).unwrap();
             assert_eq!(unescaped(text), value);
         }
     }
     let json: Json = serde_json::from_str(&metrics.render(Format::Json)).unwrap();
-    let values: Vec<_> = json["metrics"]["counters"].as_array().unwrap().iter().map(|series| &series["labels"]["value"]).collect();
+    let values: Vec<_> =
+        json["metrics"]["counters"].as_array().unwrap().iter().map(|series| &series["labels"]["value"]).collect();
     assert_eq!(values, HOSTILE);
     // Quotes are doubled inside quotes, so an even number of them stands before each true end of a line.
     let csv = metrics.render(Format::Csv);
@@ -239,7 +241,10 @@ async fn exemplars_name_the_trace_of_a_run() {
         let rest = exemplar.strip_prefix("{trace_id=\"0190a5b67c8d7e9f8a0b1c2d3e4f5061\"} ").expect(exemplar);
         let (value, time) = rest.split_once(' ').unwrap();
         let le: f64 = sample.split("le=\"").nth(1).unwrap().split('"').next().unwrap().parse().unwrap();
-        assert!(value.parse::<f64>().unwrap() <= le && value.parse::<f64>().unwrap() >= 0.002, "{exemplar} in {sample}");
+        assert!(
+            value.parse::<f64>().unwrap() <= le && value.parse::<f64>().unwrap() >= 0.002,
+            "{exemplar} in {sample}"
+        );
         assert!(time.parse::<f64>().unwrap() > 1.6e9);
     }
     assert!(!metrics.render(Format::Prometheus).contains("trace_id"));

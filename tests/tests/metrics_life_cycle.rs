@@ -45,7 +45,10 @@ async fn gauges_are_up_while_something_runs() {
     assert_eq!(telemetry.in_scope(in_progress), (0.0, 0.0));
     // The step is in the task, not a task of its own.
     assert_eq!(value(&telemetry.metrics(), "tasker.task.executions", &[]), 1.0);
-    assert_eq!(value(&telemetry.metrics(), "tasker.step.executions", &[("task_name", "order"), ("step_name", "looks")]), 2.0);
+    assert_eq!(
+        value(&telemetry.metrics(), "tasker.step.executions", &[("task_name", "order"), ("step_name", "looks")]),
+        2.0
+    );
 }
 
 #[tokio::test]
@@ -54,7 +57,10 @@ async fn a_lone_step_is_a_task_of_its_own() {
     assert_eq!(telemetry.scope(looks()).await, (1.0, 1.0));
     let metrics = telemetry.metrics();
     for what in ["task", "step"] {
-        assert_eq!(value(&metrics, &format!("tasker.{what}.executions"), &[("task_name", "looks"), ("status", "success")]), 1.0);
+        assert_eq!(
+            value(&metrics, &format!("tasker.{what}.executions"), &[("task_name", "looks"), ("status", "success")]),
+            1.0
+        );
         assert_eq!(histogram(&metrics, &format!("tasker.{what}.duration"), &[("task_name", "looks")]).0, 1);
     }
     assert_eq!(telemetry.in_scope(in_progress), (0.0, 0.0));

@@ -94,7 +94,10 @@ fn the_limit_can_be_set() {
         LIMITED.with([&id.to_string()]).inc();
     }
     let page = metrics.render(Format::Prometheus);
-    for (start, overflow) in [("limited{", "limited{otel_metric_overflow=\"true\"} 41"), ("limited_static_total{", "limited_static_total{otel_metric_overflow=\"true\"} 46")] {
+    for (start, overflow) in [
+        ("limited{", "limited{otel_metric_overflow=\"true\"} 41"),
+        ("limited_static_total{", "limited_static_total{otel_metric_overflow=\"true\"} 46"),
+    ] {
         let series = page.lines().filter(|line| line.starts_with(start)).count();
         assert!(page.contains(overflow), "{start} {series}");
     }
@@ -117,7 +120,10 @@ fn a_metric_is_one_thing() {
     metrics.histogram_with_buckets("spread", &[], &[1.0]).unwrap();
     assert!(matches!(metrics.histogram_with_buckets("spread", &[], &[2.0]), Err(MetricError::Conflict { .. })));
     for bounds in [&[][..], &[1.0, 1.0], &[2.0, 1.0], &[f64::NAN], &[f64::INFINITY]] {
-        assert!(matches!(metrics.histogram_with_buckets("odd", &[], bounds), Err(MetricError::Buckets { .. })), "{bounds:?}");
+        assert!(
+            matches!(metrics.histogram_with_buckets("odd", &[], bounds), Err(MetricError::Buckets { .. })),
+            "{bounds:?}"
+        );
     }
 }
 

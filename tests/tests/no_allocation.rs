@@ -112,7 +112,9 @@ fn a_step_nobody_listens_to_allocates_nothing() {
     assert_eq!(block_on(steps_in_a_task()), 0, "telemetry off, in a task");
 
     let telemetry = Telemetry::builder().auto_subscribers(false).build().unwrap();
-    block_on(telemetry.scope(steps())); // the thread's own first times: thread-locals, lazy statics
+    // First times: thread-locals, lazy statics, and the series of the metrics, made once for each task and step.
+    block_on(telemetry.scope(steps()));
+    block_on(telemetry.scope(steps_in_a_task()));
     assert_eq!(block_on(telemetry.scope(steps())), 0, "on, outside any task");
     assert_eq!(block_on(telemetry.scope(steps_in_a_task())), 0, "on, in a task");
     drop(telemetry);
@@ -121,7 +123,14 @@ fn a_step_nobody_listens_to_allocates_nothing() {
     assert_eq!(block_on(telemetry.scope(steps_in_a_task())), 0, "built, but not enabled");
     drop(telemetry);
 
+    // With metrics off there are no series to make.
+    let telemetry = Telemetry::builder().auto_subscribers(false).metrics_enabled(false).build().unwrap();
+    assert_eq!(block_on(telemetry.scope(steps())), 0, "without metrics, outside any task");
+    assert_eq!(block_on(telemetry.scope(steps_in_a_task())), 0, "without metrics, in a task");
+    drop(telemetry);
+
     let telemetry = Telemetry::builder().auto_subscribers(false).install().unwrap();
+    block_on(async { (steps().await, steps_in_a_task().await) });
     assert_eq!(block_on(steps()), 0, "installed, outside any task");
     assert_eq!(block_on(steps_in_a_task()), 0, "installed, in a task");
     drop(telemetry);

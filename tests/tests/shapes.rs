@@ -709,7 +709,12 @@ mod arguments {
     }
 
     #[step(retry_limit = 2)]
-    async fn patterns_again((mut a, b): (String, u8), [first, .., _]: [u8; 3], &c: &u8, mut tries: Arc<AtomicU32>) -> Result<String, String> {
+    async fn patterns_again(
+        (mut a, b): (String, u8),
+        [first, .., _]: [u8; 3],
+        &c: &u8,
+        mut tries: Arc<AtomicU32>,
+    ) -> Result<String, String> {
         a.push('!');
         let n = Arc::make_mut_or_get(&mut tries).fetch_add(1, Ordering::Relaxed);
         if n == 0 {
@@ -768,7 +773,10 @@ mod arguments {
     fn every_argument() {
         let pair = Pair { left: "l".to_owned(), right: 1 };
         assert_eq!(block_on(patterns(pair, (1, 2), [3, 4, 5], 6)), "l14");
-        assert_eq!(block_on(patterns_again(("a".to_owned(), 1), [2, 3, 4], &5, Arc::default())), Ok("a!125".to_owned()));
+        assert_eq!(
+            block_on(patterns_again(("a".to_owned(), 1), [2, 3, 4], &5, Arc::default())),
+            Ok("a!125".to_owned())
+        );
         assert_eq!(mutable(1, "n".to_owned()), "n2");
         assert_eq!(block_on(r#type(1, 1, 1, 1, 1, 1, 1)), 7);
         assert_eq!(block_on(same_names(1, 1, 1, 1, 1, 1, 1)), 7);
@@ -1082,7 +1090,9 @@ mod registered {
     #[test]
     fn every_form_registers_itself_once() {
         // Generic, trait default, nested, in a macro, returning a future; called or not.
-        for name in ["bounded", "price", "charge.twice", "inner", "identity", "prepared", "never", "asynchronous", "type"] {
+        for name in
+            ["bounded", "price", "charge.twice", "inner", "identity", "prepared", "never", "asynchronous", "type"]
+        {
             assert_eq!(spec(name).function, name.rsplit('.').next().unwrap_or(name));
         }
         let shop = inventory::iter::<TaskEntry>.into_iter().find(|entry| entry.0.name == "shop.run").unwrap().0;

@@ -8,8 +8,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tasker_telemetry::prelude::*;
 use tasker_telemetry::__private::{Probe, classify};
+use tasker_telemetry::prelude::*;
 
 /// Class, message and chain of what a closure returns; `None` for a value that is no failure.
 macro_rules! failure {
@@ -105,17 +105,25 @@ const HERE: &str = module_path!();
 
 #[test]
 fn own_errors_tell_their_variant() {
-    for (error, variant) in
-        [(PaymentError::Declined, "Declined"), (PaymentError::Limit(1), "Limit"), (PaymentError::Busy { seconds: 1 }, "Busy")]
-    {
+    for (error, variant) in [
+        (PaymentError::Declined, "Declined"),
+        (PaymentError::Limit(1), "Limit"),
+        (PaymentError::Busy { seconds: 1 }, "Busy"),
+    ] {
         let (class, message, chain) = failure!(own(error.clone())).unwrap();
         assert_eq!(class, format!("{HERE}::PaymentError::{variant}"));
         assert_eq!((message.as_str(), chain.len()), ("no payment", 0));
     }
     let (class, message, chain) = failure!(Err::<(), _>(Outer(PaymentError::Declined))).unwrap();
     assert_eq!((class, message.as_str(), chain), (format!("{HERE}::Outer"), "outer", vec!["no payment".to_owned()]));
-    assert_eq!(class!(Err::<(), _>(Box::new(PaymentError::Declined))), Some(format!("{HERE}::PaymentError::Declined").as_str()));
-    assert_eq!(class!(Err::<(), _>(Arc::new(PaymentError::Declined))), Some(format!("{HERE}::PaymentError::Declined").as_str()));
+    assert_eq!(
+        class!(Err::<(), _>(Box::new(PaymentError::Declined))),
+        Some(format!("{HERE}::PaymentError::Declined").as_str())
+    );
+    assert_eq!(
+        class!(Err::<(), _>(Arc::new(PaymentError::Declined))),
+        Some(format!("{HERE}::PaymentError::Declined").as_str())
+    );
 }
 
 #[test]
@@ -169,7 +177,10 @@ fn boxed_errors_may_borrow() {
     let value = body();
     let view = (class.failure)(&value).unwrap();
     assert_eq!((view.class().as_str(), view.message().as_str()), ("Borrowed", "text"));
-    assert!(class!(Err::<(), _>(Borrowed(&text))).unwrap().ends_with("Borrowed<'_>") || class!(Err::<(), _>(Borrowed(&text))).unwrap().ends_with("Borrowed"));
+    assert!(
+        class!(Err::<(), _>(Borrowed(&text))).unwrap().ends_with("Borrowed<'_>")
+            || class!(Err::<(), _>(Borrowed(&text))).unwrap().ends_with("Borrowed")
+    );
 }
 
 #[test]
@@ -183,7 +194,10 @@ fn any_error_type_will_do() {
     assert_eq!(failure!(Err::<(), _>(Bare)), told(&bare, &format!("an error without a text, of type `{bare}`")));
     assert_eq!(failure!(Err::<(), _>(7)), told("i32", "7"));
     let panics = format!("{HERE}::Panics");
-    assert_eq!(failure!(Err::<(), _>(Panics)), told(&panics, &format!("an error whose text panicked, of type `{panics}`")));
+    assert_eq!(
+        failure!(Err::<(), _>(Panics)),
+        told(&panics, &format!("an error whose text panicked, of type `{panics}`"))
+    );
 }
 
 #[test]

@@ -35,12 +35,32 @@ mod shadowed {
     pub(crate) fn fields() {}
     pub(crate) fn class() {}
     pub(crate) fn run_step() {}
-    macro_rules! line { () => { ::core::compile_error!("the user's line!") } }
-    macro_rules! file { () => { ::core::compile_error!("the user's file!") } }
-    macro_rules! module_path { () => { ::core::compile_error!("the user's module_path!") } }
-    macro_rules! unreachable { () => { ::core::compile_error!("the user's unreachable!") } }
+    macro_rules! line {
+        () => {
+            ::core::compile_error!("the user's line!")
+        };
+    }
+    macro_rules! file {
+        () => {
+            ::core::compile_error!("the user's file!")
+        };
+    }
+    macro_rules! module_path {
+        () => {
+            ::core::compile_error!("the user's module_path!")
+        };
+    }
+    macro_rules! unreachable {
+        () => {
+            ::core::compile_error!("the user's unreachable!")
+        };
+    }
 
-    macro_rules! vec { () => { ::core::compile_error!("the user's vec!") } }
+    macro_rules! vec {
+        () => {
+            ::core::compile_error!("the user's vec!")
+        };
+    }
 
     use ::standard::primitive::u32;
 
@@ -55,7 +75,9 @@ mod shadowed {
     }
 
     #[::tasker_telemetry::task(id = a, fields(a))]
-    pub(super) fn task(a: u32) -> ::standard::pin::Pin<::standard::boxed::Box<dyn ::standard::future::Future<Output = u32>>> {
+    pub(super) fn task(
+        a: u32,
+    ) -> ::standard::pin::Pin<::standard::boxed::Box<dyn ::standard::future::Future<Output = u32>>> {
         let b = a;
         ::standard::boxed::Box::pin(async move { b })
     }

@@ -46,4 +46,3 @@ fn unsafe_functions() {
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     assert_eq!(future.as_mut().poll(&mut context), std::task::Poll::Ready(7));
 }
-

@@ -192,7 +192,8 @@ pub fn error_type(class: Option<&str>) -> &'static str {
         return "unknown";
     };
     // Compared without a copy in lower case: metrics ask at every failure, and must not allocate.
-    let contains = |word: &&str| class.as_bytes().windows(word.len()).any(|part| part.eq_ignore_ascii_case(word.as_bytes()));
+    let contains =
+        |word: &&str| class.as_bytes().windows(word.len()).any(|part| part.eq_ignore_ascii_case(word.as_bytes()));
     TABLE.iter().find(|(_, words)| words.iter().any(contains)).map_or("other", |(kind, _)| kind)
 }
 

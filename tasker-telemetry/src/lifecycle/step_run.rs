@@ -317,9 +317,11 @@ impl StepRun {
         if self.is_watched() {
             let now = Moment::now();
             self.times = Some(Times { asked: now, started: now });
-            self.emit(EventKind::StepExecutionRequested, now, || match self.rare().and_then(|rare| rare.fields.as_deref()) {
-                Some(values) => Fact::Inputs(self.masked(values)),
-                None => Fact::Bare,
+            self.emit(EventKind::StepExecutionRequested, now, || {
+                match self.rare().and_then(|rare| rare.fields.as_deref()) {
+                    Some(values) => Fact::Inputs(self.masked(values)),
+                    None => Fact::Bare,
+                }
             });
         }
     }
@@ -445,13 +447,7 @@ impl StepRun {
         self.attempt_failed(Told { failure, retryable: false, error_type }, ended, Next::End, false);
     }
 
-    fn attempt_failed(
-        &mut self,
-        told: Told,
-        ended: Option<Ended>,
-        next: Next,
-        server_requested: bool,
-    ) {
+    fn attempt_failed(&mut self, told: Told, ended: Option<Ended>, next: Next, server_requested: bool) {
         self.release();
         if self.phase != Phase::Off {
             self.phase = match next {

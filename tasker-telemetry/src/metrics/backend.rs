@@ -159,7 +159,9 @@ impl MetricsBackend {
         for family in self.store().registry.families() {
             let name = &family.descriptor().names.prometheus;
             if user::family(name).is_some() {
-                problems.push(format!("the metric `{name}` is made both at run time and by a static: only the static is exported"));
+                problems.push(format!(
+                    "the metric `{name}` is made both at run time and by a static: only the static is exported"
+                ));
             }
         }
         problems
@@ -178,13 +180,15 @@ impl MetricsBackend {
     fn series<C: Kind>(&self, name: &str, labels: &[(&str, &str)], shape: C::Shape) -> Result<Handle<C>, MetricError> {
         let mut labels = labels.to_vec();
         labels.sort_unstable_by_key(|(name, _)| *name);
-        let (label_names, mut values): (Vec<_>, Vec<_>) = labels.iter().map(|(name, value)| (Cow::Borrowed(*name), *value)).unzip();
+        let (label_names, mut values): (Vec<_>, Vec<_>) =
+            labels.iter().map(|(name, value)| (Cow::Borrowed(*name), *value)).unzip();
         let forms = names(name, "", C::KIND)?;
         let family: Arc<Family<C>> = match user::family(&forms.prometheus) {
             Some(family) => {
                 // A static may name its labels in any order.
                 let own: Vec<_> = family.descriptor().labels.to_vec();
-                let value_of = |name: &Cow<'_, str>| labels.iter().find(|(label, _)| label == name).map(|(_, value)| *value);
+                let value_of =
+                    |name: &Cow<'_, str>| labels.iter().find(|(label, _)| label == name).map(|(_, value)| *value);
                 let ordered: Option<Vec<&str>> = own.iter().map(value_of).collect();
                 match ordered {
                     Some(ordered) if own.len() == labels.len() => {

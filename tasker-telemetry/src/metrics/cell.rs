@@ -182,7 +182,11 @@ impl HistogramSeries {
             return bounds.len();
         }
         // Comparing with all of a few bounds has no branch to mispredict.
-        if bounds.len() <= 16 { bounds.iter().filter(|bound| **bound < value).count() } else { bounds.partition_point(|bound| *bound < value) }
+        if bounds.len() <= 16 {
+            bounds.iter().filter(|bound| **bound < value).count()
+        } else {
+            bounds.partition_point(|bound| *bound < value)
+        }
     }
 
     #[inline]

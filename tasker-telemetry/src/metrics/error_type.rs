@@ -56,7 +56,9 @@ mod tests {
     #[test]
     fn it_is_what_the_class_says() {
         for error in [Gateway::Timeout, Gateway::NotFound(4), Gateway::Odd { code: 1 }] {
-            for type_name in ["shop::Gateway", "alloc::boxed::Box<shop::Gateway>", "&shop::Gateway", "alloc::string::String", "u8"] {
+            for type_name in
+                ["shop::Gateway", "alloc::boxed::Box<shop::Gateway>", "&shop::Gateway", "alloc::string::String", "u8"]
+            {
                 let view = ErrorView { text: ErrorText::Debug(&error), type_name };
                 assert_eq!(error_type(&view, None), event::error_type(Some(&view.class())), "{type_name} {error:?}");
                 assert_eq!(error_type(&view, Some("mine")), "mine");

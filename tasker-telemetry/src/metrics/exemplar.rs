@@ -49,7 +49,8 @@ impl ExemplarSlot {
         if version & 1 == 1 {
             return;
         }
-        let begun = self.version.compare_exchange(version, version.wrapping_add(1), Ordering::Acquire, Ordering::Relaxed);
+        let begun =
+            self.version.compare_exchange(version, version.wrapping_add(1), Ordering::Acquire, Ordering::Relaxed);
         if begun.is_err() {
             return;
         }
@@ -69,7 +70,8 @@ impl ExemplarSlot {
         if version == 0 || version & 1 == 1 {
             return None;
         }
-        let trace = (u128::from(self.high.load(Ordering::Relaxed)) << 64) | u128::from(self.low.load(Ordering::Relaxed));
+        let trace =
+            (u128::from(self.high.load(Ordering::Relaxed)) << 64) | u128::from(self.low.load(Ordering::Relaxed));
         let value = f64::from_bits(self.value.load(Ordering::Relaxed));
         let at_unix_nanos = self.at.load(Ordering::Relaxed);
         // All parts were read before the version is looked at again.
@@ -94,7 +96,11 @@ mod tests {
                         let part = round * 2 + writer;
                         #[allow(clippy::cast_precision_loss, reason = "small numbers")]
                         let value = part as f64;
-                        slot.keep(Exemplar { trace: (u128::from(part) << 64) | u128::from(part), value, at_unix_nanos: part });
+                        slot.keep(Exemplar {
+                            trace: (u128::from(part) << 64) | u128::from(part),
+                            value,
+                            at_unix_nanos: part,
+                        });
                     }
                 });
             }

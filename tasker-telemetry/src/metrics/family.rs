@@ -26,7 +26,12 @@ pub(super) struct Descriptor {
 }
 
 impl Descriptor {
-    pub(super) fn new(names: Names, kind: MetricKind, labels: Box<[Cow<'static, str>]>, help: Cow<'static, str>) -> Self {
+    pub(super) fn new(
+        names: Names,
+        kind: MetricKind,
+        labels: Box<[Cow<'static, str>]>,
+        help: Cow<'static, str>,
+    ) -> Self {
         let help = if help.is_empty() { OnceLock::new() } else { OnceLock::from(help) };
         Self { names, kind, labels, help }
     }
@@ -201,7 +206,10 @@ impl<C: Cell> Family<C> {
 
 impl<C: Cell> std::fmt::Debug for Family<C> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Family").field("names", &self.descriptor.names).field("series", &self.series.len()).finish_non_exhaustive()
+        f.debug_struct("Family")
+            .field("names", &self.descriptor.names)
+            .field("series", &self.series.len())
+            .finish_non_exhaustive()
     }
 }
 

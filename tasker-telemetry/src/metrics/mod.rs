@@ -21,8 +21,8 @@
 
 mod backend;
 mod books;
-mod cell;
 mod catalog;
+mod cell;
 mod error;
 mod error_type;
 mod exemplar;

@@ -73,7 +73,9 @@ pub(super) fn names(name: &str, unit: &str, kind: MetricKind) -> Result<Names, M
         return wrong("ends with `_total`, which only a counter's may");
     }
     if ["_bucket", "_sum", "_count", "_created", "_info"].iter().any(|suffix| base.ends_with(suffix)) {
-        return wrong("ends with `_bucket`, `_sum`, `_count`, `_created` or `_info`, which the text formats use themselves");
+        return wrong(
+            "ends with `_bucket`, `_sum`, `_count`, `_created` or `_info`, which the text formats use themselves",
+        );
     }
     let unit = if unit.is_empty() { deduced_unit(base) } else { unit };
     let base = with_suffix(base, unit);
@@ -160,12 +162,30 @@ mod tests {
         use MetricKind::{Counter, Gauge, Histogram};
         let long = "a".repeat(201);
         for (name, kind) in [
-            ("", Counter), ("1st", Counter), ("a b", Counter), ("a-b", Counter), ("größe", Gauge), ("a\nb", Gauge), ("a..b", Gauge),
-            ("a.", Gauge), ("_a", Gauge), ("tasker_x", Gauge), ("tasker.x", Counter), ("x_total", Gauge), ("x.total", Histogram),
-            ("x_bucket", Gauge), ("x_count", Histogram), ("x_sum_total", Counter), (long.as_str(), Gauge), ("💥", Counter),
+            ("", Counter),
+            ("1st", Counter),
+            ("a b", Counter),
+            ("a-b", Counter),
+            ("größe", Gauge),
+            ("a\nb", Gauge),
+            ("a..b", Gauge),
+            ("a.", Gauge),
+            ("_a", Gauge),
+            ("tasker_x", Gauge),
+            ("tasker.x", Counter),
+            ("x_total", Gauge),
+            ("x.total", Histogram),
+            ("x_bucket", Gauge),
+            ("x_count", Histogram),
+            ("x_sum_total", Counter),
+            (long.as_str(), Gauge),
+            ("💥", Counter),
         ] {
             let error = names(name, "", kind).unwrap_err();
-            assert!(matches!(&error, MetricError::Name { name: named, .. } if name.starts_with(named.as_str())), "{name:?}: {error}");
+            assert!(
+                matches!(&error, MetricError::Name { name: named, .. } if name.starts_with(named.as_str())),
+                "{name:?}: {error}"
+            );
         }
         assert!(names("a", "Mega Bytes", Gauge).is_err());
     }

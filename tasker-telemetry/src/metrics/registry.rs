@@ -150,7 +150,11 @@ impl Registry {
     }
 
     /// The metric of that plan, made now if there is none.
-    pub(super) fn get_or_make<C: Kind>(&self, plan: Plan<'_>, shape: Arc<C::Shape>) -> Result<Arc<Family<C>>, MetricError> {
+    pub(super) fn get_or_make<C: Kind>(
+        &self,
+        plan: Plan<'_>,
+        shape: Arc<C::Shape>,
+    ) -> Result<Arc<Family<C>>, MetricError> {
         let names = names(plan.name, plan.unit, C::KIND)?;
         let mut families = self.lock();
         if let Some(family) = families.get(&names.prometheus) {

@@ -35,7 +35,8 @@ impl<T> List<T> {
     fn push(&self, entry: T) -> Option<(usize, &T)> {
         let number = self.len.load(Ordering::Relaxed);
         let (chunk, place) = Self::place(number);
-        let chunk = self.chunks.get(chunk)?.get_or_init(|| (0..FIRST_CHUNK << chunk).map(|_| OnceLock::new()).collect());
+        let chunk =
+            self.chunks.get(chunk)?.get_or_init(|| (0..FIRST_CHUNK << chunk).map(|_| OnceLock::new()).collect());
         let slot = chunk.get(place)?;
         let entry = slot.get_or_init(|| entry);
         self.len.store(number + 1, Ordering::Release);
@@ -103,7 +104,12 @@ impl<T> Table<T> {
     }
 
     /// The same, and adds what `make` makes if there is none. Two threads that add the same at once get one entry.
-    pub(super) fn get_or_add(&self, hash: u64, is_it: impl Fn(&T) -> bool, make: impl FnOnce() -> Option<T>) -> Result<&T, Full> {
+    pub(super) fn get_or_add(
+        &self,
+        hash: u64,
+        is_it: impl Fn(&T) -> bool,
+        make: impl FnOnce() -> Option<T>,
+    ) -> Result<&T, Full> {
         if let Some(entry) = self.get(hash, &is_it) {
             return Ok(entry);
         }
@@ -188,7 +194,8 @@ mod tests {
     #[test]
     fn one_hash_for_all_is_an_answer_not_a_loop() {
         let table = Table::new();
-        let added = (0..1_000_u64).filter(|key| table.get_or_add(5, |entry| entry == key, || Some(*key)).is_ok()).count();
+        let added =
+            (0..1_000_u64).filter(|key| table.get_or_add(5, |entry| entry == key, || Some(*key)).is_ok()).count();
         assert_eq!(added, WINDOW * LEVELS);
         assert!((0..added as u64).all(|key| table.get(5, |entry| *entry == key).is_some()));
     }

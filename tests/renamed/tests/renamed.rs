@@ -5,7 +5,7 @@ mod reexport {
     pub(crate) use telemetry as inner;
 }
 
-use telemetry::{Retryable, RetryAdvice, step, task};
+use telemetry::{RetryAdvice, Retryable, step, task};
 
 #[derive(Debug, Clone, PartialEq)]
 struct Declined;

@@ -12,7 +12,10 @@ pub(super) struct CsvEncoder {
 
 impl CsvEncoder {
     pub(super) fn new() -> Self {
-        Self { timestamp: Timestamp::now().to_string(), out: "name,type,labels,value,count,sum,le,timestamp\n".to_owned() }
+        Self {
+            timestamp: Timestamp::now().to_string(),
+            out: "name,type,labels,value,count,sum,le,timestamp\n".to_owned(),
+        }
     }
 
     fn line(&mut self, metric: &Descriptor, labels: &str, cells: [&str; 4]) {

@@ -20,7 +20,9 @@ impl JsonEncoder {
 }
 
 pub(super) fn labels_object(metric: &Descriptor, labels: &Labels) -> Json {
-    Json::Object(labels.pairs(&metric.labels).map(|(name, value)| (name.to_owned(), value.into())).collect::<Map<_, _>>())
+    Json::Object(
+        labels.pairs(&metric.labels).map(|(name, value)| (name.to_owned(), value.into())).collect::<Map<_, _>>(),
+    )
 }
 
 impl Encoder for JsonEncoder {

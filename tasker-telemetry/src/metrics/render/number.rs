@@ -49,7 +49,8 @@ mod tests {
 
     #[test]
     fn floats() {
-        let floats = [0.005, 1.0, 2.5, 10.0, -3.0, 1e300, f64::INFINITY, f64::NEG_INFINITY, f64::NAN].map(|value| text(float, value));
+        let floats = [0.005, 1.0, 2.5, 10.0, -3.0, 1e300, f64::INFINITY, f64::NEG_INFINITY, f64::NAN]
+            .map(|value| text(float, value));
         assert_eq!(floats, ["0.005", "1", "2.5", "10", "-3", "1e300", "+Inf", "-Inf", "NaN"]);
         assert_eq!([0.005, 1.0, f64::INFINITY].map(|value| text(canonical, value)), ["0.005", "1.0", "+Inf"]);
     }
