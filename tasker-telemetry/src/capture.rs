@@ -80,7 +80,7 @@ impl<T: Plain + ?Sized> Plain for &mut T {
 
 /// Records a value in the closest form its type has.
 pub trait CaptureValue {
-    /// A type that is [`Recordable`] when this form can be used.
+    /// A type that is `Recordable` when this form can be used.
     type Form: ?Sized;
 
     /// The value.

@@ -19,7 +19,7 @@ pub(crate) struct TaskId {
 }
 
 impl TaskId {
-    /// A fresh UUIDv7: sortable by time, its last 62 bits random.
+    /// A fresh UUID (version 7): sortable by time, its last 62 bits random.
     pub(crate) fn random() -> Self {
         let millis = Timestamp::now().as_unix_nanos() / 1_000_000;
         Self { uuid: Some(uuid_v7(millis, nonce(), nonce())), text: OnceLock::new() }
@@ -36,7 +36,7 @@ impl TaskId {
         self.text.get_or_init(|| self.uuid.unwrap_or_default().to_string().into_boxed_str())
     }
 
-    /// The trace id that belongs to this task: the 16 bytes of a UUID, otherwise UUIDv5 of the text.
+    /// The trace id that belongs to this task: the 16 bytes of a UUID, otherwise a UUID (version 5) of the text.
     pub(crate) fn trace_id(&self) -> TraceId {
         let uuid = self.uuid.unwrap_or_else(|| Uuid::new_v5(&TRACE_NAMESPACE, self.as_str().as_bytes()));
         TraceId(*uuid.as_bytes())
@@ -70,7 +70,7 @@ pub(crate) fn step_id(task_nonce: u64, number: u32) -> Uuid {
     Uuid::new_v8((u128::from(high) << 64 | u128::from(low)).to_be_bytes())
 }
 
-/// The identity of an event: a UUIDv7 whose random part is made of the task's nonce and the event's number in it.
+/// The identity of an event: a UUID (version 7) whose random part is made of the task's nonce and the event's number in it.
 pub(crate) fn event_id(at: Timestamp, task_nonce: u64, sequence: u32) -> Uuid {
     let seed = task_nonce.wrapping_add(u64::from(sequence));
     uuid_v7(at.as_unix_nanos() / 1_000_000, mix(seed ^ EVENT_SALT), mix(seed))

@@ -32,7 +32,7 @@ enum Kind {
 }
 
 /// No wait is longer, whatever a strategy or a server asks for.
-pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(300);
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_mins(5);
 
 impl Backoff {
     /// The next attempt follows at once. The default of `#[step]`: a wait is something to ask for.

@@ -110,15 +110,15 @@ mod tests {
     use super::*;
 
     fn table(entity: Entity) -> String {
-        let mut rows = String::new();
+        let mut rows = Vec::new();
         for from in State::ALL {
             for to in State::ALL {
                 if let Ok(event) = transition(entity, from, to) {
-                    rows.push_str(&format!("{from} -> {to}: {}\n", event.name()));
+                    rows.push(format!("{from} -> {to}: {}\n", event.name()));
                 }
             }
         }
-        rows
+        rows.concat()
     }
 
     #[test]

@@ -21,6 +21,7 @@ use crate::value::Value;
 /// What runs behind a [`Telemetry`]; tasks hold on to it as long as they live.
 pub(crate) struct Core {
     enabled: bool,
+    step_processing: bool,
     service_name: String,
     service_version: String,
     publisher: Publisher,
@@ -65,6 +66,13 @@ pub(crate) fn installed() -> Option<Arc<Core>> {
     INSTALLED.load_full()
 }
 
+/// Looks at the telemetry of the process, if there is one.
+pub(crate) fn with_installed(look: impl FnOnce(&Arc<Core>)) {
+    if let Some(core) = &*INSTALLED.load() {
+        look(core);
+    }
+}
+
 /// The telemetry that applies where the calling code runs; `None` when there is none, or it is off.
 pub(crate) fn current() -> Option<Arc<Core>> {
     if !is_on() {
@@ -99,6 +107,7 @@ fn is_listened_to_here() -> bool {
 pub(crate) fn silent() -> Arc<Core> {
     Arc::new(Core {
         enabled: true,
+        step_processing: false,
         service_name: String::new(),
         service_version: String::new(),
         publisher: Publisher::silent(),
@@ -123,6 +132,10 @@ impl Core {
 
     pub(crate) const fn metrics(&self) -> &metrics::Store {
         &self.metrics
+    }
+
+    pub(crate) const fn tells_step_processing(&self) -> bool {
+        self.step_processing
     }
 
     pub(crate) const fn is_enabled(&self) -> bool {
@@ -277,7 +290,7 @@ impl Telemetry {
     fn deadline(&self) -> Instant {
         let now = Instant::now();
         // A limit beyond what the clock can count is no limit: a year will do.
-        now.checked_add(self.shutdown_timeout).unwrap_or_else(|| now + Duration::from_secs(31_536_000))
+        now.checked_add(self.shutdown_timeout).unwrap_or_else(|| now + A_YEAR)
     }
 
     fn answer(&self, end: End) -> Result<(), FlushError> {
@@ -313,6 +326,8 @@ impl fmt::Debug for Telemetry {
             .finish_non_exhaustive()
     }
 }
+
+const A_YEAR: Duration = Duration::from_hours(365 * 24);
 
 /// Not everything was handled within the time limit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -355,9 +370,11 @@ pub enum BuildError {
 
 /// The settings of a [`Telemetry`].
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "settings that are on or off")]
 #[must_use = "nothing happens before `build` or `install`"]
 pub struct Builder {
     enabled: bool,
+    step_processing: bool,
     service_name: String,
     service_version: String,
     subscribers: Vec<Registration>,
@@ -377,6 +394,7 @@ impl Default for Builder {
     fn default() -> Self {
         Self {
             enabled: true,
+            step_processing: false,
             service_name: "tasker".to_owned(),
             service_version: String::new(),
             subscribers: Vec::new(),
@@ -439,6 +457,12 @@ impl Builder {
     /// they are logged and stand in [`Telemetry::health`].
     pub const fn strict_catalog(mut self, strict: bool) -> Self {
         self.strict_catalog = strict;
+        self
+    }
+
+    /// Whether each attempt also tells its resources, as `observability.step.processing`. Default: no.
+    pub const fn step_processing(mut self, tell: bool) -> Self {
+        self.step_processing = tell;
         self
     }
 
@@ -532,6 +556,7 @@ impl Builder {
         };
         let core = Core {
             enabled: self.enabled,
+            step_processing: self.step_processing,
             service_name: self.service_name,
             service_version: self.service_version,
             publisher: Publisher::start(subscribers, &limits)?,

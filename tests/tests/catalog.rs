@@ -1,5 +1,12 @@
 //! The catalog knows what is linked, in one order, and says what does not fit.
 
+#![allow(
+    dead_code,
+    clippy::unused_self,
+    clippy::used_underscore_binding,
+    reason = "what stands in the catalog need not be called"
+)]
+
 use tasker_telemetry::prelude::*;
 use tasker_telemetry::{Catalog, CatalogProblem, Category, FiredBy};
 

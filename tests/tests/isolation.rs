@@ -113,7 +113,7 @@ struct NeverReady;
 
 impl NeverReady {
     async fn handle_task_completed(&self, _: &event::task::Completed) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -76,7 +76,7 @@ async fn a_permanent_error_ends_at_once() {
             .with("error_class", "retries::ApiError::Wrong")
             .with("error_message", "wrong amount"),
     ]);
-    assert_eq!(run.named("step.failed")[0].error().final_failure, true);
+    assert!(run.named("step.failed")[0].error().final_failure);
 }
 
 #[test]

@@ -174,3 +174,19 @@ async fn a_dropped_task_cancels_its_steps_first() {
     let names = recording.events().names();
     assert_eq!(names[names.len() - 2..], ["step.cancelled", "task.cancelled"]);
 }
+
+#[tokio::test]
+async fn resources_are_told_when_asked_for() {
+    let recording = Recording::with(Telemetry::builder().auto_subscribers(false).step_processing(true)).unwrap();
+    recording.scope(bounded()).await;
+    let events = recording.events();
+    let told = events.named("observability.step.processing");
+    assert_eq!(told.len(), 5);
+    for (told, ended) in told.iter().zip(events.named("step.completed")) {
+        assert_eq!(told.step_id(), ended.step_id());
+        assert_eq!(told.payload()["processing_time"], ended.payload()["execution_duration"]);
+        assert!(told.payload()["cpu_time"].is_null());
+    }
+    assert!(told[4].numeric("queue_time", 0.0) > 0.0);
+    assert_eq!(record(bounded()).await.count("observability.step.processing"), 0);
+}

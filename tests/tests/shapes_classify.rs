@@ -1,6 +1,6 @@
 //! Which returned value is a failure, and what is told of it: by type, never by name.
 #![deny(warnings)]
-#![allow(clippy::unused_async, dead_code)]
+#![allow(clippy::unused_async, clippy::items_after_statements, dead_code, reason = "shapes, not code to live with")]
 
 use std::error::Error;
 use std::fmt::{self, Debug, Display};

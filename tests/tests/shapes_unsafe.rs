@@ -39,9 +39,9 @@ impl Reader {
 #[test]
 fn unsafe_functions() {
     let byte = 7;
-    assert_eq!(unsafe { read(&byte) }, 7);
-    assert_eq!(unsafe { read_in_a_block(&byte) }, Some(7));
-    let reader = Reader(&byte);
+    assert_eq!(unsafe { read(&raw const byte) }, 7);
+    assert_eq!(unsafe { read_in_a_block(&raw const byte) }, Some(7));
+    let reader = Reader(&raw const byte);
     let mut future = Box::pin(unsafe { reader.read() });
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     assert_eq!(future.as_mut().poll(&mut context), std::task::Poll::Ready(7));

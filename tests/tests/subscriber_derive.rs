@@ -282,7 +282,7 @@ impl<T: Named> Kinds<T> {
         Ok(())
     }
     pub(crate) fn handle_workflow_no_viable_steps(&self, _: &event::workflow::NoViableSteps) {}
-    pub fn handle_workflow_step_completed(&self, _: &event::workflow::StepCompleted) {}
+    pub(crate) fn handle_workflow_step_completed(&self, _: &event::workflow::StepCompleted) {}
     fn handle_observability_task_enqueue(&self, _: &event::observability::TaskEnqueue) {}
     fn handle_observability_task_start(&self, _: &event::observability::TaskStart) {}
     fn handle_observability_step_processing(&self, _: &event::observability::StepProcessing) {}

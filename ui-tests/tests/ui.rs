@@ -11,6 +11,11 @@ use std::path::{Path, PathBuf};
 const SEVERAL: &[(&str, usize)] = &[
     ("event_five_mistakes", 5),
     ("event_sensitive_cannot_be_masked", 2),
+    ("step_fields_mistakes", 6),
+    ("step_option_of_another_macro", 2),
+    ("step_option_of_task", 2),
+    ("step_retry_mut_receiver", 2),
+    ("step_several_mistakes", 5),
     ("subscriber_five_mistakes", 5),
     ("subscriber_handler_return", 2),
     ("subscriber_wildcard_in_the_middle", 2),

@@ -27,6 +27,7 @@ fn shape(item: TokenStream) -> &'static str {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table")]
 fn shapes() {
     for (item, expected) in [
         (

@@ -178,8 +178,8 @@ impl Catalog {
                     firing.insert(0, FiredBy::Driver);
                 }
                 Category::Task | Category::Step => firing.insert(0, FiredBy::LifeCycle),
-                Category::Observability if spec.name == "observability.step.backoff" => {
-                    firing.insert(0, FiredBy::LifeCycle)
+                Category::Observability if spec.name.starts_with("observability.step.") => {
+                    firing.insert(0, FiredBy::LifeCycle);
                 }
                 Category::Workflow | Category::Observability => firing.insert(0, FiredBy::Driver),
                 Category::Custom => {}
@@ -261,10 +261,8 @@ impl Catalog {
     ///
     /// ```
     /// # use tasker_telemetry::Catalog;
-    /// #[test]
-    /// fn the_catalog_is_sound() {
-    ///     Catalog::validate().unwrap();
-    /// }
+    /// // in a #[test]
+    /// Catalog::validate().unwrap();
     /// ```
     ///
     /// # Errors

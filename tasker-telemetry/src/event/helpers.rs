@@ -217,6 +217,7 @@ fn count(json: &Json, field: &str) -> u64 {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "the figures are read, not computed")]
 mod tests {
     use super::*;
     use crate::event::{observability, step, task};

@@ -125,7 +125,7 @@ impl EventRecord {
         self.spec
     }
 
-    /// The event's own identity, a UUIDv7 as text.
+    /// The event's own identity, a UUID (version 7) as text.
     #[must_use]
     pub fn event_id(&self) -> String {
         self.header.event_id.to_string()

@@ -51,7 +51,7 @@ macro_rules! system_event {
         pub struct $name {
             /// The event's name.
             pub event: &'static str,
-            /// The event's own identity, a UUIDv7.
+            /// The event's own identity, a UUID (version 7).
             pub event_id: String,
             /// The last segment of the event's name.
             pub event_type: &'static str,
@@ -108,7 +108,7 @@ macro_rules! system_event {
                     type_name: concat!(module_path!(), "::", stringify!($name)),
                     fields: &[
                         FieldSpec { name: "event", ty: "String", description: "The event's name.", optional: false, sensitive: false },
-                        FieldSpec { name: "event_id", ty: "String", description: "The event's own identity, a UUIDv7.", optional: false, sensitive: false },
+                        FieldSpec { name: "event_id", ty: "String", description: "The event's own identity, a UUID (version 7).", optional: false, sensitive: false },
                         FieldSpec { name: "event_type", ty: "String", description: "The last segment of the event's name.", optional: false, sensitive: false },
                         FieldSpec { name: "timestamp", ty: "Timestamp", description: "When it happened (RFC 3339, UTC, microseconds).", optional: false, sensitive: false },
                         FieldSpec { name: "task_id", ty: "String", description: "The task's identity.", optional: false, sensitive: false },
@@ -168,6 +168,7 @@ pub(crate) fn event_type(name: &'static str) -> &'static str {
 
 /// Events of a task's life.
 pub mod task {
+    #[allow(clippy::wildcard_imports, reason = "what the macro needs")]
     use super::*;
 
     system_event! {
@@ -257,6 +258,7 @@ pub mod task {
 
 /// Events of a step's life: one set for each attempt.
 pub mod step {
+    #[allow(clippy::wildcard_imports, reason = "what the macro needs")]
     use super::*;
 
     system_event! {
@@ -345,6 +347,7 @@ pub mod step {
 
 /// Events of an engine that orchestrates steps; published by who writes a driver.
 pub mod workflow {
+    #[allow(clippy::wildcard_imports, reason = "what the macro needs")]
     use super::*;
 
     system_event! {
@@ -394,6 +397,7 @@ pub mod workflow {
 
 /// Measurements along the way; published by who writes a driver, `step.backoff` also by the embedded one.
 pub mod observability {
+    #[allow(clippy::wildcard_imports, reason = "what the macro needs")]
     use super::*;
 
     system_event! {

@@ -56,11 +56,22 @@ impl<F: Future> Future for RunStep<F> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        if this.run.is_off() { this.body.poll(cx) } else { poll_step(this.run, *this.classify, this.body, cx) }
+        poll_step(this.run, *this.classify, this.body, cx)
     }
 }
 
+/// Inlined, it knows the body's type again, so that off costs no indirect call.
+#[inline]
 fn poll_step<R>(
+    run: &mut StepRun,
+    classify: Classify<R>,
+    body: Pin<&mut dyn Future<Output = R>>,
+    cx: &mut Context<'_>,
+) -> Poll<R> {
+    if run.is_off() { body.poll(cx) } else { poll_on(run, classify, body, cx) }
+}
+
+fn poll_on<R>(
     run: &mut StepRun,
     classify: Classify<R>,
     body: Pin<&mut dyn Future<Output = R>>,
@@ -175,20 +186,19 @@ fn poll_attempt<R>(
     body: Pin<&mut dyn Future<Output = R>>,
     cx: &mut Context<'_>,
 ) -> Poll<Option<R>> {
-    let output = if run.is_running() {
-        ready!(poll_in_step(run, body, cx))
-    } else if run.is_off() {
+    let output = if run.is_off() {
         ready!(body.poll(cx))
     } else {
-        ready!(run.poll_start(cx));
+        if !run.is_running() {
+            ready!(run.poll_start(cx));
+        }
         ready!(poll_in_step(run, body, cx))
     };
-    let next = match (classify.failure)(&output) {
-        Some(error) => run.failed(&error, advice(classify, &output), kind(classify, &output)),
-        None => {
-            run.completed();
-            Next::End
-        }
+    let next = if let Some(error) = (classify.failure)(&output) {
+        run.failed(&error, advice(classify, &output), kind(classify, &output))
+    } else {
+        run.completed();
+        Next::End
     };
     match next {
         Next::End => Poll::Ready(Some(output)),
@@ -235,7 +245,7 @@ impl<F: Future> Future for RunTask<F> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        if this.run.is_off() { this.body.poll(cx) } else { poll_task(this.run, *this.classify, this.body, cx) }
+        poll_task(this.run, *this.classify, this.body, cx)
     }
 }
 
@@ -245,6 +255,9 @@ fn poll_task<R>(
     body: Pin<&mut dyn Future<Output = R>>,
     cx: &mut Context<'_>,
 ) -> Poll<R> {
+    if run.is_off() {
+        return body.poll(cx);
+    }
     if !run.is_running() {
         return body.poll(cx); // polled after its end: what follows is the body's own business
     }

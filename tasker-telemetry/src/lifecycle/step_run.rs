@@ -5,6 +5,7 @@ mod meter;
 
 use std::any::Any;
 use std::future::Future;
+use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -34,7 +35,7 @@ use crate::value::Fields;
 /// A part of the step's future, so it is kept small: what few steps need is boxed, what a task can keep is the task's.
 pub(crate) struct StepRun {
     spec: &'static StepSpec,
-    kept: Option<Kept>,
+    kept: Kept,
     /// `None` when nobody listens.
     times: Option<Times>,
     /// From 1. Kept here as well as in the scope: attempts are counted when telemetry is off, too.
@@ -53,11 +54,16 @@ pub(crate) struct StepRun {
     is_lone: bool,
 }
 
-/// Whatever has to be dropped; `None` when telemetry is off. One question then, not one for each field: those took 60
-/// instructions of the 200 that a step cost.
-struct Kept {
-    scope: Scope,
-    rare: Option<Box<Rare>>,
+/// Whatever has to be dropped. One question when telemetry is off, not one for each field: those took 60 instructions of
+/// the 200 that a step cost.
+#[derive(Default)]
+enum Kept {
+    #[default]
+    Nothing,
+    /// The values of `fields(..)`, before the first poll.
+    Fields(Box<[crate::value::Value]>),
+    /// From the first poll on.
+    Scope(Scope, Option<Box<Rare>>),
 }
 
 /// What few steps have.
@@ -133,7 +139,10 @@ impl StepRun {
     pub(super) fn new(spec: &'static StepSpec, fields: Fields) -> Self {
         Self {
             spec,
-            kept: fields.map(Kept::with_fields),
+            kept: match fields {
+                None => Kept::Nothing,
+                Some(fields) => Kept::Fields(fields),
+            },
             times: None,
             attempt: 1,
             state: State::Pending,
@@ -173,51 +182,57 @@ impl StepRun {
     /// Finds the task, or makes one.
     #[inline(never)]
     fn begin(&mut self) {
+        // What is found is put where it stays. Handed out of the closure as part of the answer it was packed, moved and
+        // unpacked, at the price of everything else here.
         let found = scope::with_current(|outer| {
             let permit = match outer {
                 Scope::Step(_, _, permit) => *permit,
                 _ => Permit::NotHeld,
             };
-            match outer {
-                Scope::Empty => Found::Outside(telemetry::installed()),
-                Scope::Telemetry(core) => Found::Outside(Some(Arc::clone(core))),
-                Scope::Task(..) | Scope::Step(..) | Scope::Light(..) => match outer.task() {
-                    Some(task) => Found::Inside(Arc::clone(task), permit),
-                    None => Found::Outside(None),
-                },
-            }
-        });
-        match found {
-            Found::Inside(task, permit) => {
+            if let Some(task) = outer.task() {
                 self.watched = !task.core().publisher().is_silent();
                 self.metered = task.metrics().is_some();
                 let place = StepPlace { spec: self.spec, number: task.next_step(), attempt: 1 };
-                self.set_scope(Scope::Step(task, place, permit));
+                self.set_scope(Scope::Step(Arc::clone(task), place, permit));
+                Found::Task
+            } else if let Scope::Telemetry(core) = outer {
+                self.begin_outside(core);
+                Found::Telemetry
+            } else {
+                Found::Nothing
             }
-            Found::Outside(Some(core)) if core.is_enabled() => {
-                core.implicit_task_began();
-                self.watched = !core.publisher().is_silent();
-                self.metered = core.metrics().life_cycle().is_some();
-                if self.watched {
-                    self.begin_task(core);
-                } else {
-                    self.set_scope(Scope::Light(core, self.spec, 1));
-                    self.is_lone = self.metered;
-                    self.meter_lone();
-                }
-            }
-            Found::Outside(_) => {
-                self.phase = Phase::Off;
-                return;
-            }
+        });
+        if let Found::Nothing = found {
+            telemetry::with_installed(|core| self.begin_outside(core));
         }
-        self.phase = Phase::Ready;
+        if self.scope().is_none() {
+            self.phase = Phase::Off;
+            return;
+        }
+        if self.watched && !matches!(found, Found::Task) {
+            self.begin_task();
+        }
+        // With nobody to be told and nothing to wait for, the body is next: it spares the two stops before it.
+        let is_free = !self.is_watched() && self.permit_needed().is_none();
+        self.phase = if is_free { Phase::Running } else { Phase::Ready };
+    }
+
+    fn begin_outside(&mut self, core: &Arc<telemetry::Core>) {
+        if core.is_enabled() {
+            core.implicit_task_began();
+            self.watched = !core.publisher().is_silent();
+            self.metered = core.metrics().life_cycle().is_some();
+            self.is_lone = self.metered && !self.watched;
+            self.set_scope(Scope::Light(Arc::clone(core), self.spec, 1));
+            self.meter_lone();
+        }
     }
 
     /// The step is a task of its own.
-    fn begin_task(&mut self, core: Arc<telemetry::Core>) {
+    fn begin_task(&mut self) {
+        let Some(Scope::Light(core, ..)) = self.scope() else { return };
         let now = Moment::now();
-        let task = TaskCore::implicit(core, self.spec, Some(now));
+        let task = TaskCore::implicit(Arc::clone(core), self.spec, Some(now));
         self.owns_task = true;
         if let Some(metrics) = task.metrics() {
             metrics.began();
@@ -228,32 +243,63 @@ impl StepRun {
         self.set_scope(Scope::Step(task, place, Permit::NotHeld));
     }
 
+    #[inline]
     fn set_scope(&mut self, scope: Scope) {
-        let rare = self.kept.take().and_then(|kept| kept.rare);
-        self.kept = Some(Kept { scope, rare });
+        if let Kept::Nothing = self.kept {
+            // There is nothing in it: forgotten, it is not asked again what it holds (30 instructions).
+            mem::forget(mem::replace(&mut self.kept, Kept::Scope(scope, None)));
+        } else {
+            self.replace_scope(scope);
+        }
     }
 
-    fn scope(&self) -> Option<&Scope> {
-        self.kept.as_ref().map(|kept| &kept.scope)
+    #[cold]
+    fn replace_scope(&mut self, scope: Scope) {
+        let rare = match mem::take(&mut self.kept) {
+            Kept::Fields(fields) => Some(Box::new(Rare { fields: Some(fields), ..Rare::default() })),
+            Kept::Scope(_, rare) => rare,
+            Kept::Nothing => None,
+        };
+        self.kept = Kept::Scope(scope, rare);
     }
 
-    /// The scope, there from `begin` on unless telemetry is off.
-    fn scope_mut(&mut self) -> &mut Scope {
-        &mut self.kept.get_or_insert_with(Kept::default).scope
+    /// `None` before the first poll and when telemetry is off.
+    const fn scope(&self) -> Option<&Scope> {
+        match &self.kept {
+            Kept::Scope(scope, _) => Some(scope),
+            Kept::Nothing | Kept::Fields(_) => None,
+        }
+    }
+
+    const fn scope_mut(&mut self) -> Option<&mut Scope> {
+        match &mut self.kept {
+            Kept::Scope(scope, _) => Some(scope),
+            Kept::Nothing | Kept::Fields(_) => None,
+        }
     }
 
     fn rare(&self) -> Option<&Rare> {
-        self.kept.as_ref()?.rare.as_deref()
+        match &self.kept {
+            Kept::Scope(_, rare) => rare.as_deref(),
+            Kept::Nothing | Kept::Fields(_) => None,
+        }
     }
 
     fn hold_mut(&mut self) -> Option<&mut Hold> {
-        self.kept.as_mut()?.rare.as_mut()?.hold.as_mut()
+        match &mut self.kept {
+            Kept::Scope(_, Some(rare)) => rare.hold.as_mut(),
+            _ => None,
+        }
     }
 
     fn set_hold(&mut self, hold: Option<Hold>) {
-        let kept = self.kept.get_or_insert_with(Kept::default);
-        if hold.is_some() || kept.rare.is_some() {
-            kept.rare.get_or_insert_default().hold = hold;
+        if !matches!(self.kept, Kept::Scope(..)) {
+            self.kept = Kept::Scope(Scope::Empty, None); // a backoff, with telemetry off
+        }
+        if let Kept::Scope(_, rare) = &mut self.kept
+            && (hold.is_some() || rare.is_some())
+        {
+            rare.get_or_insert_default().hold = hold;
         }
     }
 
@@ -336,7 +382,7 @@ impl StepRun {
     fn start(&mut self) {
         self.phase = Phase::Running;
         let waited = self.has_permit();
-        if waited && let Scope::Step(_, _, permit) = self.scope_mut() {
+        if waited && let Some(Scope::Step(_, _, permit)) = self.scope_mut() {
             *permit = Permit::Held;
         }
         let Some(Times { asked, started }) = &mut self.times else { return };
@@ -358,8 +404,8 @@ impl StepRun {
 
     /// Makes the step the current scope, for as long as the answer lives.
     #[inline]
-    pub(super) fn enter(&mut self, polling: bool) -> Entered<'_> {
-        Entered::new(self.scope_mut(), polling)
+    pub(super) fn enter(&mut self, polling: bool) -> Option<Entered<'_>> {
+        self.scope_mut().map(|scope| Entered::new(scope, polling))
     }
 
     /// The body is about to be dropped, and this after it: a body that did not come to its end is dropped in its scope.
@@ -373,7 +419,9 @@ impl StepRun {
     #[cold]
     fn enter_for_drop(&mut self) {
         self.phase = Phase::Dropping;
-        self.was_polling = scope::exchange(self.scope_mut(), true);
+        if let Some(scope) = self.scope_mut() {
+            self.was_polling = scope::exchange(scope, true);
+        }
     }
 
     /// Whether an end has to be told to anybody.
@@ -400,6 +448,7 @@ impl StepRun {
             }
             self.emit(event, end, || Fact::Completed { started_at: started.timestamp(), nanos });
             self.meter_completed(end, nanos);
+            self.tell_processing(end, nanos);
         }
         self.end_own_task(State::Complete, end, None);
     }
@@ -414,9 +463,10 @@ impl StepRun {
     ) -> Next {
         let ended = self.ended(); // before anything is done about the error: that is not the body's time
         let (retryable, delay) = self.judge(advice);
-        let next = match retryable && self.attempt < self.spec.retry_limit {
-            true => Next::Again(delay.unwrap_or_else(|| self.spec.backoff.draw_after(self.attempt))),
-            false => Next::End,
+        let next = if retryable && self.attempt < self.spec.retry_limit {
+            Next::Again(delay.unwrap_or_else(|| self.spec.backoff.draw_after(self.attempt)))
+        } else {
+            Next::End
         };
         let failure = self.watched.then(|| Arc::new(Failure::of_error(error, kind, retryable)));
         let error_type = || failure.as_ref().map_or_else(|| error_type(error, kind), |failure| failure.error_type());
@@ -461,7 +511,7 @@ impl StepRun {
         if let Next::Again(_) = next {
             self.attempt = self.attempt.saturating_add(1);
             let number = self.attempt;
-            match self.kept.as_mut().map(|kept| &mut kept.scope) {
+            match self.scope_mut() {
                 Some(Scope::Step(_, place, _)) => place.attempt = number,
                 Some(Scope::Light(_, _, attempt)) => *attempt = number,
                 _ => {}
@@ -476,6 +526,7 @@ impl StepRun {
         let failure = || told.failure.clone().unwrap_or_default();
         self.emit(event, end, || Fact::Failed { started_at: started.timestamp(), nanos, failure: failure() });
         self.meter_failed(end, nanos, told.error_type, next);
+        self.tell_processing(end, nanos);
         match next {
             Next::Again(wait) => {
                 let wait_nanos = u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX);
@@ -500,6 +551,16 @@ impl StepRun {
         }
     }
 
+    /// What the attempt used, for those who asked for it.
+    fn tell_processing(&self, end: Moment, nanos: u64) {
+        if let (Some((task, _)), Some(Times { asked, started })) = (self.task(), self.times)
+            && task.core().tells_step_processing()
+        {
+            let queue_nanos = u64::try_from(asked.until(started).as_nanos()).unwrap_or(u64::MAX);
+            self.emit(EventKind::ObservabilityStepProcessing, end, || Fact::Processing { nanos, queue_nanos });
+        }
+    }
+
     /// When the attempt ended and how long its body ran; `None` when nobody is told.
     fn ended(&self) -> Option<Ended> {
         let Times { started, .. } = self.times?;
@@ -518,7 +579,7 @@ impl StepRun {
     fn release_permit(&mut self) {
         if self.has_permit() {
             self.set_hold(None);
-            if let Scope::Step(_, _, permit) = self.scope_mut() {
+            if let Some(Scope::Step(_, _, permit)) = self.scope_mut() {
                 *permit = Permit::NotHeld;
             }
         }
@@ -567,22 +628,11 @@ impl StepRun {
     }
 }
 
-impl Default for Kept {
-    fn default() -> Self {
-        Self { scope: Scope::Empty, rare: None }
-    }
-}
-
-impl Kept {
-    #[cold]
-    fn with_fields(fields: Box<[crate::value::Value]>) -> Self {
-        Self { scope: Scope::Empty, rare: Some(Box::new(Rare { fields: Some(fields), ..Rare::default() })) }
-    }
-}
-
+/// What a step finds itself in.
 enum Found {
-    Inside(Arc<TaskCore>, Permit),
-    Outside(Option<Arc<telemetry::Core>>),
+    Task,
+    Telemetry,
+    Nothing,
 }
 
 impl Drop for StepRun {
@@ -599,7 +649,9 @@ impl StepRun {
     fn dropped(&mut self) {
         if self.phase == Phase::Dropping {
             let was_polling = self.was_polling;
-            scope::exchange(self.scope_mut(), was_polling);
+            if let Some(scope) = self.scope_mut() {
+                scope::exchange(scope, was_polling);
+            }
         }
         // `Ready` after a failed attempt: dropped in the wait for the next one.
         let under_way = matches!(self.phase, Phase::Running | Phase::Dropping | Phase::Asked)

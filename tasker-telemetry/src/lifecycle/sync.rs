@@ -29,12 +29,12 @@ pub fn run_step_sync<R>(spec: &'static StepSpec, fields: Fields, body: impl FnOn
 /// One attempt of a step with several, and the wait after it: `None` when another follows.
 pub(super) fn attempt<R>(run: &mut StepRun, body: impl FnOnce() -> R, classify: Classify<R>) -> Option<R> {
     let output = if run.is_off() { body() } else { call_in_step(run, body) };
-    let Some(error) = (classify.failure)(&output) else {
+    let next = if let Some(error) = (classify.failure)(&output) {
+        run.failed(&error, advice(classify, &output), kind(classify, &output))
+    } else {
         run.completed();
-        return Some(output);
+        Next::End
     };
-    let next = run.failed(&error, advice(classify, &output), kind(classify, &output));
-    drop(error);
     match next {
         Next::End => Some(output),
         Next::Again(delay) => {
@@ -50,7 +50,9 @@ pub(super) fn attempt<R>(run: &mut StepRun, body: impl FnOnce() -> R, classify: 
 
 /// Calls the body inside its step. A panic is told and goes on.
 fn call_in_step<R>(run: &mut StepRun, body: impl FnOnce() -> R) -> R {
-    run.start_blocking();
+    if !run.is_running() {
+        run.start_blocking();
+    }
     let called = {
         let _entered = run.enter(crate::scope::is_polling());
         catch_unwind(AssertUnwindSafe(body))

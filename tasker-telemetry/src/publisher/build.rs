@@ -60,6 +60,15 @@ pub(crate) fn build(record: &Record) -> EventRecord {
             let (wait, strategy, _) = wait(payload);
             system(record.kind, header, observability::StepBackoff::new(wait, strategy))
         }
+        EventKind::ObservabilityStepProcessing => {
+            let (nanos, queue_nanos) = match payload {
+                Fact::Processing { nanos, queue_nanos } => (*nanos, *queue_nanos),
+                _ => (0, 0),
+            };
+            // What a body used of processor and memory cannot be told apart from what else its threads did: left open.
+            let event = observability::StepProcessing::new(seconds(nanos), seconds(queue_nanos), None, None);
+            system(record.kind, header, event)
+        }
         EventKind::StepMaxRetriesReached => {
             let message = match payload {
                 Fact::Exhausted(failure) => failure.message.clone(),

@@ -60,7 +60,9 @@ fn no_wake_up_is_lost_and_each_producer_keeps_its_order() {
             })
         })
         .collect();
-    producers.into_iter().for_each(|producer| producer.join().unwrap());
+    for producer in producers {
+        producer.join().unwrap();
+    }
     consumer.join().unwrap();
     assert_eq!(queue.len(), 0);
 }

@@ -49,6 +49,8 @@ pub(crate) enum Fact {
     Failed { started_at: Timestamp, nanos: u64, failure: Arc<Failure> },
     /// `step.retry_requested` and `observability.step.backoff`
     Wait { wait_nanos: u64, strategy: &'static str, failure: Arc<Failure> },
+    /// `observability.step.processing`
+    Processing { nanos: u64, queue_nanos: u64 },
     /// `step.max_retries_reached`
     Exhausted(Arc<Failure>),
     /// `*.cancelled`

@@ -115,14 +115,12 @@ impl Future for Ended {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<End> {
         let mut state = self.0.lock();
-        match state.end {
-            Some(end) => Poll::Ready(end),
-            None => {
-                if !state.wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
-                    state.wakers.push(cx.waker().clone());
-                }
-                Poll::Pending
-            }
+        if let Some(end) = state.end {
+            return Poll::Ready(end);
         }
+        if !state.wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
+            state.wakers.push(cx.waker().clone());
+        }
+        Poll::Pending
     }
 }

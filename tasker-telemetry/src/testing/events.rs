@@ -174,7 +174,7 @@ impl Events {
 
     fn listing(&self) -> String {
         let mut text = String::new();
-        for event in self.iter() {
+        for event in self {
             let _ = writeln!(text, "    {}", event.name());
         }
         text

@@ -134,7 +134,6 @@ impl Recording {
     }
 
     /// The telemetry behind it.
-    #[must_use]
     pub const fn telemetry(&self) -> &Telemetry {
         &self.telemetry
     }

@@ -3,7 +3,7 @@
 //! A step outside any task is a task of its own. Where somebody listens that task is real, and tells of itself; where nobody
 //! does, none is made, and the step tells the metrics of it (`is_lone`).
 
-use super::{Next, StepRun};
+use super::{Kept, Next, StepRun};
 use crate::metrics::{TaskSeries, Took};
 use crate::scope::Scope;
 use crate::time::Moment;
@@ -57,8 +57,8 @@ impl StepRun {
         }
         if self.is_lone && retried {
             let asked = self.times.map(|times| times.asked);
-            if let Some(kept) = &mut self.kept {
-                let begun = &mut kept.rare.get_or_insert_default().begun;
+            if let Kept::Scope(_, rare) = &mut self.kept {
+                let begun = &mut rare.get_or_insert_default().begun;
                 *begun = begun.or(asked);
             }
         }

@@ -1,0 +1,7 @@
+use tasker_telemetry::prelude::*;
+
+#[task]
+#[step]
+fn charge() {}
+
+fn main() {}

@@ -1,0 +1,7 @@
+use tasker_telemetry::prelude::*;
+
+#[step]
+#[step]
+fn charge() {}
+
+fn main() {}

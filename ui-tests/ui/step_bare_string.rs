@@ -1,0 +1,6 @@
+use tasker_telemetry::prelude::*;
+
+#[step("charge")]
+fn pay() {}
+
+fn main() {}

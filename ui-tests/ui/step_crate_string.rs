@@ -1,0 +1,6 @@
+use tasker_telemetry::prelude::*;
+
+#[step(crate = "telemetry")]
+fn charge() {}
+
+fn main() {}

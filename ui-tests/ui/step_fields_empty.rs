@@ -1,0 +1,6 @@
+use tasker_telemetry::prelude::*;
+
+#[step(fields())]
+fn charge() {}
+
+fn main() {}

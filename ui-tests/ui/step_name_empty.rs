@@ -1,0 +1,6 @@
+use tasker_telemetry::prelude::*;
+
+#[step(name = "")]
+fn pay() {}
+
+fn main() {}

@@ -1,0 +1,10 @@
+use tasker_telemetry::prelude::*;
+
+struct Charge;
+
+#[step]
+impl Charge {
+    fn charge(&self) {}
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use tasker_telemetry::prelude::*;
+
+#[step]
+struct Charge;
+
+fn main() {}

@@ -1,0 +1,6 @@
+use tasker_telemetry::prelude::*;
+
+#[step(color = "red")]
+fn charge() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use tasker_telemetry::prelude::*;
+
+#[task(id)]
+fn order() {}
+
+fn main() {}

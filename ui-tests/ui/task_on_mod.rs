@@ -1,0 +1,6 @@
+use tasker_telemetry::prelude::*;
+
+#[task]
+mod orders {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use tasker_telemetry::prelude::*;
+
+#[task(nmae = "order")]
+fn order() {}
+
+fn main() {}
