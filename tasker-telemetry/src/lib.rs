@@ -63,6 +63,7 @@
 //! # Features
 //! | feature | default | what it does |
 //! | --- | --- | --- |
+//! | `serve` | no | `/metrics` and `/health` over HTTP: [`metrics::serve`] |
 //! | `tokio` | yes | waits between attempts use tokio's timer under a tokio runtime (and so its paused clock); async handlers run inside the runtime in which the telemetry was built |
 //!
 //! No runtime is assumed: without the feature, and outside tokio, everything works on plain threads and any executor.

@@ -14,6 +14,7 @@ use std::time::Duration;
 use async_lock::SemaphoreGuardArc;
 use async_lock::futures::AcquireArc;
 
+use self::meter::Metering;
 use super::TaskCore;
 use super::task_run::{DROPPED, cancel_task, end_task};
 use super::wait::Wait;
@@ -48,10 +49,7 @@ pub(crate) struct StepRun {
     owns_task: bool,
     /// While the body is dropped: whether the thread was polling before.
     was_polling: bool,
-    /// Metrics are on: moments are taken.
-    metered: bool,
-    /// The step is a task of its own that nobody listens to: the metrics alone are told of that task.
-    is_lone: bool,
+    metering: Metering,
 }
 
 /// Whatever has to be dropped. One question when telemetry is off, not one for each field: those took 60 instructions of
@@ -150,8 +148,7 @@ impl StepRun {
             watched: false,
             owns_task: false,
             was_polling: false,
-            metered: false,
-            is_lone: false,
+            metering: Metering::Off,
         }
     }
 
@@ -191,7 +188,7 @@ impl StepRun {
             };
             if let Some(task) = outer.task() {
                 self.watched = !task.core().publisher().is_silent();
-                self.metered = task.metrics().is_some();
+                self.metering = if task.metrics().is_some() { Metering::Step } else { Metering::Off };
                 let place = StepPlace { spec: self.spec, number: task.next_step(), attempt: 1 };
                 self.set_scope(Scope::Step(Arc::clone(task), place, permit));
                 Found::Task
@@ -221,8 +218,11 @@ impl StepRun {
         if core.is_enabled() {
             core.implicit_task_began();
             self.watched = !core.publisher().is_silent();
-            self.metered = core.metrics().life_cycle().is_some();
-            self.is_lone = self.metered && !self.watched;
+            self.metering = match core.metrics().life_cycle() {
+                None => Metering::Off,
+                Some(_) if self.watched => Metering::Step,
+                Some(_) => Metering::LoneStep,
+            };
             self.set_scope(Scope::Light(Arc::clone(core), self.spec, 1));
             self.meter_lone();
         }
@@ -427,7 +427,7 @@ impl StepRun {
     /// Whether an end has to be told to anybody.
     #[inline]
     pub(super) const fn is_watched(&self) -> bool {
-        self.watched || self.metered
+        self.watched || self.metering.is_on()
     }
 
     /// Nobody has to be told how it ended.
@@ -470,8 +470,8 @@ impl StepRun {
         };
         let failure = self.watched.then(|| Arc::new(Failure::of_error(error, kind, retryable)));
         let error_type = || failure.as_ref().map_or_else(|| error_type(error, kind), |failure| failure.error_type());
-        let error_type = if self.metered { error_type() } else { "" };
-        self.attempt_failed(Told { failure, retryable, error_type }, ended, next, delay.is_some());
+        let error_type = if self.metering.is_on() { error_type() } else { "" };
+        self.attempt_failed(&Told { failure, retryable, error_type }, ended, next, delay.is_some());
         next
     }
 
@@ -494,10 +494,10 @@ impl StepRun {
         let ended = self.ended();
         let failure = self.watched.then(|| Arc::new(Failure::of_panic(panic)));
         let error_type = crate::event::error_type(Some("panic"));
-        self.attempt_failed(Told { failure, retryable: false, error_type }, ended, Next::End, false);
+        self.attempt_failed(&Told { failure, retryable: false, error_type }, ended, Next::End, false);
     }
 
-    fn attempt_failed(&mut self, told: Told, ended: Option<Ended>, next: Next, server_requested: bool) {
+    fn attempt_failed(&mut self, told: &Told, ended: Option<Ended>, next: Next, server_requested: bool) {
         self.release();
         if self.phase != Phase::Off {
             self.phase = match next {
@@ -506,7 +506,7 @@ impl StepRun {
             };
         }
         if let Some(ended) = ended {
-            self.tell_failure(&told, next, server_requested, ended);
+            self.tell_failure(told, next, server_requested, ended);
         }
         if let Next::Again(_) = next {
             self.attempt = self.attempt.saturating_add(1);

@@ -9,7 +9,7 @@ use super::cell::{Buckets, CounterSeries, GaugeSeries, HistogramSeries};
 use super::error::{MetricError, excerpt};
 use super::family::{Family, Handle};
 use super::lifecycle::LifeCycle;
-use super::name::names;
+use super::name::{Names, names};
 use super::registry::{AnyFamily, Kind, Plan, Registry, existing};
 use super::render::{self, Encoder, Format};
 use super::{DEFAULT_BUCKETS, books, user};
@@ -178,36 +178,49 @@ impl MetricsBackend {
     }
 
     fn series<C: Kind>(&self, name: &str, labels: &[(&str, &str)], shape: C::Shape) -> Result<Handle<C>, MetricError> {
+        let forms = names(name, "", C::KIND)?;
+        if let Some(family) = user::family(&forms.prometheus) {
+            return series_of_static(&family, &forms, labels, &shape);
+        }
         let mut labels = labels.to_vec();
         labels.sort_unstable_by_key(|(name, _)| *name);
-        let (label_names, mut values): (Vec<_>, Vec<_>) =
-            labels.iter().map(|(name, value)| (Cow::Borrowed(*name), *value)).unzip();
-        let forms = names(name, "", C::KIND)?;
-        let family: Arc<Family<C>> = match user::family(&forms.prometheus) {
-            Some(family) => {
-                // A static may name its labels in any order.
-                let own: Vec<_> = family.descriptor().labels.to_vec();
-                let value_of =
-                    |name: &Cow<'_, str>| labels.iter().find(|(label, _)| label == name).map(|(_, value)| *value);
-                let ordered: Option<Vec<&str>> = own.iter().map(value_of).collect();
-                match ordered {
-                    Some(ordered) if own.len() == labels.len() => {
-                        values = ordered;
-                        existing(&family, &forms, &own, &shape)?
-                    }
-                    _ => existing(&family, &forms, &label_names, &shape)?,
-                }
-            }
-            None => {
-                let plan = Plan { name, unit: "", help: "".into(), labels: label_names, limit: self.store().limit };
-                self.store().registry.get_or_make(plan, Arc::new(shape))?
-            }
-        };
+        let (names, values): (Vec<_>, Vec<_>) = labels.into_iter().map(|(name, value)| (name.into(), value)).unzip();
+        let plan = Plan { name, unit: "", help: "".into(), labels: names, limit: self.store().limit };
+        let family: Arc<Family<C>> = self.store().registry.get_or_make(plan, Arc::new(shape))?;
         Ok(Handle(Arc::clone(family.series(&values))))
+    }
+
+    /// How the telemetry itself is doing.
+    #[cfg(feature = "serve")]
+    pub(super) fn health(&self) -> crate::publisher::Health {
+        self.core.health()
     }
 
     fn store(&self) -> &Store {
         self.core.metrics()
+    }
+}
+
+/// The series of a metric that a static declares, which may name its labels in any order.
+fn series_of_static<C: Kind>(
+    family: &AnyFamily,
+    forms: &Names,
+    labels: &[(&str, &str)],
+    shape: &C::Shape,
+) -> Result<Handle<C>, MetricError> {
+    let own = &family.descriptor().labels;
+    let value_of = |name: &Cow<'_, str>| labels.iter().find(|(label, _)| label == name).map(|(_, value)| *value);
+    let values: Option<Vec<&str>> = own.iter().map(value_of).collect();
+    match values {
+        Some(values) if own.len() == labels.len() => {
+            let family = existing::<C>(family, forms, own, shape)?;
+            Ok(Handle(Arc::clone(family.series(&values))))
+        }
+        _ => Err(MetricError::Labels {
+            metric: forms.prometheus.to_string(),
+            expected: own.iter().map(ToString::to_string).collect(),
+            found: labels.iter().map(|(name, _)| (*name).to_owned()).collect(),
+        }),
     }
 }
 

@@ -8,7 +8,7 @@
 //!
 //! Recording is one or two atomic operations; no export can delay it. A metric has at most 2,000 series (a limit that can
 //! be set): what is over is recorded in one with the single label `otel_metric_overflow="true"`, so that sums stay right.
-//! [`MetricsBackend::render`] writes everything as Prometheus text, OpenMetrics, JSON or CSV.
+//! [`MetricsBackend::render`] writes everything as Prometheus text, `OpenMetrics`, JSON or CSV.
 //!
 //! | file | subject |
 //! | --- | --- |
@@ -31,6 +31,8 @@ mod lifecycle;
 mod name;
 mod registry;
 mod render;
+#[cfg(feature = "serve")]
+pub mod serve;
 mod table;
 mod user;
 

@@ -1,18 +1,35 @@
 //! What a step tells the metrics, beside its events: the same transitions, at the same moments.
 //!
 //! A step outside any task is a task of its own. Where somebody listens that task is real, and tells of itself; where nobody
-//! does, none is made, and the step tells the metrics of it (`is_lone`).
+//! does, none is made, and the step tells the metrics of it.
 
 use super::{Kept, Next, StepRun};
 use crate::metrics::{TaskSeries, Took};
 use crate::scope::Scope;
 use crate::time::Moment;
 
+/// What a step has to tell the metrics. Unless it is `Off`, moments are taken.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Metering {
+    /// Metrics are off.
+    Off,
+    /// Of itself.
+    Step,
+    /// Of itself, and of the task that it is: nobody else is told of that one.
+    LoneStep,
+}
+
+impl Metering {
+    pub(super) const fn is_on(self) -> bool {
+        !matches!(self, Self::Off)
+    }
+}
+
 impl StepRun {
     /// Where the step is counted; `None` when metrics are off.
     #[inline]
     fn metrics(&self) -> Option<&TaskSeries> {
-        if !self.metered {
+        if !self.metering.is_on() {
             return None;
         }
         match self.scope()? {
@@ -25,7 +42,7 @@ impl StepRun {
     /// The task that a lone step is begins.
     #[inline]
     pub(super) fn meter_lone(&self) {
-        if let (true, Some(metrics)) = (self.is_lone, self.metrics()) {
+        if let (Metering::LoneStep, Some(metrics)) = (self.metering, self.metrics()) {
             metrics.began();
         }
     }
@@ -42,7 +59,7 @@ impl StepRun {
     pub(super) fn meter_completed(&self, end: Moment, nanos: u64) {
         let Some(metrics) = self.metrics() else { return };
         metrics.step_completed(self.spec, self.took(end, nanos));
-        if self.is_lone {
+        if self.metering == Metering::LoneStep {
             metrics.completed(self.took(end, self.lone_nanos(end)));
         }
     }
@@ -51,11 +68,11 @@ impl StepRun {
         let retried = matches!(next, Next::Again(_));
         if let Some(metrics) = self.metrics() {
             metrics.step_failed(self.spec, error_type, retried, self.took(end, nanos));
-            if self.is_lone && !retried {
+            if self.metering == Metering::LoneStep && !retried {
                 metrics.failed(self.took(end, self.lone_nanos(end)));
             }
         }
-        if self.is_lone && retried {
+        if self.metering == Metering::LoneStep && retried {
             let asked = self.times.map(|times| times.asked);
             if let Kept::Scope(_, rare) = &mut self.kept {
                 let begun = &mut rare.get_or_insert_default().begun;
@@ -68,7 +85,7 @@ impl StepRun {
     pub(super) fn meter_cancelled(&self, was_running: bool) {
         let Some(metrics) = self.metrics() else { return };
         metrics.step_cancelled(self.spec, was_running);
-        if self.is_lone {
+        if self.metering == Metering::LoneStep {
             metrics.cancelled();
         }
     }

@@ -1,5 +1,7 @@
 //! The two text formats: Prometheus 0.0.4 and `OpenMetrics` 1.0. They differ in small things, all of them here.
 
+use std::fmt::Write as _;
+
 use super::{Encoder, HistogramReading, Reading, escape, number};
 use crate::metrics::family::{Descriptor, Labels};
 use crate::metrics::name::MetricKind;
@@ -80,12 +82,13 @@ impl TextEncoder {
         let Some(exemplar) = reading.series.and_then(|series| series.exemplar(bucket)) else { return };
         let out = &mut self.out;
         out.push_str(" # {trace_id=\"");
-        out.push_str(&format!("{:032x}", exemplar.trace));
+        // Writing into a String cannot fail.
+        let _ = write!(out, "{:032x}", exemplar.trace);
         out.push_str("\"} ");
         number::float(out, exemplar.value);
         out.push(' ');
         number::whole(out, exemplar.at_unix_nanos / 1_000_000_000);
-        out.push_str(&format!(".{:03}", exemplar.at_unix_nanos / 1_000_000 % 1_000));
+        let _ = write!(out, ".{:03}", exemplar.at_unix_nanos / 1_000_000 % 1_000);
     }
 }
 
