@@ -219,5 +219,8 @@ fn promql_gives_the_figures_of_the_event_log() {
         .flat_map(|series| series["exemplars"].as_array().into_iter().flatten())
         .map(|exemplar| &exemplar["labels"]["trace_id"])
         .collect();
-    assert!(!traces.is_empty() && traces.iter().all(|trace| trace.as_str().is_some_and(|id| id.len() == 32)), "{exemplars}");
+    assert!(
+        !traces.is_empty() && traces.iter().all(|trace| trace.as_str().is_some_and(|id| id.len() == 32)),
+        "{exemplars}"
+    );
 }

@@ -271,7 +271,7 @@ impl TaskSeries {
     pub(crate) fn step_began(&self, spec: &'static StepSpec, queue_nanos: u64) {
         self.steps_in_progress.cell.inc();
         if let Some(step) = self.step(spec) {
-            step.queue.cell.record(seconds(queue_nanos));
+            step.queue.cell.record_nanos(queue_nanos);
         }
     }
 
@@ -328,13 +328,7 @@ impl StepSeries {
 
 #[inline]
 fn record(duration: &HistogramSeries, took: Took<impl FnOnce() -> Option<u128>>) {
-    duration.record_traced(seconds(took.nanos), took.end_unix_nanos, took.trace);
-}
-
-/// Nanoseconds as seconds: the same number as the event's `execution_duration`.
-#[allow(clippy::cast_precision_loss, reason = "exact up to 104 days, and then to the microsecond")]
-fn seconds(nanos: u64) -> f64 {
-    nanos as f64 / 1e9
+    duration.record_traced(took.nanos, took.end_unix_nanos, took.trace);
 }
 
 impl std::fmt::Debug for LifeCycle {
