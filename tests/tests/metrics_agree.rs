@@ -1,5 +1,6 @@
 //! Metrics say what the events say: 2,000 tasks of 5 steps on 8 threads, some retried, failing, cancelled or panicking, each
 //! figure taken twice, once from the events and once from the metrics. And they go on saying it when events are lost.
+#![allow(clippy::float_cmp, reason = "numbers that floats hold exactly")]
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

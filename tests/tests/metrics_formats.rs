@@ -1,4 +1,5 @@
 //! The exports, byte for byte where it matters, and with labels that would break a careless one.
+#![allow(clippy::float_cmp, reason = "numbers that floats hold exactly")]
 
 use serde_json::{Value as Json, json};
 use tasker_telemetry::metrics::{Format, MetricError, MetricsBackend};

@@ -1,5 +1,6 @@
 //! The table of the life cycle's metrics, transition by transition: gauges while something runs, waits for permits, lone
 //! steps, cancellation before, inside and between attempts.
+#![allow(clippy::float_cmp, reason = "numbers that floats hold exactly")]
 
 use std::time::Duration;
 

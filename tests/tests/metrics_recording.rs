@@ -1,4 +1,5 @@
 //! Recording is exact and bounded, whatever reads meanwhile: 16 threads, renderings in a loop, 100,000 label values.
+#![allow(clippy::float_cmp, reason = "numbers that floats hold exactly")]
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 

@@ -1,5 +1,6 @@
 //! A real Prometheus reads what we write: promtool accepts the text, both formats are scraped, and PromQL gives the figures
 //! that the event log gives. Run by `scripts/test-services`.
+#![allow(clippy::float_cmp, reason = "numbers that floats hold exactly")]
 #![cfg(feature = "services")]
 
 use std::io::{Read, Write};

@@ -256,6 +256,7 @@ fn add(bits: &AtomicU64, value: f64) {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "numbers that floats hold exactly")]
 mod tests {
     use super::*;
 

@@ -208,12 +208,12 @@ mod tests {
             for _ in 0..8 {
                 scope.spawn(|| {
                     for key in 0..2_000_u64 {
-                        let make = || {
+                        let entry = || {
                             made.fetch_add(1, Ordering::Relaxed);
                             Some(key)
                         };
                         let hash = key.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-                        assert_eq!(*table.get_or_add(hash, |entry| *entry == key, make).unwrap(), key);
+                        assert_eq!(*table.get_or_add(hash, |found| *found == key, entry).unwrap(), key);
                     }
                 });
             }
