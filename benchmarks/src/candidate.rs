@@ -175,6 +175,9 @@ impl Session {
     }
 
     /// Waits until every event has been handled.
+    ///
+    /// # Panics
+    /// When that takes more than five seconds.
     pub fn flush(&self) {
         if let Some(telemetry) = &self.telemetry {
             telemetry.flush_blocking().expect("counting is quick");

@@ -108,16 +108,8 @@ use proc_macro::TokenStream;
 /// # mod tasker { pub use tasker_telemetry::__private; }
 /// # use tasker::__private::*;
 /// # async fn user() -> Result<u64, String> {
-/// static __TASKER_SPEC: StepSpec = StepSpec {
-///     name: "fetch_cart",
-///     function: "fetch_cart",
-///     description: "Asks the shop for a cart.",
-///     publishes: &[],
-///     fields: &[],
-///     source: Source { module: module_path!(), file: file!(), line: line!() },
-///     retry_limit: 1,
-///     backoff: Backoff::none(),
-/// };
+/// static __TASKER_SPEC: StepSpec =
+///     declare_step("fetch_cart", "fetch_cart", "Asks the shop for a cart.", (module_path!(), file!(), line!()));
 /// inventory::submit! { StepEntry(&__TASKER_SPEC) }
 /// let body = async move {
 ///     if false {

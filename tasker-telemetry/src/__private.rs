@@ -5,11 +5,10 @@ pub use serde::Serialize;
 
 pub use crate::capture::{Capture, CaptureValue, debug as capture_debug, display as capture_display};
 pub use crate::catalog::{
-    EventEntry, EventSpec, FieldSpec, Source, StepEntry, StepSpec, SubscriberEntry, SubscriberSpec, TaskEntry, TaskSpec,
+    EventEntry, EventSpec, FieldSpec, Source, StepEntry, StepSpec, SubscriberEntry, SubscriberSpec, TaskEntry,
+    TaskSpec, declare_step, declare_task,
 };
-pub use crate::classify::{
-    Classify, FailureOf, KindOf, Probe, RetryOf, Returned, ReturnedValue, advice, future, hint, once,
-};
+pub use crate::classify::{Classify, FailureOf, Probe, Returned, ReturnedValue, WordsOf, advice, future, hint, once};
 pub use crate::event::{self, __Stamp, ByHand, Event, EventRecord};
 pub use crate::lifecycle::{
     StepRetry, TaskIdArg, display, fields, run_step, run_step_sync, run_task, run_task_sync, task_id,

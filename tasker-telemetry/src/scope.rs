@@ -44,25 +44,36 @@ pub(crate) enum Permit {
 }
 
 /// What a thread is doing.
-struct Here {
-    scope: Scope,
+pub(crate) struct Here {
+    pub(crate) scope: Scope,
     /// Whether this thread is inside a poll of ours: then it must not block, the tasks around it need it.
-    polling: bool,
+    pub(crate) polling: bool,
+}
+
+impl Here {
+    const fn nowhere() -> Self {
+        Self { scope: Scope::Empty, polling: false }
+    }
 }
 
 thread_local! {
     // One cell for both: each access of a thread-local with a destructor checks first whether it has run (4 instructions).
-    static HERE: RefCell<Here> = const { RefCell::new(Here { scope: Scope::Empty, polling: false }) };
+    static HERE: RefCell<Here> = const { RefCell::new(Here::nowhere()) };
 }
 
-/// Looks at the current scope. `look` must not run code that could ask for it again: it would find none.
-pub(crate) fn with_current<R>(mut look: impl FnMut(&mut Scope) -> R) -> R {
+/// Looks at what the thread is doing. `look` must not run code that could ask for it again: it would find nothing.
+pub(crate) fn with_here<R>(mut look: impl FnMut(&mut Here) -> R) -> R {
     let seen = HERE.try_with(|here| match here.try_borrow_mut() {
-        Ok(mut here) => look(&mut here.scope),
-        Err(_) => look(&mut Scope::Empty),
+        Ok(mut here) => look(&mut here),
+        Err(_) => look(&mut Here::nowhere()),
     });
     // During the thread's own destruction there is no scope any more.
-    seen.unwrap_or_else(|_| look(&mut Scope::Empty))
+    seen.unwrap_or_else(|_| look(&mut Here::nowhere()))
+}
+
+/// Looks at the current scope, with the same condition.
+pub(crate) fn with_current<R>(mut look: impl FnMut(&mut Scope) -> R) -> R {
+    with_here(|here| look(&mut here.scope))
 }
 
 /// A copy of the current scope.
@@ -96,6 +107,12 @@ impl<'a> Entered<'a> {
     #[inline]
     pub(crate) fn new(inner: &'a mut Scope, polling: bool) -> Self {
         let was_polling = exchange(inner, polling);
+        Self { inner, was_polling }
+    }
+
+    /// Where the two have changed places before.
+    #[inline]
+    pub(crate) const fn already(inner: &'a mut Scope, was_polling: bool) -> Self {
         Self { inner, was_polling }
     }
 }

@@ -1,4 +1,4 @@
-//! A real Prometheus reads what we write: promtool accepts the text, both formats are scraped, and PromQL gives the figures
+//! A real Prometheus reads what we write: promtool accepts the text, both formats are scraped, and `PromQL` gives the figures
 //! that the event log gives. Run by `scripts/test-services`.
 #![allow(clippy::float_cmp, reason = "numbers that floats hold exactly")]
 #![cfg(feature = "services")]
@@ -26,11 +26,14 @@ fn order(number: u32) -> Result<(), String> {
     work(number)
 }
 
-/// Keeps the duration of each attempt, and of the failed ones.
+/// Of each attempt whether it ended well, and how long it took.
+type Attempts = Arc<Mutex<Vec<(bool, f64)>>>;
+
+/// Keeps them.
 #[derive(Subscriber)]
 #[subscribe("step.completed", "step.failed")]
 #[subscriber(manual)]
-struct Log(Arc<Mutex<Vec<(bool, f64)>>>);
+struct Log(Attempts);
 
 impl Log {
     fn handle_step_completed(&self, event: &event::step::Completed) {
@@ -42,7 +45,7 @@ impl Log {
     }
 }
 
-fn telemetry() -> (Telemetry, Arc<Mutex<Vec<(bool, f64)>>>) {
+fn telemetry() -> (Telemetry, Attempts) {
     let log = Arc::new(Mutex::new(Vec::new()));
     (Telemetry::builder().auto_subscribers(false).subscriber(Log(Arc::clone(&log))).build().unwrap(), log)
 }
@@ -156,7 +159,7 @@ fn plain_proxy(target: SocketAddr) -> SocketAddr {
 }
 
 fn encoded(query: &str) -> String {
-    query.bytes().map(|byte| format!("%{byte:02X}")).collect()
+    query.bytes().fold(String::new(), |text, byte| text + &format!("%{byte:02X}"))
 }
 
 /// The index of the bucket that holds a value.
@@ -195,7 +198,7 @@ fn promql_gives_the_figures_of_the_event_log() {
         let errors = query("sum(tasker_step_errors_total{JOB,error_type=\"other\"})");
         assert_eq!(prometheus.wait_for(&errors, |_| true), failed);
         let quantile = query("histogram_quantile(0.95, sum by (le) (tasker_step_duration_seconds_bucket{JOB}))");
-        let seen = prometheus.wait_for(&quantile, |seconds| seconds.is_finite());
+        let seen = prometheus.wait_for(&quantile, f64::is_finite);
         assert!(bucket(seen).abs_diff(bucket(p95)) <= 1, "{job}: {seen}, by the events {p95}");
         let total = prometheus.wait_for(&query("sum(tasker_step_duration_seconds_sum{JOB})"), |_| true);
         assert!((total - durations.iter().sum::<f64>()).abs() < 1e-9 * total, "{total}");

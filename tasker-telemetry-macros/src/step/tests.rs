@@ -122,23 +122,16 @@ fn the_expansion() {
         #[doc = r" Asks the shop."]
         #[must_use]
         pub async fn fetch(id: u64) -> Result<u64, E> {
-            static __TASKER_SPEC: ::tasker_telemetry::__private::StepSpec = ::tasker_telemetry::__private::StepSpec {
-                name: "fetch",
-                function: "fetch",
-                description: "Asks the shop.",
-                publishes: &[],
-                fields: &[],
-                source: ::tasker_telemetry::__private::Source {
-                    module: ::core::module_path!(), file: ::core::file!(), line: ::core::line!()
-                },
-                retry_limit: 1,
-                backoff: ::tasker_telemetry::__private::Backoff::none(),
-            };
+            static __TASKER_SPEC: ::tasker_telemetry::__private::StepSpec = ::tasker_telemetry::__private::declare_step(
+                "fetch",
+                "fetch",
+                "Asks the shop.",
+                (::core::module_path!(), ::core::file!(), ::core::line!())
+            );
             ::tasker_telemetry::__private::inventory::submit! {
                 ::tasker_telemetry::__private::StepEntry(&__TASKER_SPEC)
             }
             let body = async move {
-                #[allow(unused, clippy::used_underscore_binding)]
                 if false { return ::tasker_telemetry::__private::hint::<Result<u64, E> >(); }
                 get(id).await
             };

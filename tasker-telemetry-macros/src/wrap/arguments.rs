@@ -89,8 +89,13 @@ pub(super) fn drop_order(function: &Function) -> TokenStream {
     if names.len() < 2 {
         return TokenStream::new();
     }
-    let statements =
-        names.iter().rev().map(|(attrs, name)| quote_spanned!(Span::mixed_site()=> #(#attrs)* let _ = &#name;));
+    let statements = names.iter().rev().map(|(attrs, name)| {
+        quote_spanned! {Span::mixed_site()=>
+            #(#attrs)*
+            #[allow(clippy::used_underscore_binding)]
+            let _ = &#name;
+        }
+    });
     statements.collect()
 }
 

@@ -196,6 +196,14 @@ fn drops_are_ordered_only_where_it_matters() {
                 self
             }
         )),
-        quote!(let _ = &_c; let _ = &a; let _ = &self;).to_string()
+        quote!(
+            #[allow(clippy::used_underscore_binding)]
+            let _ = &_c;
+            #[allow(clippy::used_underscore_binding)]
+            let _ = &a;
+            #[allow(clippy::used_underscore_binding)]
+            let _ = &self;
+        )
+        .to_string()
     );
 }

@@ -14,7 +14,7 @@ use std::sync::OnceLock;
 use serde::Serialize;
 use serde_json::Value as Json;
 
-pub use self::spec::{EventSpec, FieldSpec, Source, StepSpec, SubscriberSpec, TaskSpec};
+pub use self::spec::{EventSpec, FieldSpec, Source, StepSpec, SubscriberSpec, TaskSpec, declare_step, declare_task};
 pub use self::validate::CatalogProblem;
 use crate::event::Category;
 use crate::subscriber::{Registration, pattern};
@@ -259,7 +259,7 @@ impl Catalog {
     /// Looks for mistakes that only the finished program can show: two events or two steps of one name, subscriptions to
     /// events that nobody declared. Run when a telemetry is built; worth a test of your own:
     ///
-    /// ```
+    /// ```no_run
     /// # use tasker_telemetry::Catalog;
     /// // in a #[test]
     /// Catalog::validate().unwrap();

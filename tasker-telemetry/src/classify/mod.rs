@@ -12,7 +12,7 @@ mod traits;
 mod view;
 
 pub use self::body::{future, hint, once};
-pub use self::probe::{Classify, FailureOf, KindOf, Probe, RetryOf, advice};
+pub use self::probe::{Classify, FailureOf, Probe, WordsOf, advice};
 pub use self::returned::{Returned, ReturnedValue};
 pub use self::traits::{ErrorKind, RetryAdvice, Retryable};
 #[cfg(test)]

@@ -33,6 +33,21 @@ pub struct Classify<R> {
     pub kind: Option<ReadKind<R>>,
 }
 
+impl<R> Classify<R> {
+    /// From what a probe answered.
+    #[must_use]
+    pub fn of(failure: ReadFailure<R>, Words { retry, kind }: Words<R>) -> Self {
+        Self { failure, retry, kind }
+    }
+
+    /// With what `retry_if` advises.
+    #[must_use]
+    pub fn retry_if(mut self, advice: ReadAdvice<R>) -> Self {
+        self.retry = Some(advice);
+        self
+    }
+}
+
 // Derived, these would ask `R: Clone`.
 impl<R> Clone for Classify<R> {
     fn clone(&self) -> Self {
@@ -226,53 +241,65 @@ impl StaticError for dyn Error + Send + Sync {
     }
 }
 
-/// Finds what the error advises about another attempt.
-pub trait RetryOf {
+/// Finds what an error says of itself.
+pub trait WordsOf {
     /// The returned value.
     type Returned;
 
-    /// See [`Classify::retry`].
-    fn retry(&self) -> Option<ReadAdvice<Self::Returned>>;
+    /// See [`Words`].
+    fn words(&self) -> Words<Self::Returned>;
 }
 
-impl<T, E: Retryable, L> RetryOf for Probe<Result<T, E>, L> {
+/// What an error says of itself: [`Classify::retry`] and [`Classify::kind`]. Asked for together, which is cheaper to compile
+/// than two questions.
+pub struct Words<R> {
+    retry: Option<ReadAdvice<R>>,
+    kind: Option<ReadKind<R>>,
+}
+
+impl<R> Debug for Words<R> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> FmtResult {
+        write!(f, "Words<{}>", type_name::<R>())
+    }
+}
+
+fn retry_advice<T, E: Retryable>(returned: &Result<T, E>) -> Option<RetryAdvice> {
+    returned.as_ref().err().map(Retryable::retry_advice)
+}
+
+fn error_kind<T, E: ErrorKind>(returned: &Result<T, E>) -> Option<&'static str> {
+    returned.as_ref().err().map(ErrorKind::error_kind)
+}
+
+impl<T, E: Retryable + ErrorKind, L> WordsOf for &&&Probe<Result<T, E>, L> {
     type Returned = Result<T, E>;
 
-    fn retry(&self) -> Option<ReadAdvice<Self::Returned>> {
-        Some(|returned| returned.as_ref().err().map(Retryable::retry_advice))
+    fn words(&self) -> Words<Self::Returned> {
+        Words { retry: Some(retry_advice), kind: Some(error_kind) }
     }
 }
 
-impl<R, L> RetryOf for &Probe<R, L> {
-    type Returned = R;
-
-    fn retry(&self) -> Option<ReadAdvice<Self::Returned>> {
-        None
-    }
-}
-
-/// Finds the error's own category.
-pub trait KindOf {
-    /// The returned value.
-    type Returned;
-
-    /// See [`Classify::kind`].
-    fn kind(&self) -> Option<ReadKind<Self::Returned>>;
-}
-
-impl<T, E: ErrorKind, L> KindOf for Probe<Result<T, E>, L> {
+impl<T, E: Retryable, L> WordsOf for &&Probe<Result<T, E>, L> {
     type Returned = Result<T, E>;
 
-    fn kind(&self) -> Option<ReadKind<Self::Returned>> {
-        Some(|returned| returned.as_ref().err().map(ErrorKind::error_kind))
+    fn words(&self) -> Words<Self::Returned> {
+        Words { retry: Some(retry_advice), kind: None }
     }
 }
 
-impl<R, L> KindOf for &Probe<R, L> {
+impl<T, E: ErrorKind, L> WordsOf for &Probe<Result<T, E>, L> {
+    type Returned = Result<T, E>;
+
+    fn words(&self) -> Words<Self::Returned> {
+        Words { retry: None, kind: Some(error_kind) }
+    }
+}
+
+impl<R, L> WordsOf for Probe<R, L> {
     type Returned = R;
 
-    fn kind(&self) -> Option<ReadKind<Self::Returned>> {
-        None
+    fn words(&self) -> Words<Self::Returned> {
+        Words { retry: None, kind: None }
     }
 }
 
@@ -309,14 +336,8 @@ pub fn advice<R: Fallible>(returned: &R, is_worth_a_retry: impl FnOnce(&R::Error
 macro_rules! __classify {
     ($probe:expr $(, $retry_if:expr)?) => {{
         #[allow(unused_imports)]
-        use $crate::__private::{FailureOf as _, KindOf as _, RetryOf as _};
+        use $crate::__private::{FailureOf as _, WordsOf as _};
         let probe = $probe;
-        $crate::__private::Classify {
-            failure: (&&&&&&&&probe).failure(),
-            retry: $crate::__classify!(@retry probe $(, $retry_if)?),
-            kind: (&probe).kind(),
-        }
+        $crate::__private::Classify::of((&&&&&&&&probe).failure(), (&&&&probe).words()) $(.retry_if($retry_if))?
     }};
-    (@retry $probe:ident) => { (&$probe).retry() };
-    (@retry $probe:ident, $retry_if:expr) => { ::core::option::Option::Some($retry_if) };
 }

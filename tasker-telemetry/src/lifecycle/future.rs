@@ -68,7 +68,7 @@ fn poll_step<R>(
     body: Pin<&mut dyn Future<Output = R>>,
     cx: &mut Context<'_>,
 ) -> Poll<R> {
-    if run.is_off() { body.poll(cx) } else { poll_on(run, classify, body, cx) }
+    if run.is_off(true) { body.poll(cx) } else { poll_on(run, classify, body, cx) }
 }
 
 fn poll_on<R>(
@@ -186,7 +186,7 @@ fn poll_attempt<R>(
     body: Pin<&mut dyn Future<Output = R>>,
     cx: &mut Context<'_>,
 ) -> Poll<Option<R>> {
-    let output = if run.is_off() {
+    let output = if run.is_off(true) {
         ready!(body.poll(cx))
     } else {
         if !run.is_running() {

@@ -12,7 +12,7 @@ use crate::value::Fields;
 /// Runs the body as a step. What `#[step]` expands to on a plain function.
 pub fn run_step_sync<R>(spec: &'static StepSpec, fields: Fields, body: impl FnOnce() -> R, classify: Classify<R>) -> R {
     let mut run = StepRun::new(spec, fields);
-    if run.is_off() {
+    if run.is_off(false) {
         return body();
     }
     let output = call_in_step(&mut run, body);
@@ -28,7 +28,7 @@ pub fn run_step_sync<R>(spec: &'static StepSpec, fields: Fields, body: impl FnOn
 
 /// One attempt of a step with several, and the wait after it: `None` when another follows.
 pub(super) fn attempt<R>(run: &mut StepRun, body: impl FnOnce() -> R, classify: Classify<R>) -> Option<R> {
-    let output = if run.is_off() { body() } else { call_in_step(run, body) };
+    let output = if run.is_off(false) { body() } else { call_in_step(run, body) };
     let next = if let Some(error) = (classify.failure)(&output) {
         run.failed(&error, advice(classify, &output), kind(classify, &output))
     } else {
