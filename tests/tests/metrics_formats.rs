@@ -259,3 +259,13 @@ fn formats_have_names() {
     }
     assert!("xml".parse::<Format>().unwrap_err().to_string().contains("openmetrics"));
 }
+
+#[test]
+fn the_page_about_metrics_names_every_one_of_the_librarys_own() {
+    let page = include_str!("../../docs/metrics.md");
+    for metric in tasker_telemetry::metrics::catalog().iter().filter(|metric| metric.name.starts_with("tasker_")) {
+        let labels = metric.labels.join(", ");
+        let row = format!("| `{}` | `{}` | {} | {labels} |", metric.name, metric.dotted_name, metric.kind.name());
+        assert!(page.contains(&row), "{row}");
+    }
+}
