@@ -119,7 +119,8 @@ impl Candidate {
     /// # Errors
     /// When the telemetry cannot be built.
     pub fn set_up(self) -> Result<Session, BuildError> {
-        let builder = Telemetry::builder().auto_subscribers(false);
+        // What these steps cost is that of the life cycle and the events; `benches/metrics.rs` has the metrics.
+        let builder = Telemetry::builder().auto_subscribers(false).metrics_enabled(false);
         let telemetry = match self {
             Self::Nobody | Self::NobodyFields | Self::NobodyLone => Some(builder.build()?),
             Self::NobodyLoneInstalled => Some(builder.install()?),

@@ -1,9 +1,11 @@
 //! The command line.
 
 use std::io::IsTerminal as _;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
+use tasker_telemetry::metrics::Format;
 
 /// Where the orders are unless told otherwise; next to this program's source, so that it runs from any folder.
 const ORDERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/orders.json");
@@ -34,6 +36,14 @@ pub(crate) struct Args {
     /// Print the events as JSON lines, and nothing else
     #[arg(long)]
     pub(crate) json: bool,
+
+    /// Print the metrics in that format, and nothing else: prometheus, openmetrics, json or csv
+    #[arg(long, value_name = "FORMAT", conflicts_with = "json")]
+    pub(crate) metrics: Option<Format>,
+
+    /// Serve /metrics and /health there, also when all orders are done, until interrupted
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) serve: Option<SocketAddr>,
 
     /// Colour: always, never, or auto (on a terminal, unless the variable `NO_COLOR` is set)
     #[arg(long, value_name = "WHEN", value_enum, default_value_t, hide_possible_values = true)]

@@ -27,6 +27,8 @@ pub(crate) enum Output {
     Lines(Paint),
     /// Programs: one JSON object a line.
     Json,
+    /// Something else.
+    Silent,
 }
 
 impl Live {
@@ -41,6 +43,7 @@ impl Live {
                 serde_json::to_writer(&mut stdout, event)?;
                 stdout.write_all(b"\n")
             }
+            Output::Silent => Ok(()),
             Output::Lines(paint) => {
                 let seen = Seen::from(event);
                 let beginning = self.beginning.get().unwrap_or(seen.at);

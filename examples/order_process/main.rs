@@ -32,6 +32,7 @@ use std::time::Instant;
 
 use clap::Parser as _;
 use tasker_telemetry::Telemetry;
+use tasker_telemetry::metrics::serve::Pages;
 use tokio::task::JoinSet;
 
 use crate::args::Args;
@@ -40,6 +41,7 @@ use crate::gateway::Gateway;
 use crate::live::{Live, Output};
 use crate::on_call::OnCall;
 use crate::paint::{Paint, duration};
+use crate::seen::Seen;
 
 /// So many orders are under way at once.
 const AT_ONCE: usize = 8;
@@ -65,7 +67,11 @@ async fn main() -> ExitCode {
 
 async fn run(args: &Args, orders: Vec<Order>) -> Result<(), Box<dyn Error>> {
     let paint = Paint { is_on: args.color.is_on() };
-    let output = if args.json { Output::Json } else { Output::Lines(paint) };
+    let output = match args.metrics {
+        Some(_) => Output::Silent,
+        None if args.json => Output::Json,
+        None => Output::Lines(paint),
+    };
     let (journal, events) = mpsc::channel();
     let (notes, for_humans) = mpsc::channel();
     let telemetry = Telemetry::builder()
@@ -74,14 +80,37 @@ async fn run(args: &Args, orders: Vec<Order>) -> Result<(), Box<dyn Error>> {
         .subscriber(OnCall::new(notes))
         .install()?;
 
+    let server = args.serve.map(|address| Pages::new(telemetry.metrics()).serve(address)).transpose()?;
+    if let Some(server) = &server {
+        eprintln!("http://{}/metrics", server.local_addr());
+    }
+
     let begin = Instant::now();
     let outcomes = process(orders, Gateway::new(args.seed, args.speed)).await?;
     let took = begin.elapsed().as_secs_f64();
     telemetry.shutdown().await?; // from here on every event has been seen
 
-    if args.json {
-        return Ok(());
+    if let Some(format) = args.metrics {
+        print(&telemetry.metrics().render(format))?;
+    } else if !args.json {
+        print(&report(args, paint, &outcomes, took, &events, &for_humans, &telemetry))?;
     }
+    if server.is_some() {
+        std::future::pending::<()>().await;
+    }
+    Ok(())
+}
+
+/// What is shown when all is done.
+fn report(
+    args: &Args,
+    paint: Paint,
+    outcomes: &[Result<Shipment, OrderError>],
+    took: f64,
+    events: &mpsc::Receiver<Seen>,
+    for_humans: &mpsc::Receiver<String>,
+    telemetry: &Telemetry,
+) -> String {
     let events: Vec<_> = events.try_iter().collect();
     let notes: Vec<_> = for_humans.try_iter().collect();
     let tasks = history::histories(&events);
@@ -107,10 +136,14 @@ async fn run(args: &Args, orders: Vec<Order>) -> Result<(), Box<dyn Error>> {
         events.len(),
         telemetry.health().dropped(),
     ));
-    match io::stdout().write_all(sections.join("\n\n").as_bytes()) {
+    sections.join("\n\n")
+}
+
+fn print(text: &str) -> io::Result<()> {
+    match io::stdout().write_all(text.as_bytes()) {
         // Whoever reads has read enough (`| head`).
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => Ok(written?),
+        written => written,
     }
 }
 

@@ -50,6 +50,13 @@ const TRACE_NAMESPACE: Uuid = Uuid::from_u128(0x8f2d_6a4e_31b7_4c0a_9d55_7461_73
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TraceId([u8; 16]);
 
+impl TraceId {
+    /// The 16 bytes as one number.
+    pub(crate) const fn as_u128(self) -> u128 {
+        u128::from_be_bytes(self.0)
+    }
+}
+
 impl fmt::Display for TraceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:032x}", u128::from_be_bytes(self.0))

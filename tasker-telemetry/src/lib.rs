@@ -63,6 +63,7 @@
 //! # Features
 //! | feature | default | what it does |
 //! | --- | --- | --- |
+//! | `serve` | no | `/metrics` and `/health` over HTTP: [`metrics::serve`] |
 //! | `tokio` | yes | waits between attempts use tokio's timer under a tokio runtime (and so its paused clock); async handlers run inside the runtime in which the telemetry was built |
 //!
 //! No runtime is assumed: without the feature, and outside tokio, everything works on plain threads and any executor.
@@ -84,6 +85,7 @@ mod filter;
 mod id;
 mod lifecycle;
 mod mask;
+pub mod metrics;
 pub mod prelude;
 mod publish;
 mod publisher;
@@ -107,6 +109,7 @@ pub use self::catalog::{
 pub use self::classify::{ErrorKind, RetryAdvice, Retryable};
 pub use self::event::{Category, Event, EventExt, EventKind, EventRecord, error_type, metric_name};
 pub use self::filter::{DEFAULT_FILTER_MASK, DEFAULT_FILTER_PARAMETERS};
+pub use self::metrics::MetricsBackend;
 pub use self::publish::{PublishError, publish, publish_event};
 pub use self::publisher::{Health, QueueHealth, SubscriberHealth};
 pub use self::retry::Backoff;

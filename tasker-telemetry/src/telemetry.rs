@@ -12,6 +12,7 @@ use arc_swap::ArcSwapOption;
 
 use crate::catalog::Catalog;
 use crate::filter::{DEFAULT_FILTER_MASK, DEFAULT_FILTER_PARAMETERS, Filter};
+use crate::metrics::{self, MetricsBackend};
 use crate::publisher::{End, Ended, Health, Limits, Publisher};
 use crate::scope::{self, Entered, InScope, Scope};
 use crate::subscriber::{Registration, Subscriber};
@@ -25,6 +26,7 @@ pub(crate) struct Core {
     service_version: String,
     publisher: Publisher,
     filter: Filter,
+    metrics: metrics::Store,
     catalog_problems: Vec<String>,
     explicit_tasks: AtomicU64,
     implicit_tasks: AtomicU64,
@@ -110,6 +112,7 @@ pub(crate) fn silent() -> Arc<Core> {
         service_version: String::new(),
         publisher: Publisher::silent(),
         filter: Filter::default(),
+        metrics: metrics::Store::new(false, metrics::DEFAULT_SERIES_LIMIT),
         catalog_problems: Vec::new(),
         explicit_tasks: AtomicU64::new(0),
         implicit_tasks: AtomicU64::new(0),
@@ -125,6 +128,10 @@ impl Core {
 
     pub(crate) const fn filter(&self) -> &Filter {
         &self.filter
+    }
+
+    pub(crate) const fn metrics(&self) -> &metrics::Store {
+        &self.metrics
     }
 
     pub(crate) const fn tells_step_processing(&self) -> bool {
@@ -154,7 +161,7 @@ impl Core {
         values.into_iter().map(|value| self.filter.value(names.next().copied().unwrap_or_default(), value)).collect()
     }
 
-    fn health(&self) -> Health {
+    pub(crate) fn health(&self) -> Health {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let mut health = self.publisher.health();
         health.service_name.clone_from(&self.service_name);
@@ -225,6 +232,12 @@ impl Telemetry {
     #[must_use]
     pub fn health(&self) -> Health {
         self.core.health()
+    }
+
+    /// The metrics: what the life cycle counted and timed, and yours. They go on after [`shutdown`](Self::shutdown).
+    #[must_use]
+    pub fn metrics(&self) -> MetricsBackend {
+        MetricsBackend::new(Arc::clone(&self.core))
     }
 
     /// Waits until everything published so far has been handled, at most for the shutdown timeout.
@@ -373,6 +386,8 @@ pub struct Builder {
     shutdown_timeout: Duration,
     filter_parameters: Vec<String>,
     filter_mask: String,
+    metrics_enabled: bool,
+    metrics_series_limit: usize,
 }
 
 impl Default for Builder {
@@ -391,6 +406,8 @@ impl Default for Builder {
             shutdown_timeout: Duration::from_secs(5),
             filter_parameters: DEFAULT_FILTER_PARAMETERS.map(str::to_owned).to_vec(),
             filter_mask: DEFAULT_FILTER_MASK.to_owned(),
+            metrics_enabled: true,
+            metrics_series_limit: metrics::DEFAULT_SERIES_LIMIT,
         }
     }
 }
@@ -487,6 +504,19 @@ impl Builder {
         self
     }
 
+    /// Whether the life cycle records metrics. Off, [`MetricsBackend::render`] gives empty exports. Default: on.
+    pub const fn metrics_enabled(mut self, enabled: bool) -> Self {
+        self.metrics_enabled = enabled;
+        self
+    }
+
+    /// How many series each metric may have, at least 2; what is over is recorded in one that has the label
+    /// `otel_metric_overflow="true"` alone. Default: 2,000.
+    pub const fn metrics_series_limit(mut self, limit: usize) -> Self {
+        self.metrics_series_limit = limit;
+        self
+    }
+
     /// Builds the telemetry; it applies where [`Telemetry::scope`] says so.
     ///
     /// # Errors
@@ -498,6 +528,9 @@ impl Builder {
             if capacity == 0 {
                 return Err(BuildError::Setting { setting, problem: "must be at least 1" });
             }
+        }
+        if self.metrics_series_limit < 2 {
+            return Err(BuildError::Setting { setting: "metrics_series_limit", problem: "must be at least 2" });
         }
         let mut subscribers = self.subscribers;
         let mut catalog_problems = Vec::new();
@@ -528,6 +561,7 @@ impl Builder {
             service_version: self.service_version,
             publisher: Publisher::start(subscribers, &limits)?,
             filter: Filter::new(self.filter_parameters, &self.filter_mask),
+            metrics: metrics::Store::new(self.enabled && self.metrics_enabled, self.metrics_series_limit),
             catalog_problems,
             explicit_tasks: AtomicU64::new(0),
             implicit_tasks: AtomicU64::new(0),

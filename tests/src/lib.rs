@@ -1,5 +1,7 @@
 //! What the integration tests share.
 
+pub mod metrics;
+
 use std::sync::Once;
 
 /// The mark of a panic that a test expects.

@@ -105,6 +105,21 @@ async fn steps_in_a_task() -> u64 {
     steps().await
 }
 
+static HITS: Counter<2> = Counter::with_labels("allocation_hits_total", "", ["a", "b"]);
+static TOOK: Histogram<1> = Histogram::with_labels("allocation_took_seconds", "", ["a"]);
+
+/// 10,000,000 records, a part of them looked up by their labels, and no export meanwhile.
+fn records() {
+    let (hits, took) = (HITS.with(["x", "y"]), TOOK.with(["x"]));
+    for record in 0..5_000_000_u32 {
+        hits.inc();
+        took.record(f64::from(record) / 1e6);
+        if record % 100 == 0 {
+            HITS.with(["looked", "up"]).inc();
+        }
+    }
+}
+
 #[test]
 fn a_step_nobody_listens_to_allocates_nothing() {
     assert!(allocations(|| drop(Box::new(1))) == 1, "the counter counts");
@@ -112,16 +127,29 @@ fn a_step_nobody_listens_to_allocates_nothing() {
     assert_eq!(block_on(steps_in_a_task()), 0, "telemetry off, in a task");
 
     let telemetry = Telemetry::builder().auto_subscribers(false).build().unwrap();
-    block_on(telemetry.scope(steps())); // the thread's own first times: thread-locals, lazy statics
+    // First times: thread-locals, lazy statics, and the series of the metrics, made once for each task and step.
+    block_on(telemetry.scope(steps()));
+    block_on(telemetry.scope(steps_in_a_task()));
     assert_eq!(block_on(telemetry.scope(steps())), 0, "on, outside any task");
     assert_eq!(block_on(telemetry.scope(steps_in_a_task())), 0, "on, in a task");
     drop(telemetry);
+
+    HITS.with(["looked", "up"]).inc();
+    records();
+    assert_eq!(allocations(records), 0, "metrics of the program");
 
     let telemetry = Telemetry::builder().auto_subscribers(false).enabled(false).build().unwrap();
     assert_eq!(block_on(telemetry.scope(steps_in_a_task())), 0, "built, but not enabled");
     drop(telemetry);
 
+    // With metrics off there are no series to make.
+    let telemetry = Telemetry::builder().auto_subscribers(false).metrics_enabled(false).build().unwrap();
+    assert_eq!(block_on(telemetry.scope(steps())), 0, "without metrics, outside any task");
+    assert_eq!(block_on(telemetry.scope(steps_in_a_task())), 0, "without metrics, in a task");
+    drop(telemetry);
+
     let telemetry = Telemetry::builder().auto_subscribers(false).install().unwrap();
+    block_on(async { (steps().await, steps_in_a_task().await) });
     assert_eq!(block_on(steps()), 0, "installed, outside any task");
     assert_eq!(block_on(steps_in_a_task()), 0, "installed, in a task");
     drop(telemetry);

@@ -6,16 +6,24 @@ use std::fmt::{self, Debug, Write};
 
 /// The type's path, with the variant where `debug` shows one.
 pub(super) fn of_type(path: &str, debug: Option<&dyn Debug>) -> String {
+    let mut class = String::new();
+    // Writing into a String cannot fail.
+    let _ = write_type(path, debug, &mut class);
+    class
+}
+
+/// The same, written where there may be no heap.
+pub(super) fn write_type(path: &str, debug: Option<&dyn Debug>, out: &mut impl Write) -> fmt::Result {
     let whole = path;
     let path = without_owners(path);
     if !path.contains("::") {
-        return whole.to_owned();
+        return out.write_str(whole);
     }
     let is_foreign = ["std::", "core::", "alloc::"].iter().any(|root| path.starts_with(root));
     let variant = if is_foreign { None } else { debug.and_then(first_word) };
     match variant {
-        Some(variant) if variant != last_segment(path) => format!("{path}::{variant}"),
-        _ => path.to_owned(),
+        Some(variant) if variant.as_str() != last_segment(path) => write!(out, "{path}::{}", variant.as_str()),
+        _ => out.write_str(path),
     }
 }
 
@@ -27,7 +35,7 @@ pub(super) fn of_cause(error: &(dyn Error + 'static)) -> Option<String> {
 /// The first word of the `Debug` text, when it looks like a type or a variant.
 pub(super) fn from_debug(error: &dyn Debug) -> Option<String> {
     // The wrappers of `anyhow` and `eyre` around a context are called `Error`; as a class that says nothing.
-    first_word(error).filter(|word| word != "Error")
+    first_word(error).map(|word| word.as_str().to_owned()).filter(|word| word != "Error")
 }
 
 /// Whether the path is that of a box, whose content's type it does not tell.
@@ -88,17 +96,37 @@ fn last_segment(path: &str) -> &str {
 }
 
 /// The first word of a `Debug` text in the form that `derive(Debug)` writes: `Word`, `Word(..` or `Word { ..`.
-fn first_word(value: &(impl Debug + ?Sized)) -> Option<String> {
-    let mut word = FirstWord { word: String::new(), end: End::None };
+fn first_word(value: &(impl Debug + ?Sized)) -> Option<Word> {
+    let mut word = FirstWord { word: Word { bytes: [0; LONGEST_WORD + 4], len: 0 }, end: End::None };
     // Stops at the end of the word: the rest is not even formatted.
     let _stopped = write!(word, "{value:?}");
-    let is_name = word.word.starts_with(char::is_uppercase);
+    let is_name = word.word.as_str().starts_with(char::is_uppercase);
     (is_name && matches!(word.end, End::None | End::Form)).then_some(word.word)
+}
+
+/// A word on the stack: metrics ask for it at every failure, and must not allocate.
+struct Word {
+    bytes: [u8; LONGEST_WORD + 4],
+    len: usize,
+}
+
+impl Word {
+    fn push(&mut self, c: char) {
+        let end = self.len + c.len_utf8();
+        if let Some(room) = self.bytes.get_mut(self.len..end) {
+            c.encode_utf8(room);
+            self.len = end;
+        }
+    }
+
+    fn as_str(&self) -> &str {
+        self.bytes.get(..self.len).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
+    }
 }
 
 /// Takes the first word and refuses the rest.
 struct FirstWord {
-    word: String,
+    word: Word,
     end: End,
 }
 
@@ -119,7 +147,7 @@ impl Write for FirstWord {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for c in text.chars() {
             self.end = match (self.end, c) {
-                (End::None, c) if (c.is_alphanumeric() || c == '_') && self.word.len() < LONGEST_WORD => {
+                (End::None, c) if (c.is_alphanumeric() || c == '_') && self.word.len < LONGEST_WORD => {
                     self.word.push(c);
                     continue;
                 }

@@ -70,6 +70,18 @@ impl ErrorView<'_> {
         .unwrap_or_else(|| self.type_name.to_owned())
     }
 
+    /// [`class`](Self::class) without the heap; `None` for what a box holds, an error when it does not fit or panicked.
+    pub(crate) fn write_class(&self, out: &mut impl std::fmt::Write) -> Option<FmtResult> {
+        let debug: Option<&dyn Debug> = match &self.text {
+            ErrorText::Error(error) if !class::is_box(self.type_name) => Some(error),
+            ErrorText::Error(_) | ErrorText::Boxed(_) | ErrorText::Borrowed(_) => return None,
+            ErrorText::Display(_, debug) => *debug,
+            ErrorText::Debug(debug) => Some(debug),
+            ErrorText::Opaque => None,
+        };
+        Some(guarded(|| class::write_type(self.type_name, debug, out)).unwrap_or(Err(std::fmt::Error)))
+    }
+
     /// The category of an error in a box whose type is known to say it; a type that is no box is asked when it is compiled.
     #[must_use]
     pub fn known_kind(&self) -> Option<&'static str> {

@@ -1,6 +1,8 @@
 //! The life of one step: its attempts, the waits between them, its end. Not generic: what the body returns is
 //! `future.rs`'s business.
 
+mod meter;
+
 use std::any::Any;
 use std::future::Future;
 use std::mem;
@@ -12,6 +14,7 @@ use std::time::Duration;
 use async_lock::SemaphoreGuardArc;
 use async_lock::futures::AcquireArc;
 
+use self::meter::Metering;
 use super::TaskCore;
 use super::task_run::{DROPPED, cancel_task, end_task};
 use super::wait::Wait;
@@ -19,6 +22,7 @@ use crate::catalog::StepSpec;
 use crate::classify::{ErrorView, RetryAdvice};
 use crate::event::EventKind;
 use crate::failure::Failure;
+use crate::metrics::error_type;
 use crate::publisher::{Fact, StepPlace};
 use crate::retry::LONGEST_WAIT;
 use crate::scope::{self, Entered, Permit, Scope};
@@ -46,6 +50,7 @@ pub(crate) struct StepRun {
     /// Whether the thread was polling before, when the scope has been made the current one already: for the poll that
     /// follows, or for the drop of the body.
     entered: Option<bool>,
+    metering: Metering,
 }
 
 /// Whatever has to be dropped. One question when telemetry is off, not one for each field: those took 60 instructions of
@@ -65,6 +70,8 @@ enum Kept {
 struct Rare {
     fields: Fields,
     hold: Option<Hold>,
+    /// When the first attempt of a lone step with several asked to run.
+    begun: Option<Moment>,
 }
 
 /// When an attempt asked to run, and when it did; the same moment until it does.
@@ -109,6 +116,15 @@ pub(super) enum Next {
     Again(Duration),
 }
 
+/// What is told of a failed attempt.
+struct Told {
+    /// Written out for listeners only.
+    failure: Option<Arc<Failure>>,
+    retryable: bool,
+    /// For the metrics only.
+    error_type: &'static str,
+}
+
 /// When an attempt ended, and how long its body ran.
 #[derive(Clone, Copy)]
 struct Ended {
@@ -133,6 +149,7 @@ impl StepRun {
             watched: false,
             owns_task: false,
             entered: None,
+            metering: Metering::Off,
         }
     }
 
@@ -172,6 +189,7 @@ impl StepRun {
             };
             let (scope, found, is_free) = if let Some(task) = here.scope.task() {
                 self.watched = !task.core().publisher().is_silent();
+                self.metering = if task.metrics().is_some() { Metering::Step } else { Metering::Off };
                 let place = StepPlace { spec: self.spec, number: task.next_step(), attempt: 1 };
                 let is_free = permit == Permit::Held || task.permits().is_none();
                 (Scope::Step(Arc::clone(task), place, permit), Found::Task, is_free)
@@ -183,7 +201,7 @@ impl StepRun {
             } else {
                 return Found::Nothing;
             };
-            if is_free && !self.watched {
+            if is_free && !self.is_watched() {
                 // With nobody to be told and nothing to wait for, the body is next. The scope is written where it is
                 // needed then: written into the step and exchanged at once, it waited for its own stores (26 instructions, too).
                 self.set_scope(mem::replace(&mut here.scope, scope));
@@ -213,7 +231,8 @@ impl StepRun {
         if self.watched && !matches!(found, Found::Task) {
             self.begin_task();
         }
-        let is_free = !self.watched && self.permit_needed().is_none();
+        self.meter_lone();
+        let is_free = !self.is_watched() && self.permit_needed().is_none();
         self.phase = if is_free { Phase::Running } else { Phase::Ready };
     }
 
@@ -221,6 +240,11 @@ impl StepRun {
     fn light(&mut self, core: &Arc<telemetry::Core>) -> Scope {
         core.implicit_task_began();
         self.watched = !core.publisher().is_silent();
+        self.metering = match core.metrics().life_cycle() {
+            None => Metering::Off,
+            Some(_) if self.watched => Metering::Step,
+            Some(_) => Metering::LoneStep,
+        };
         Scope::Light(Arc::clone(core), self.spec, 1)
     }
 
@@ -230,6 +254,9 @@ impl StepRun {
         let now = Moment::now();
         let task = TaskCore::implicit(Arc::clone(core), self.spec, Some(now));
         self.owns_task = true;
+        if let Some(metrics) = task.metrics() {
+            metrics.began();
+        }
         task.emit(EventKind::TaskInitializeRequested, now.timestamp(), None, || Fact::Bare);
         task.emit(EventKind::TaskStartRequested, now.timestamp(), None, || Fact::Bare);
         let place = StepPlace { spec: self.spec, number: task.next_step(), attempt: 1 };
@@ -249,7 +276,7 @@ impl StepRun {
     #[cold]
     fn replace_scope(&mut self, scope: Scope) {
         let rare = match mem::take(&mut self.kept) {
-            Kept::Fields(fields) => Some(Box::new(Rare { fields: Some(fields), hold: None })),
+            Kept::Fields(fields) => Some(Box::new(Rare { fields: Some(fields), ..Rare::default() })),
             Kept::Scope(_, rare) => rare,
             Kept::Nothing => None,
         };
@@ -353,7 +380,7 @@ impl StepRun {
 
     fn ask(&mut self) {
         self.phase = Phase::Asked;
-        if self.watched {
+        if self.is_watched() {
             let now = Moment::now();
             self.times = Some(Times { asked: now, started: now });
             self.emit(EventKind::StepExecutionRequested, now, || {
@@ -386,6 +413,7 @@ impl StepRun {
         let (asked, now) = (*asked, *started);
         if let Some(event) = self.advance(State::InProgress) {
             let queue_nanos = u64::try_from(asked.until(now).as_nanos()).unwrap_or(u64::MAX);
+            self.meter_start(queue_nanos);
             self.emit(event, now, || Fact::Started { queue_nanos });
         }
     }
@@ -424,7 +452,7 @@ impl StepRun {
     /// Whether an end has to be told to anybody.
     #[inline]
     pub(super) const fn is_watched(&self) -> bool {
-        self.watched
+        self.watched || self.metering.is_on()
     }
 
     /// Nobody has to be told how it ended.
@@ -444,6 +472,7 @@ impl StepRun {
                 task.step_completed();
             }
             self.emit(event, end, || Fact::Completed { started_at: started.timestamp(), nanos });
+            self.meter_completed(end, nanos);
             self.tell_processing(end, nanos);
         }
         self.end_own_task(State::Complete, end, None);
@@ -465,7 +494,9 @@ impl StepRun {
             Next::End
         };
         let failure = self.watched.then(|| Arc::new(Failure::of_error(error, kind, retryable)));
-        self.attempt_failed(failure, ended, next, delay.is_some());
+        let error_type = || failure.as_ref().map_or_else(|| error_type(error, kind), |failure| failure.error_type());
+        let error_type = if self.metering.is_on() { error_type() } else { "" };
+        self.attempt_failed(&Told { failure, retryable, error_type }, ended, next, delay.is_some());
         next
     }
 
@@ -487,16 +518,11 @@ impl StepRun {
         }
         let ended = self.ended();
         let failure = self.watched.then(|| Arc::new(Failure::of_panic(panic)));
-        self.attempt_failed(failure, ended, Next::End, false);
+        let error_type = crate::event::error_type(Some("panic"));
+        self.attempt_failed(&Told { failure, retryable: false, error_type }, ended, Next::End, false);
     }
 
-    fn attempt_failed(
-        &mut self,
-        failure: Option<Arc<Failure>>,
-        ended: Option<Ended>,
-        next: Next,
-        server_requested: bool,
-    ) {
+    fn attempt_failed(&mut self, told: &Told, ended: Option<Ended>, next: Next, server_requested: bool) {
         self.release();
         if self.phase != Phase::Off {
             self.phase = match next {
@@ -504,8 +530,8 @@ impl StepRun {
                 Next::End => Phase::Over,
             };
         }
-        if let (Some(failure), Some(ended)) = (failure, ended) {
-            self.tell_failure(&failure, next, server_requested, ended);
+        if let Some(ended) = ended {
+            self.tell_failure(told, next, server_requested, ended);
         }
         if let Next::Again(_) = next {
             self.attempt = self.attempt.saturating_add(1);
@@ -518,16 +544,19 @@ impl StepRun {
         }
     }
 
-    fn tell_failure(&mut self, failure: &Arc<Failure>, next: Next, server_requested: bool, ended: Ended) {
+    fn tell_failure(&mut self, told: &Told, next: Next, server_requested: bool, ended: Ended) {
         let Ended { end, nanos, started } = ended;
         let Some(event) = self.advance(State::Error) else { return };
-        self.emit(event, end, || Fact::Failed { started_at: started.timestamp(), nanos, failure: Arc::clone(failure) });
+        // Facts are built for listeners only, and for them the failure was written out.
+        let failure = || told.failure.clone().unwrap_or_default();
+        self.emit(event, end, || Fact::Failed { started_at: started.timestamp(), nanos, failure: failure() });
+        self.meter_failed(end, nanos, told.error_type, next);
         self.tell_processing(end, nanos);
         match next {
             Next::Again(wait) => {
                 let wait_nanos = u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX);
                 let strategy = if server_requested { "server_requested" } else { self.spec.backoff.strategy() };
-                let fact = || Fact::Wait { wait_nanos, strategy, failure: Arc::clone(failure) };
+                let fact = || Fact::Wait { wait_nanos, strategy, failure: failure() };
                 if let Some(event) = self.advance(State::Pending) {
                     self.emit(event, end, fact);
                 }
@@ -539,10 +568,10 @@ impl StepRun {
                 if let Some((task, _)) = self.task() {
                     task.step_failed();
                 }
-                if failure.retryable {
-                    self.emit(EventKind::StepMaxRetriesReached, end, || Fact::Exhausted(Arc::clone(failure)));
+                if told.retryable {
+                    self.emit(EventKind::StepMaxRetriesReached, end, || Fact::Exhausted(failure()));
                 }
-                self.end_own_task(State::Error, end, Some(Arc::clone(failure)));
+                self.end_own_task(State::Error, end, told.failure.clone());
             }
         }
     }
@@ -634,7 +663,7 @@ enum Found {
 impl Drop for StepRun {
     #[inline]
     fn drop(&mut self) {
-        if self.phase == Phase::Dropping || (self.watched && self.phase != Phase::Over) {
+        if self.phase == Phase::Dropping || (self.is_watched() && self.phase != Phase::Over) {
             self.dropped();
         }
     }
@@ -652,11 +681,15 @@ impl StepRun {
         // `Ready` after a failed attempt: dropped in the wait for the next one.
         let under_way = matches!(self.phase, Phase::Running | Phase::Dropping | Phase::Asked)
             || (self.phase == Phase::Ready && self.attempt > 1);
-        if !under_way || !self.watched {
+        if !under_way || !self.is_watched() {
             return;
         }
+        let was_running = self.state == State::InProgress;
         if let Some(event) = self.advance(State::Cancelled) {
-            self.emit(event, Moment::now(), || Fact::Reason(DROPPED));
+            if self.watched {
+                self.emit(event, Moment::now(), || Fact::Reason(DROPPED));
+            }
+            self.meter_cancelled(was_running);
         }
         if let Some((task, _)) = self.own_task()
             && let Ok(event) = transition(Entity::Task, State::InProgress, State::Cancelled)

@@ -8,6 +8,7 @@ use async_lock::Semaphore;
 use crate::catalog::{StepSpec, TaskSpec};
 use crate::event::EventKind;
 use crate::id::{self, TaskId};
+use crate::metrics::TaskSeries;
 use crate::publisher::{Fact, Record, StepPlace};
 use crate::telemetry::Core;
 use crate::time::{Moment, Timestamp};
@@ -28,6 +29,8 @@ pub(crate) struct TaskCore {
     permits: Option<Arc<Semaphore>>,
     /// When it began, if it is a step outside any task that somebody listens to.
     begun: Option<Moment>,
+    /// `None` when metrics are off.
+    metrics: Option<Arc<TaskSeries>>,
 }
 
 /// How many steps a task has had.
@@ -46,13 +49,15 @@ impl TaskCore {
             permits: (permits > 0).then(|| Arc::new(Semaphore::new(permits))),
             field_names: spec.fields,
             fields: fields.map(|values| core.mask_fields(spec.fields, values)),
+            metrics: core.metrics().life_cycle().and_then(|metrics| metrics.task(spec)).map(Arc::clone),
             ..Self::bare(core, spec.name, id.map_or_else(TaskId::random, TaskId::given))
         })
     }
 
     /// The task that a step outside any task is; `begun` when the step has to tell of that task, too.
     pub(crate) fn implicit(core: Arc<Core>, spec: &'static StepSpec, begun: Option<Moment>) -> Arc<Self> {
-        Arc::new(Self { begun, ..Self::bare(core, spec.name, TaskId::random()) })
+        let metrics = core.metrics().life_cycle().and_then(|metrics| metrics.lone_step(spec)).map(Arc::clone);
+        Arc::new(Self { begun, metrics, ..Self::bare(core, spec.name, TaskId::random()) })
     }
 
     fn bare(core: Arc<Core>, name: &'static str, id: TaskId) -> Self {
@@ -69,6 +74,7 @@ impl TaskCore {
             events: AtomicU32::new(0),
             permits: None,
             begun: None,
+            metrics: None,
         }
     }
 
@@ -94,6 +100,11 @@ impl TaskCore {
 
     pub(crate) fn fields(&self) -> &[Value] {
         self.fields.as_deref().unwrap_or_default()
+    }
+
+    /// Where the task is counted; `None` when metrics are off.
+    pub(crate) fn metrics(&self) -> Option<&TaskSeries> {
+        self.metrics.as_deref()
     }
 
     pub(crate) const fn begun(&self) -> Option<Moment> {

@@ -9,6 +9,7 @@ use crate::catalog::TaskSpec;
 use crate::classify::ErrorView;
 use crate::event::EventKind;
 use crate::failure::Failure;
+use crate::metrics::Took;
 use crate::publisher::{Fact, TaskEnd};
 use crate::scope::{self, Entered, Scope};
 use crate::state::{Entity, State, transition};
@@ -71,7 +72,10 @@ impl TaskRun {
         core.task_began();
         let silent = core.publisher().is_silent();
         let task = TaskCore::new(core, self.spec, self.id.take(), self.fields.take());
-        if !silent {
+        if let Some(metrics) = task.metrics() {
+            metrics.began();
+        }
+        if !silent || task.metrics().is_some() {
             let now = Moment::now();
             self.started = Some(now);
             task.emit(EventKind::TaskInitializeRequested, now.timestamp(), None, || Fact::Bare);
@@ -119,16 +123,23 @@ impl TaskRun {
     #[inline(never)]
     pub(super) fn failed(&mut self, error: &ErrorView<'_>, kind: Option<&'static str>) {
         let end = Moment::now(); // before anything is done about the error: that is not the body's time
-        self.end(State::Error, end, Some(Failure::of_error(error, kind, false)));
+        let failure = self.is_listened_to().then(|| Failure::of_error(error, kind, false));
+        self.end(State::Error, end, failure);
     }
 
     #[cold]
     pub(super) fn panicked(&mut self, panic: &(dyn Any + Send)) {
         if self.is_watched() {
             let end = Moment::now();
-            self.end(State::Error, end, Some(Failure::of_panic(panic)));
+            let failure = self.is_listened_to().then(|| Failure::of_panic(panic));
+            self.end(State::Error, end, failure);
         }
         self.phase = Phase::Over;
+    }
+
+    /// Whether anybody gets events, so that a failure is worth writing out.
+    fn is_listened_to(&self) -> bool {
+        matches!(&self.scope, Scope::Task(task) if !task.core().publisher().is_silent())
     }
 
     fn end(&mut self, state: State, end: Moment, failure: Option<Failure>) {
@@ -173,6 +184,11 @@ pub(super) fn end_task(
 ) {
     let end = started.dated(end);
     let nanos = u64::try_from(started.until(end).as_nanos()).unwrap_or(u64::MAX);
+    if let Some(metrics) = task.metrics() {
+        let trace = || Some(task.id().trace_id().as_u128());
+        let took = Took { nanos, end_unix_nanos: end.timestamp().as_unix_nanos(), trace };
+        if event == EventKind::TaskCompleted { metrics.completed(took) } else { metrics.failed(took) }
+    }
     task.emit(event, end.timestamp(), None, || {
         let counts = task.counts();
         Fact::TaskEnded(Arc::new(TaskEnd {
@@ -187,6 +203,9 @@ pub(super) fn end_task(
 }
 
 pub(super) fn cancel_task(task: &Arc<TaskCore>, event: EventKind) {
+    if let Some(metrics) = task.metrics() {
+        metrics.cancelled();
+    }
     task.emit(event, Moment::now().timestamp(), None, || Fact::Reason(DROPPED));
 }
 

@@ -1,0 +1,104 @@
+//! What a step tells the metrics, beside its events: the same transitions, at the same moments.
+//!
+//! A step outside any task is a task of its own. Where somebody listens that task is real, and tells of itself; where nobody
+//! does, none is made, and the step tells the metrics of it.
+
+use super::{Kept, Next, StepRun};
+use crate::metrics::{TaskSeries, Took};
+use crate::scope::Scope;
+use crate::time::Moment;
+
+/// What a step has to tell the metrics. Unless it is `Off`, moments are taken.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Metering {
+    /// Metrics are off.
+    Off,
+    /// Of itself.
+    Step,
+    /// Of itself, and of the task that it is: nobody else is told of that one.
+    LoneStep,
+}
+
+impl Metering {
+    pub(super) const fn is_on(self) -> bool {
+        !matches!(self, Self::Off)
+    }
+}
+
+impl StepRun {
+    /// Where the step is counted; `None` when metrics are off.
+    #[inline]
+    fn metrics(&self) -> Option<&TaskSeries> {
+        if !self.metering.is_on() {
+            return None;
+        }
+        match self.scope()? {
+            Scope::Step(task, ..) => task.metrics(),
+            Scope::Light(core, spec, _) => core.metrics().life_cycle()?.lone_step(spec).map(|metrics| &**metrics),
+            Scope::Empty | Scope::Telemetry(_) | Scope::Task(_) => None,
+        }
+    }
+
+    /// The task that a lone step is begins.
+    #[inline]
+    pub(super) fn meter_lone(&self) {
+        if let (Metering::LoneStep, Some(metrics)) = (self.metering, self.metrics()) {
+            metrics.began();
+        }
+    }
+
+    /// The body begins, after so long a wait.
+    #[inline]
+    pub(super) fn meter_start(&self, queue_nanos: u64) {
+        if let Some(metrics) = self.metrics() {
+            metrics.step_began(self.spec, queue_nanos);
+        }
+    }
+
+    #[inline]
+    pub(super) fn meter_completed(&self, end: Moment, nanos: u64) {
+        let Some(metrics) = self.metrics() else { return };
+        metrics.step_completed(self.spec, self.took(end, nanos));
+        if self.metering == Metering::LoneStep {
+            metrics.completed(self.took(end, self.lone_nanos(end)));
+        }
+    }
+
+    pub(super) fn meter_failed(&mut self, end: Moment, nanos: u64, error_type: &str, next: Next) {
+        let retried = matches!(next, Next::Again(_));
+        if let Some(metrics) = self.metrics() {
+            metrics.step_failed(self.spec, error_type, retried, self.took(end, nanos));
+            if self.metering == Metering::LoneStep && !retried {
+                metrics.failed(self.took(end, self.lone_nanos(end)));
+            }
+        }
+        if self.metering == Metering::LoneStep && retried {
+            let asked = self.times.map(|times| times.asked);
+            if let Kept::Scope(_, rare) = &mut self.kept {
+                let begun = &mut rare.get_or_insert_default().begun;
+                *begun = begun.or(asked);
+            }
+        }
+    }
+
+    /// It was dropped; `was_running`: inside its body.
+    pub(super) fn meter_cancelled(&self, was_running: bool) {
+        let Some(metrics) = self.metrics() else { return };
+        metrics.step_cancelled(self.spec, was_running);
+        if self.metering == Metering::LoneStep {
+            metrics.cancelled();
+        }
+    }
+
+    fn took(&self, end: Moment, nanos: u64) -> Took<impl FnOnce() -> Option<u128>> {
+        // A lone step that nobody asked for its task has no trace.
+        let trace = || self.task().map(|(task, _)| task.id().trace_id().as_u128());
+        Took { nanos, end_unix_nanos: end.timestamp().as_unix_nanos(), trace }
+    }
+
+    /// How long the task that a lone step is has taken.
+    fn lone_nanos(&self, end: Moment) -> u64 {
+        let begun = self.rare().and_then(|rare| rare.begun).or(self.times.map(|times| times.asked));
+        begun.map_or(0, |begun| u64::try_from(begun.until(end).as_nanos()).unwrap_or(u64::MAX))
+    }
+}

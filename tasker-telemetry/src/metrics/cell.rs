@@ -1,0 +1,385 @@
+//! The values of one series, as atomics: a counter, a gauge, a histogram. Recording is one or two atomic operations, no lock
+//! and no allocation. Which series it is, and how it is printed, is not known here.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use super::exemplar::{Exemplar, ExemplarSlot};
+
+/// What a [`Family`](super::family::Family) can be made of.
+pub(super) trait Cell: Send + Sync + 'static {
+    /// What all series of one metric have in common.
+    type Shape: Send + Sync + 'static;
+
+    /// A series in which nothing was recorded.
+    fn empty(shape: &Arc<Self::Shape>) -> Self;
+}
+
+/// In so many places counters and histograms are written, by threads in turn, and added up when read: two threads that write
+/// one cache line cost each other 50 ns or more. A power of two.
+const SHARDS: usize = 4;
+
+/// The shard of this thread.
+#[inline]
+fn shard() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static SHARD: std::cell::Cell<usize> = const { std::cell::Cell::new(usize::MAX) };
+    }
+    let own = SHARD.with(|shard| {
+        if shard.get() == usize::MAX {
+            shard.set(NEXT.fetch_add(1, Ordering::Relaxed) % SHARDS);
+        }
+        shard.get()
+    });
+    own % SHARDS
+}
+
+/// A cache line with one number.
+#[derive(Debug)]
+#[repr(align(64))]
+struct Line(AtomicU64);
+
+/// Numbers in a cache line.
+const BLOCK: usize = 8;
+
+/// A cache line of numbers.
+#[derive(Debug)]
+#[repr(align(64))]
+struct Block([AtomicU64; BLOCK]);
+
+/// One series of a counter: a whole number that only grows.
+///
+/// ```
+/// use tasker_telemetry::metrics::Counter;
+/// static ORDERS: Counter = Counter::new("doc_orders_total", "Orders taken.");
+/// ORDERS.add(2);
+/// ORDERS.inc();
+/// assert_eq!(ORDERS.value(), 3);
+/// ```
+#[derive(Debug)]
+pub struct CounterSeries([Line; SHARDS]);
+
+impl CounterSeries {
+    /// Adds one.
+    #[inline]
+    pub fn inc(&self) {
+        self.add(1);
+    }
+
+    /// Adds a number.
+    #[inline]
+    pub fn add(&self, number: u64) {
+        self.0[shard()].0.fetch_add(number, Ordering::Relaxed);
+    }
+
+    /// The sum so far.
+    #[must_use]
+    pub fn value(&self) -> u64 {
+        self.0.iter().map(|line| line.0.load(Ordering::Relaxed)).fold(0, u64::wrapping_add)
+    }
+}
+
+impl Cell for CounterSeries {
+    type Shape = ();
+
+    fn empty(_: &Arc<()>) -> Self {
+        Self([const { Line(AtomicU64::new(0)) }; SHARDS])
+    }
+}
+
+/// One series of a gauge: a value that goes up and down. Whole numbers up to 2^53 are exact.
+#[derive(Debug)]
+#[repr(align(64))]
+pub struct GaugeSeries(AtomicU64);
+
+impl GaugeSeries {
+    /// Sets the value.
+    #[inline]
+    pub fn set(&self, value: f64) {
+        self.0.store(value.to_bits(), Ordering::Relaxed);
+    }
+
+    /// Adds one.
+    #[inline]
+    pub fn inc(&self) {
+        add(&self.0, 1.0);
+    }
+
+    /// Takes one away.
+    #[inline]
+    pub fn dec(&self) {
+        add(&self.0, -1.0);
+    }
+
+    /// Adds a value, which may be negative.
+    #[inline]
+    pub fn add(&self, value: f64) {
+        add(&self.0, value);
+    }
+
+    /// The value now.
+    #[must_use]
+    pub fn value(&self) -> f64 {
+        f64::from_bits(self.0.load(Ordering::Relaxed))
+    }
+}
+
+impl Cell for GaugeSeries {
+    type Shape = ();
+
+    fn empty(_: &Arc<()>) -> Self {
+        Self(AtomicU64::new(0))
+    }
+}
+
+/// The buckets of a histogram.
+#[derive(Debug, PartialEq)]
+pub(super) struct Buckets {
+    /// The upper bounds, ascending; the bucket for all above is not among them.
+    pub(super) bounds: Box<[f64]>,
+    pub(super) exemplars: bool,
+}
+
+/// One series of a histogram: how often values fell into each bucket, and their sum.
+#[derive(Debug)]
+pub struct HistogramSeries {
+    shape: Arc<Buckets>,
+    shards: [HistogramShard; SHARDS],
+    exemplars: Box<[ExemplarSlot]>,
+}
+
+/// What some of the threads recorded.
+#[derive(Debug)]
+#[repr(align(64))]
+struct HistogramShard {
+    /// One more than there are bounds, and some for the sake of whole cache lines. Each value is counted once, so their sum
+    /// is the number of values.
+    counts: Box<[Block]>,
+    /// Of what was given as a float.
+    sum: AtomicU64,
+    /// Of what was given as a duration: one addition instead of a loop, and exact.
+    nanos: AtomicU64,
+}
+
+impl HistogramSeries {
+    /// Records a value. One that is not a finite number counts as above all buckets and leaves the sum alone.
+    #[inline]
+    pub fn record(&self, value: f64) {
+        self.count(self.bucket(value), value);
+    }
+
+    /// Records a duration, in seconds. Cheaper than a float, and the sum is exact to the nanosecond.
+    #[inline]
+    pub fn record_duration(&self, duration: Duration) {
+        self.record_nanos(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
+    }
+
+    #[inline]
+    pub(super) fn record_nanos(&self, nanos: u64) {
+        self.count_nanos(self.bucket(seconds(nanos)), nanos);
+    }
+
+    /// Records a duration, and from time to time the trace that it belongs to; `trace` is asked for only then.
+    #[inline]
+    pub(super) fn record_traced(&self, nanos: u64, at_unix_nanos: u64, trace: impl FnOnce() -> Option<u128>) {
+        let value = seconds(nanos);
+        let bucket = self.bucket(value);
+        self.count_nanos(bucket, nanos);
+        if let Some(slot) = self.exemplars.get(bucket)
+            && slot.is_due(at_unix_nanos)
+            && let Some(trace) = trace()
+        {
+            slot.keep(Exemplar { trace, value, at_unix_nanos });
+        }
+    }
+
+    /// How many values were recorded.
+    #[must_use]
+    pub fn count_total(&self) -> u64 {
+        self.counts().fold(0, u64::wrapping_add)
+    }
+
+    /// The sum of the values.
+    #[must_use]
+    pub fn sum(&self) -> f64 {
+        let floats: f64 = self.shards.iter().map(|shard| f64::from_bits(shard.sum.load(Ordering::Relaxed))).sum();
+        let nanos = self.shards.iter().map(|shard| shard.nanos.load(Ordering::Relaxed)).fold(0, u64::wrapping_add);
+        floats + seconds(nanos)
+    }
+
+    /// The upper bounds of the buckets; above the last is one more.
+    #[must_use]
+    pub fn bounds(&self) -> &[f64] {
+        &self.shape.bounds
+    }
+
+    /// How many values fell into each bucket alone, the last being the one above all bounds.
+    pub(super) fn counts(&self) -> impl Iterator<Item = u64> {
+        let of_bucket = |bucket| self.shards.iter().filter_map(move |shard| shard.bucket(bucket));
+        let sum = |counts: &mut dyn Iterator<Item = &AtomicU64>| {
+            counts.map(|count| count.load(Ordering::Relaxed)).fold(0, u64::wrapping_add)
+        };
+        (0..=self.shape.bounds.len()).map(move |bucket| sum(&mut of_bucket(bucket)))
+    }
+
+    /// What was kept for a bucket.
+    pub(super) fn exemplar(&self, bucket: usize) -> Option<Exemplar> {
+        self.exemplars.get(bucket)?.read()
+    }
+
+    #[inline]
+    fn bucket(&self, value: f64) -> usize {
+        let bounds = &*self.shape.bounds;
+        if !value.is_finite() {
+            return bounds.len();
+        }
+        // Comparing with all of a few bounds has no branch to mispredict.
+        if bounds.len() <= 16 {
+            bounds.iter().filter(|bound| **bound < value).count()
+        } else {
+            bounds.partition_point(|bound| *bound < value)
+        }
+    }
+
+    #[inline]
+    fn count(&self, bucket: usize, value: f64) {
+        let shard = &self.shards[shard()];
+        shard.count(bucket);
+        if value != 0.0 && value.is_finite() {
+            add(&shard.sum, value);
+        }
+    }
+
+    #[inline]
+    fn count_nanos(&self, bucket: usize, nanos: u64) {
+        let shard = &self.shards[shard()];
+        shard.count(bucket);
+        // Most waits for a permit are 0: nothing to add then.
+        if nanos != 0 {
+            shard.nanos.fetch_add(nanos, Ordering::Relaxed);
+        }
+    }
+}
+
+impl HistogramShard {
+    fn new(buckets: usize) -> Self {
+        let counts = (0..buckets.div_ceil(BLOCK)).map(|_| Block([const { AtomicU64::new(0) }; BLOCK])).collect();
+        Self { counts, sum: AtomicU64::new(0), nanos: AtomicU64::new(0) }
+    }
+
+    #[inline]
+    fn bucket(&self, bucket: usize) -> Option<&AtomicU64> {
+        self.counts.get(bucket / BLOCK).map(|block| &block.0[bucket % BLOCK])
+    }
+
+    #[inline]
+    fn count(&self, bucket: usize) {
+        if let Some(count) = self.bucket(bucket) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Cell for HistogramSeries {
+    type Shape = Buckets;
+
+    fn empty(shape: &Arc<Buckets>) -> Self {
+        let buckets = shape.bounds.len() + 1;
+        Self {
+            shape: Arc::clone(shape),
+            shards: std::array::from_fn(|_| HistogramShard::new(buckets)),
+            exemplars: (0..if shape.exemplars { buckets } else { 0 }).map(|_| ExemplarSlot::new()).collect(),
+        }
+    }
+}
+
+/// Nanoseconds as seconds: the same number as an event's `execution_duration`.
+#[allow(clippy::cast_precision_loss, reason = "exact up to 104 days, and then to the microsecond")]
+fn seconds(nanos: u64) -> f64 {
+    nanos as f64 / 1e9
+}
+
+/// Adds to a float. As exact as floats are: every addition takes part, in some order.
+#[inline]
+fn add(bits: &AtomicU64, value: f64) {
+    let mut seen = bits.load(Ordering::Relaxed);
+    loop {
+        let sum = (f64::from_bits(seen) + value).to_bits();
+        match bits.compare_exchange_weak(seen, sum, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => return,
+            Err(now) => seen = now,
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::float_cmp, reason = "numbers that floats hold exactly")]
+mod tests {
+    use super::*;
+
+    fn histogram(bounds: &[f64]) -> HistogramSeries {
+        HistogramSeries::empty(&Arc::new(Buckets { bounds: bounds.into(), exemplars: true }))
+    }
+
+    #[test]
+    fn a_bound_belongs_to_its_bucket() {
+        let series = histogram(&[1.0, 2.0, 5.0]);
+        for value in [0.0, -3.0, 1.0, 1.0001, 2.0, 5.0, 5.1, 1e300] {
+            series.record(value);
+        }
+        assert_eq!(series.counts().collect::<Vec<_>>(), [3, 2, 1, 2]);
+        assert_eq!(series.count_total(), 8);
+    }
+
+    #[test]
+    fn many_bounds_are_searched_the_same_way() {
+        let bounds: Vec<f64> = (1..=100).map(f64::from).collect();
+        let series = histogram(&bounds);
+        for value in 0..=101 {
+            series.record(f64::from(value));
+        }
+        let counts: Vec<_> = series.counts().collect();
+        assert_eq!((counts[0], counts[1], counts[99], counts[100]), (2, 1, 1, 1));
+    }
+
+    #[test]
+    fn what_is_not_finite_is_counted_and_not_summed() {
+        let series = histogram(&[1.0]);
+        for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.5] {
+            series.record(value);
+        }
+        assert_eq!((series.counts().collect::<Vec<_>>(), series.sum()), (vec![1, 3], 0.5));
+    }
+
+    #[test]
+    fn exemplars_stay_in_their_bucket() {
+        let series = histogram(&[1.0, 2.0]);
+        series.record_traced(1_500_000_000, 7, || Some(0xabc));
+        series.record_traced(1_600_000_000, 8, || Some(0xdef));
+        assert_eq!(series.exemplar(0), None);
+        assert_eq!(series.exemplar(1), Some(Exemplar { trace: 0xabc, value: 1.5, at_unix_nanos: 7 }));
+        series.record_traced(1_700_000_000, 8_000_000_000, || Some(0xdef));
+        assert_eq!(series.exemplar(1).map(|kept| kept.trace), Some(0xdef));
+    }
+
+    #[test]
+    fn gauges_come_back() {
+        let gauge = GaugeSeries::empty(&Arc::default());
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..10_000 {
+                        gauge.inc();
+                        gauge.dec();
+                    }
+                });
+            }
+        });
+        assert_eq!(gauge.value(), 0.0);
+        gauge.set(4.5);
+        gauge.add(-1.0);
+        assert_eq!(gauge.value(), 3.5);
+    }
+}

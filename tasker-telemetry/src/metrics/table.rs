@@ -1,0 +1,223 @@
+//! A table that only grows: reading takes no lock and writes nothing, adding takes a lock that no reader of ours waits for.
+//!
+//! Entries lie in a [`List`] whose chunks never move, so a reference to one stays good as long as the table. The index over it
+//! is a handful of open-addressed levels, each four times as large as the one before: a level is never rebuilt, so a reader
+//! never meets one that is being moved. What the entries mean is not known here.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+/// Entries in the order in which they were added.
+struct List<T> {
+    chunks: [OnceLock<Box<[OnceLock<T>]>>; CHUNKS],
+    len: AtomicUsize,
+}
+
+/// Chunk `k` has `FIRST_CHUNK << k` places: 24 chunks are more than any machine's memory.
+const CHUNKS: usize = 24;
+const FIRST_CHUNK: usize = 16;
+
+impl<T> List<T> {
+    const fn new() -> Self {
+        Self { chunks: [const { OnceLock::new() }; CHUNKS], len: AtomicUsize::new(0) }
+    }
+
+    fn len(&self) -> usize {
+        self.len.load(Ordering::Acquire)
+    }
+
+    fn get(&self, number: usize) -> Option<&T> {
+        let (chunk, place) = Self::place(number);
+        self.chunks.get(chunk)?.get()?.get(place)?.get()
+    }
+
+    /// The caller holds the lock of the table.
+    fn push(&self, entry: T) -> Option<(usize, &T)> {
+        let number = self.len.load(Ordering::Relaxed);
+        let (chunk, place) = Self::place(number);
+        let chunk =
+            self.chunks.get(chunk)?.get_or_init(|| (0..FIRST_CHUNK << chunk).map(|_| OnceLock::new()).collect());
+        let slot = chunk.get(place)?;
+        let entry = slot.get_or_init(|| entry);
+        self.len.store(number + 1, Ordering::Release);
+        Some((number, entry))
+    }
+
+    /// Chunk and place of the entry of that number.
+    const fn place(number: usize) -> (usize, usize) {
+        let chunk = (number / FIRST_CHUNK + 1).ilog2() as usize;
+        (chunk, number - FIRST_CHUNK * ((1 << chunk) - 1))
+    }
+}
+
+/// See the module.
+pub(super) struct Table<T> {
+    entries: List<T>,
+    /// In each slot the upper half of an entry's hash and its number plus one; 0 is free.
+    levels: [OnceLock<Box<[AtomicU64]>>; LEVELS],
+    adding: Mutex<()>,
+}
+
+/// Level `k` has `FIRST_LEVEL << 2 * k` slots, so ten have eleven million.
+const LEVELS: usize = 10;
+const FIRST_LEVEL: usize = 32;
+/// How many neighbouring slots of a level an entry may take. Where all are taken, the next level is tried.
+const WINDOW: usize = 8;
+
+/// The table has no room where this hash would have to lie: for a hash that spreads, unreachable below a million entries.
+#[derive(Debug)]
+pub(super) struct Full;
+
+impl<T> Table<T> {
+    pub(super) const fn new() -> Self {
+        Self { entries: List::new(), levels: [const { OnceLock::new() }; LEVELS], adding: Mutex::new(()) }
+    }
+
+    /// How many entries there are.
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Every entry, in the order in which they were added.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+        (0..self.len()).filter_map(|number| self.entries.get(number))
+    }
+
+    /// The entry of that hash that `is_it` recognises.
+    #[inline]
+    pub(super) fn get(&self, hash: u64, is_it: impl Fn(&T) -> bool) -> Option<&T> {
+        for (level, slots) in self.levels.iter().enumerate() {
+            for slot in window(slots.get()?, hash, level) {
+                match slot.load(Ordering::Acquire) {
+                    // Nothing is ever taken out, so what is not before the first free slot is nowhere.
+                    0 => return None,
+                    taken if taken >> 32 == hash >> 32 => {
+                        if let Some(entry) = self.entries.get(number(taken)).filter(|entry| is_it(entry)) {
+                            return Some(entry);
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        }
+        None
+    }
+
+    /// The same, and adds what `make` makes if there is none. Two threads that add the same at once get one entry.
+    pub(super) fn get_or_add(
+        &self,
+        hash: u64,
+        is_it: impl Fn(&T) -> bool,
+        make: impl FnOnce() -> Option<T>,
+    ) -> Result<&T, Full> {
+        if let Some(entry) = self.get(hash, &is_it) {
+            return Ok(entry);
+        }
+        let _adding = self.lock();
+        if let Some(entry) = self.get(hash, &is_it) {
+            return Ok(entry);
+        }
+        for (level, slots) in self.levels.iter().enumerate() {
+            let slots = slots.get_or_init(|| (0..FIRST_LEVEL << (2 * level)).map(|_| AtomicU64::new(0)).collect());
+            let free = window(slots, hash, level).find(|slot| slot.load(Ordering::Relaxed) == 0);
+            if let Some(slot) = free {
+                let (number, entry) = make().and_then(|entry| self.entries.push(entry)).ok_or(Full)?;
+                let low = u32::try_from(number + 1).map_err(|_| Full)?;
+                slot.store((hash >> 32 << 32) | u64::from(low), Ordering::Release);
+                return Ok(entry);
+            }
+        }
+        Err(Full)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ()> {
+        self.adding.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The slots of a level that an entry of that hash may take, in the order in which they are tried.
+#[inline]
+fn window(slots: &[AtomicU64], hash: u64, level: usize) -> impl Iterator<Item = &AtomicU64> {
+    // Other bits on each level: what collided once need not collide again.
+    #[allow(clippy::cast_possible_truncation, reason = "a hash: any bits will do")]
+    let start = hash.rotate_left(7 * level as u32) as usize;
+    (0..WINDOW).filter_map(move |step| slots.get(start.wrapping_add(step) & (slots.len() - 1)))
+}
+
+/// The number of the entry that a taken slot points to.
+#[allow(clippy::cast_possible_truncation, reason = "the lower half is what is meant")]
+const fn number(taken: u64) -> usize {
+    (taken as u32 - 1) as usize
+}
+
+/// A hash of the address of a static: what is equal by address is one thing.
+#[inline]
+pub(super) fn hash_address<T>(of: &T) -> u64 {
+    let address = std::ptr::from_ref(of).addr() as u64;
+    let mixed = (address >> 3).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mixed ^ (mixed >> 32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_follow_one_another() {
+        let mut expected = (0, 0);
+        for number in 0..10_000 {
+            assert_eq!(List::<u8>::place(number), expected);
+            expected.1 += 1;
+            if expected.1 == FIRST_CHUNK << expected.0 {
+                expected = (expected.0 + 1, 0);
+            }
+        }
+    }
+
+    #[test]
+    fn entries_are_found_again_and_stay_where_they_are() {
+        let table = Table::new();
+        let hash = |key: u64| key.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mut places = Vec::new();
+        for key in 0..50_000_u64 {
+            let entry = table.get_or_add(hash(key), |entry| *entry == key, || Some(key)).unwrap();
+            places.push(std::ptr::from_ref(entry).addr());
+        }
+        for key in 0..50_000_u64 {
+            let found = table.get(hash(key), |entry| *entry == key).unwrap();
+            assert_eq!((*found, std::ptr::from_ref(found).addr()), (key, places[usize::try_from(key).unwrap()]));
+        }
+        assert_eq!(table.get(hash(50_000), |entry| *entry == 50_000), None);
+        assert_eq!((table.len(), table.iter().count()), (50_000, 50_000));
+    }
+
+    #[test]
+    fn one_hash_for_all_is_an_answer_not_a_loop() {
+        let table = Table::new();
+        let added =
+            (0..1_000_u64).filter(|key| table.get_or_add(5, |entry| entry == key, || Some(*key)).is_ok()).count();
+        assert_eq!(added, WINDOW * LEVELS);
+        assert!((0..added as u64).all(|key| table.get(5, |entry| *entry == key).is_some()));
+    }
+
+    #[test]
+    fn threads_that_add_the_same_get_the_same() {
+        let table = Table::new();
+        let made = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for key in 0..2_000_u64 {
+                        let entry = || {
+                            made.fetch_add(1, Ordering::Relaxed);
+                            Some(key)
+                        };
+                        let hash = key.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+                        assert_eq!(*table.get_or_add(hash, |found| *found == key, entry).unwrap(), key);
+                    }
+                });
+            }
+        });
+        assert_eq!((made.into_inner(), table.len()), (2_000, 2_000));
+    }
+}
