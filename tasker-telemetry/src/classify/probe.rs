@@ -247,7 +247,7 @@ pub trait WordsOf {
     /// The returned value.
     type Returned;
 
-    /// See [`Words`].
+    /// What it says.
     fn words(&self) -> Words<Self::Returned>;
 }
 

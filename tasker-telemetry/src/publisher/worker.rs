@@ -113,5 +113,7 @@ impl Runtime {
 
     #[cfg(not(feature = "tokio"))]
     #[allow(clippy::unused_self, reason = "the same shape as with tokio")]
-    const fn enter(&self) {}
+    const fn enter(&self) -> Option<()> {
+        None
+    }
 }
