@@ -54,7 +54,8 @@ pub fn run_step<F: Future>(
 impl<F: Future> Future for RunStep<F> {
     type Output = F::Output;
 
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "as above")]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
         poll_step(this.run, *this.classify, this.body, cx)
