@@ -412,3 +412,31 @@ fn an_inline_subscriber_can_neither_panic_nor_loop_its_host() {
     assert_eq!(chamber.delivered, echoes.get());
     assert!(echoes.get() < 100);
 }
+
+/// A value whose text panics.
+struct Explosive;
+
+impl std::fmt::Display for Explosive {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        panic!("{EXPECTED} in a Display")
+    }
+}
+
+#[step(fields(value = %Explosive))]
+fn with_an_explosive_field() -> u8 {
+    7
+}
+
+#[task(id = Explosive, fields(value = %Explosive))]
+async fn with_an_explosive_id() -> u8 {
+    with_an_explosive_field()
+}
+
+#[test]
+fn a_panic_in_what_is_read_for_telemetry_alone_is_not_the_hosts() {
+    quiet_expected_panics();
+    let run = block_on(tasker_telemetry::testing::record(with_an_explosive_id()));
+    assert_eq!(run.output, 7);
+    assert_eq!((run.count("task.completed"), run.count("step.completed")), (1, 1));
+    assert_eq!(run[0].task_id().map(str::len), Some(36), "an id of ours");
+}

@@ -20,6 +20,8 @@ pub use self::future::{StepRetry, run_step, run_task};
 pub use self::sync::{run_step_sync, run_task_sync};
 pub(crate) use self::task_core::TaskCore;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use crate::classify::{Classify, RetryAdvice};
 use crate::telemetry;
 use crate::value::{Fields, Value};
@@ -28,16 +30,24 @@ use crate::value::{Fields, Value};
 #[doc(hidden)]
 pub type TaskIdArg = Option<String>;
 
-/// Evaluates the `fields(..)`, if anybody listens.
+/// Evaluates the `fields(..)`, if anybody listens. They are read for us alone: a panic in one (or in the `Display` of a value)
+/// costs the fields, not the host.
 #[doc(hidden)]
 pub fn fields<const N: usize>(values: impl FnOnce() -> [Value; N]) -> Fields {
-    telemetry::is_listened_to().then(|| Box::new(values()) as Box<[Value]>)
+    if !telemetry::is_listened_to() {
+        return None;
+    }
+    let values = catch_unwind(AssertUnwindSafe(values)).ok()?;
+    Some(Box::new(values))
 }
 
-/// Evaluates the `id = ..`, if telemetry is on.
+/// Evaluates the `id = ..`, if telemetry is on. After a panic in it the task gets an id of ours.
 #[doc(hidden)]
 pub fn task_id(id: impl FnOnce() -> String) -> TaskIdArg {
-    telemetry::is_on().then(id)
+    if !telemetry::is_on() {
+        return None;
+    }
+    catch_unwind(AssertUnwindSafe(id)).ok()
 }
 
 /// What the error in a returned value advises about another attempt.
