@@ -86,6 +86,7 @@ mod id;
 mod lifecycle;
 mod mask;
 pub mod metrics;
+mod otel;
 pub mod prelude;
 mod publish;
 mod publisher;
@@ -97,6 +98,7 @@ mod subscriber;
 mod telemetry;
 pub mod testing;
 mod time;
+pub mod trace;
 mod value;
 
 #[doc(hidden)]

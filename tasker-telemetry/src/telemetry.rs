@@ -13,9 +13,11 @@ use arc_swap::ArcSwapOption;
 use crate::catalog::Catalog;
 use crate::filter::{DEFAULT_FILTER_MASK, DEFAULT_FILTER_PARAMETERS, Filter};
 use crate::metrics::{self, MetricsBackend};
+use crate::otel::Spot;
 use crate::publisher::{End, Ended, Health, Limits, Publisher};
 use crate::scope::{self, Entered, InScope, Scope};
 use crate::subscriber::{Registration, Subscriber};
+use crate::trace::{Batching, SpanSink, TraceSettings, Tracing};
 use crate::value::Value;
 
 /// What runs behind a [`Telemetry`]; tasks hold on to it as long as they live.
@@ -27,6 +29,7 @@ pub(crate) struct Core {
     publisher: Publisher,
     filter: Filter,
     metrics: metrics::Store,
+    tracing: Option<Tracing>,
     catalog_problems: Vec<String>,
     explicit_tasks: AtomicU64,
     implicit_tasks: AtomicU64,
@@ -98,7 +101,7 @@ fn is_listened_to_here() -> bool {
     let found = scope::with_current(|scope| match scope {
         Scope::Empty => None,
         Scope::Telemetry(core) | Scope::Light(core, ..) => Some(listens(core)),
-        Scope::Task(task) | Scope::Step(task, ..) => Some(listens(task.core())),
+        Scope::Task(task) | Scope::Step(task, ..) => Some(task.is_watched()),
     });
     found.unwrap_or_else(|| INSTALLED.load().as_deref().is_some_and(listens))
 }
@@ -113,6 +116,7 @@ pub(crate) fn silent() -> Arc<Core> {
         publisher: Publisher::silent(),
         filter: Filter::default(),
         metrics: metrics::Store::new(false, metrics::DEFAULT_SERIES_LIMIT),
+        tracing: None,
         catalog_problems: Vec::new(),
         explicit_tasks: AtomicU64::new(0),
         implicit_tasks: AtomicU64::new(0),
@@ -132,6 +136,11 @@ impl Core {
 
     pub(crate) const fn metrics(&self) -> &metrics::Store {
         &self.metrics
+    }
+
+    /// What makes spans; `None` when there is no exporter.
+    pub(crate) const fn tracing(&self) -> Option<&Tracing> {
+        self.tracing.as_ref()
     }
 
     pub(crate) const fn tells_step_processing(&self) -> bool {
@@ -164,6 +173,7 @@ impl Core {
     pub(crate) fn health(&self) -> Health {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let mut health = self.publisher.health();
+        health.spans = self.tracing.as_ref().map(Tracing::health);
         health.service_name.clone_from(&self.service_name);
         health.implicit_tasks = count(&self.implicit_tasks);
         health.tasks_started = count(&self.explicit_tasks) + health.implicit_tasks;
@@ -218,7 +228,7 @@ impl Telemetry {
 
     /// Runs a future with this telemetry, whatever is installed: tests run several at once.
     pub fn scope<F: Future>(&self, future: F) -> InScope<F> {
-        InScope::new(Scope::Telemetry(Arc::clone(&self.core)), future)
+        InScope::new(Scope::Telemetry(Arc::clone(&self.core)), Spot::none(), future)
     }
 
     /// Calls a function with this telemetry, whatever is installed.
@@ -369,7 +379,6 @@ pub enum BuildError {
 }
 
 /// The settings of a [`Telemetry`].
-#[derive(Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "settings that are on or off")]
 #[must_use = "nothing happens before `build` or `install`"]
 pub struct Builder {
@@ -388,6 +397,18 @@ pub struct Builder {
     filter_mask: String,
     metrics_enabled: bool,
     metrics_series_limit: usize,
+    pub(crate) traces: TraceSettings,
+    pub(crate) span_sinks: Vec<(Box<dyn SpanSink>, Batching)>,
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("enabled", &self.enabled)
+            .field("service_name", &self.service_name)
+            .field("traces", &self.traces)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Default for Builder {
@@ -408,6 +429,8 @@ impl Default for Builder {
             filter_mask: DEFAULT_FILTER_MASK.to_owned(),
             metrics_enabled: true,
             metrics_series_limit: metrics::DEFAULT_SERIES_LIMIT,
+            traces: TraceSettings::default(),
+            span_sinks: Vec::new(),
         }
     }
 }
@@ -554,14 +577,21 @@ impl Builder {
             subscriber_capacity: self.subscriber_capacity,
             handler_timeout: self.handler_timeout,
         };
+        let (tracing, span_sink) = if self.enabled && !self.span_sinks.is_empty() {
+            let (tracing, sink) = Tracing::start(self.traces, self.span_sinks)?;
+            (Some(tracing), Some(sink))
+        } else {
+            (None, None)
+        };
         let core = Core {
             enabled: self.enabled,
             step_processing: self.step_processing,
             service_name: self.service_name,
             service_version: self.service_version,
-            publisher: Publisher::start(subscribers, &limits)?,
+            publisher: Publisher::start(subscribers, span_sink, &limits)?,
             filter: Filter::new(self.filter_parameters, &self.filter_mask),
             metrics: metrics::Store::new(self.enabled && self.metrics_enabled, self.metrics_series_limit),
+            tracing,
             catalog_problems,
             explicit_tasks: AtomicU64::new(0),
             implicit_tasks: AtomicU64::new(0),
