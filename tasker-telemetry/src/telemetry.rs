@@ -17,8 +17,9 @@ use crate::otel::Spot;
 use crate::publisher::{End, Ended, Health, Limits, Publisher};
 use crate::scope::{self, Entered, InScope, Scope};
 use crate::subscriber::{Registration, Subscriber};
-use crate::trace::{Batching, SpanSink, TraceSettings, Tracing};
+use crate::trace::{self, SinkPlan, TraceSettings, Tracing};
 use crate::value::Value;
+use crate::variables::{InvalidVariable, Variables};
 
 /// What runs behind a [`Telemetry`]; tasks hold on to it as long as they live.
 pub(crate) struct Core {
@@ -373,6 +374,17 @@ pub enum BuildError {
     /// A thread could not be started.
     #[error("a thread could not be started: {0}")]
     Thread(#[from] std::io::Error),
+    /// One of OpenTelemetry's standard variables has an impossible value.
+    #[error("{0}")]
+    Variable(#[from] InvalidVariable),
+    /// An exporter cannot work as it was set up.
+    #[error("the exporter `{exporter}`: {problem}")]
+    Exporter {
+        /// Its name.
+        exporter: &'static str,
+        /// What is wrong, and what would be right.
+        problem: String,
+    },
     /// Another telemetry is the process default already.
     #[error("another telemetry is installed already: shut it down first, or use `build()` and `telemetry.scope(..)`")]
     AlreadyInstalled,
@@ -382,10 +394,10 @@ pub enum BuildError {
 #[allow(clippy::struct_excessive_bools, reason = "settings that are on or off")]
 #[must_use = "nothing happens before `build` or `install`"]
 pub struct Builder {
-    enabled: bool,
+    pub(crate) enabled: bool,
     step_processing: bool,
-    service_name: String,
-    service_version: String,
+    pub(crate) service_name: Option<String>,
+    pub(crate) service_version: Option<String>,
     subscribers: Vec<Registration>,
     auto_subscribers: bool,
     strict_catalog: bool,
@@ -398,7 +410,11 @@ pub struct Builder {
     metrics_enabled: bool,
     metrics_series_limit: usize,
     pub(crate) traces: TraceSettings,
-    pub(crate) span_sinks: Vec<(Box<dyn SpanSink>, Batching)>,
+    pub(crate) span_sinks: Vec<SinkPlan>,
+    pub(crate) resource: Vec<(String, String)>,
+    pub(crate) variables: Variables,
+    /// Whether the standard variables are obeyed, exporters or not.
+    pub(crate) obeys_variables: bool,
 }
 
 impl fmt::Debug for Builder {
@@ -416,8 +432,8 @@ impl Default for Builder {
         Self {
             enabled: true,
             step_processing: false,
-            service_name: "tasker".to_owned(),
-            service_version: String::new(),
+            service_name: None,
+            service_version: None,
             subscribers: Vec::new(),
             auto_subscribers: true,
             strict_catalog: false,
@@ -431,6 +447,9 @@ impl Default for Builder {
             metrics_series_limit: metrics::DEFAULT_SERIES_LIMIT,
             traces: TraceSettings::default(),
             span_sinks: Vec::new(),
+            resource: Vec::new(),
+            variables: Variables::default(),
+            obeys_variables: false,
         }
     }
 }
@@ -444,13 +463,13 @@ impl Builder {
 
     /// The name of the service. Default: `tasker`.
     pub fn service_name(mut self, name: impl Into<String>) -> Self {
-        self.service_name = name.into();
+        self.service_name = Some(name.into());
         self
     }
 
     /// The version of the service. Default: none.
     pub fn service_version(mut self, version: impl Into<String>) -> Self {
-        self.service_version = version.into();
+        self.service_version = Some(version.into());
         self
     }
 
@@ -544,7 +563,7 @@ impl Builder {
     ///
     /// # Errors
     /// [`BuildError`]: an impossible setting, a thread that could not be started, a catalog with mistakes (strict only).
-    pub fn build(self) -> Result<Telemetry, BuildError> {
+    pub fn build(mut self) -> Result<Telemetry, BuildError> {
         for (setting, capacity) in
             [("queue_capacity", self.queue_capacity), ("subscriber_capacity", self.subscriber_capacity)]
         {
@@ -555,9 +574,10 @@ impl Builder {
         if self.metrics_series_limit < 2 {
             return Err(BuildError::Setting { setting: "metrics_series_limit", problem: "must be at least 2" });
         }
+        let resolved = trace::resolve(&mut self)?;
         let mut subscribers = self.subscribers;
         let mut catalog_problems = Vec::new();
-        if self.enabled {
+        if resolved.enabled {
             catalog_problems =
                 Catalog::validate().err().unwrap_or_default().into_iter().map(|problem| problem.to_string()).collect();
             if self.strict_catalog && !catalog_problems.is_empty() {
@@ -577,26 +597,26 @@ impl Builder {
             subscriber_capacity: self.subscriber_capacity,
             handler_timeout: self.handler_timeout,
         };
-        let (tracing, span_sink) = if self.enabled && !self.span_sinks.is_empty() {
-            let (tracing, sink) = Tracing::start(self.traces, self.span_sinks)?;
-            (Some(tracing), Some(sink))
-        } else {
+        let (tracing, span_sink) = if resolved.sinks.is_empty() {
             (None, None)
+        } else {
+            let (tracing, sink) = Tracing::start(self.traces, resolved.sinks)?;
+            (Some(tracing), Some(sink))
         };
         let core = Core {
-            enabled: self.enabled,
+            enabled: resolved.enabled,
             step_processing: self.step_processing,
-            service_name: self.service_name,
-            service_version: self.service_version,
+            service_name: resolved.service_name,
+            service_version: resolved.service_version,
             publisher: Publisher::start(subscribers, span_sink, &limits)?,
             filter: Filter::new(self.filter_parameters, &self.filter_mask),
-            metrics: metrics::Store::new(self.enabled && self.metrics_enabled, self.metrics_series_limit),
+            metrics: metrics::Store::new(resolved.enabled && self.metrics_enabled, self.metrics_series_limit),
             tracing,
             catalog_problems,
             explicit_tasks: AtomicU64::new(0),
             implicit_tasks: AtomicU64::new(0),
             concurrency_overruns: AtomicU64::new(0),
-            _live: self.enabled.then(Live::new),
+            _live: resolved.enabled.then(Live::new),
         };
         Ok(Telemetry {
             core: Arc::new(core),

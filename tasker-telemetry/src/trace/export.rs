@@ -13,11 +13,15 @@ use super::books::Books;
 use super::span::Span;
 use crate::failure::Failure;
 use crate::publisher::Ticket;
+use crate::resource::Resource;
 
 /// Sends spans somewhere. Runs on a thread of its own, may block until `until`, and may panic.
 pub(crate) trait SpanSink: Send {
     /// As what it stands in the books.
     fn name(&self) -> &'static str;
+
+    /// Told once, before anything else, where the spans come from.
+    fn set_resource(&mut self, _resource: &Resource) {}
 
     /// Sends a batch.
     fn export(&mut self, spans: &[Span], until: Instant) -> Result<Sent, SendError>;

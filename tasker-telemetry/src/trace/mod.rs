@@ -35,6 +35,7 @@ mod builder;
 mod export;
 mod ids;
 mod memory;
+mod plan;
 mod runs;
 mod sampling;
 mod span;
@@ -51,12 +52,15 @@ pub use self::books::{ExporterHealth, SpansHealth};
 pub(crate) use self::export::{Again, Batching, SendError, Sent, SpanSink};
 pub use self::ids::{InvalidId, SpanId, TraceId};
 pub use self::memory::InMemorySpans;
+pub(crate) use self::plan::{SinkPlan, batching, exporters, resolve};
 pub use self::sampling::Sampling;
 pub(crate) use self::span::{AttributeValue, Rules, visit_exception};
 pub use self::span::{Span, SpanEvent, SpanKind, SpanStatus};
 pub use self::task::TraceParenting;
 pub(crate) use self::task::{Recording, TaskTrace};
 pub use self::w3c::{InvalidTraceparent, Remote};
+#[cfg(feature = "otlp")]
+pub use crate::otlp::Otlp;
 
 use self::assembler::OpenTasks;
 use self::books::Totals;
@@ -72,7 +76,8 @@ use crate::time::Timestamp;
 /// What the builder says about traces.
 #[derive(Debug)]
 pub(crate) struct TraceSettings {
-    pub(crate) sampling: Sampling,
+    /// `None`: as the standard variables say, else all.
+    pub(crate) sampling: Option<Sampling>,
     pub(crate) parenting: TraceParenting,
     pub(crate) rules: Rules,
     pub(crate) undecided_spans: usize,
@@ -84,7 +89,7 @@ pub(crate) struct TraceSettings {
 impl Default for TraceSettings {
     fn default() -> Self {
         Self {
-            sampling: Sampling::all(),
+            sampling: None,
             parenting: TraceParenting::Link,
             rules: Rules::default(),
             undecided_spans: 100_000,
@@ -133,7 +138,7 @@ impl Tracing {
         let child = self.settings.parenting == TraceParenting::Child;
         let (parent, link) = if child { (caller, None) } else { (None, caller) };
         let trace = parent.as_ref().map_or(own, Remote::trace_id);
-        let sampled = self.settings.sampling.samples(trace, parent.as_ref().map(Remote::is_sampled));
+        let sampled = self.sampling().samples(trace, parent.as_ref().map(Remote::is_sampled));
         TaskTrace {
             id: trace,
             root: SpanId::of_root(own, run),
@@ -147,10 +152,14 @@ impl Tracing {
         }
     }
 
+    fn sampling(&self) -> Sampling {
+        self.settings.sampling.unwrap_or_default()
+    }
+
     fn recording(&self, sampled: bool) -> Recording {
         if sampled {
             Recording::Sampled
-        } else if self.settings.sampling.keeps_failures() {
+        } else if self.sampling().keeps_failures() {
             Recording::Undecided(Undecided::new(&self.undecided))
         } else {
             Recording::Out

@@ -162,10 +162,6 @@ impl Span {
         self.record.task.as_ref()
     }
 
-    pub(crate) const fn step(&self) -> Option<StepPlace> {
-        self.record.step
-    }
-
     /// The trace.
     #[must_use]
     pub fn trace_id(&self) -> TraceId {
@@ -288,13 +284,28 @@ impl Span {
 
     /// Hands out the attributes.
     pub(crate) fn visit_attributes(&self, visit: &mut Visit<'_>) {
-        let Some(task) = self.task() else { return };
         self.visit_fixed(visit);
+        self.visit_own(visit);
+    }
+
+    /// The attributes that are this span's own: all but those of [`visit_fixed`](Self::visit_fixed).
+    pub(crate) fn visit_own(&self, visit: &mut Visit<'_>) {
+        let Some(task) = self.task() else { return };
         visit("tasker.task_id", AttributeValue::Str(task.id().as_str()));
         match self.record.step {
             Some(place) => self.visit_step(task, place, visit),
             None => self.visit_task(task, visit),
         }
+    }
+
+    /// What [`visit_fixed`](Self::visit_fixed) depends on: step and task, by the addresses of their statics.
+    pub(crate) fn fixed_key(&self) -> Option<(usize, usize)> {
+        let task = self.task()?;
+        let place = match self.record.step {
+            Some(place) => std::ptr::from_ref(place.spec).addr(),
+            None => task.place().map_or(0, |(_, source)| std::ptr::from_ref(source).addr()),
+        };
+        Some((task.name().as_ptr().addr(), place))
     }
 
     /// Those that are the same for every span of one step, or task, of one task: an exporter may write them once.
@@ -319,7 +330,7 @@ impl Span {
     }
 
     /// The rest of a step's.
-    pub(crate) fn visit_step(&self, task: &TaskCore, place: StepPlace, visit: &mut Visit<'_>) {
+    fn visit_step(&self, task: &TaskCore, place: StepPlace, visit: &mut Visit<'_>) {
         visit("tasker.step_id", AttributeValue::Uuid(id::step_id(task.nonce(), place.number)));
         visit("tasker.attempt_number", AttributeValue::I64(i64::from(place.attempt)));
         let (nanos, queue_nanos, inputs) = match &self.record.fact {
@@ -344,7 +355,7 @@ impl Span {
     }
 
     /// The rest of a task's.
-    pub(crate) fn visit_task(&self, task: &TaskCore, visit: &mut Visit<'_>) {
+    fn visit_task(&self, task: &TaskCore, visit: &mut Visit<'_>) {
         if let Fact::TaskEnded(end) = &self.record.fact {
             visit("tasker.total_steps", integer(end.total_steps));
             visit("tasker.completed_steps", integer(end.completed_steps));
