@@ -86,6 +86,7 @@ pub(crate) struct TraceSettings {
     pub(crate) open_task_limit: usize,
     pub(crate) open_task_ttl: Duration,
     pub(crate) baggage_keys: Vec<String>,
+    pub(crate) log_spans: bool,
 }
 
 impl Default for TraceSettings {
@@ -98,6 +99,7 @@ impl Default for TraceSettings {
             open_task_limit: 100_000,
             open_task_ttl: Duration::from_hours(24),
             baggage_keys: Vec::new(),
+            log_spans: true,
         }
     }
 }
