@@ -83,7 +83,7 @@ fn a_task_is_one_trace() {
         ["tasker.total_steps", "tasker.completed_steps", "tasker.failed_steps"].map(|name| root.attribute(name));
     assert_eq!(counts, [3_i64, 3, 0].map(|count| Some(Value::I64(count))));
     assert_eq!(root.attribute("customer"), Some("c-1".into()));
-    let events: Vec<_> = root.events().iter().map(|event| event.name).collect();
+    let events: Vec<_> = root.events().iter().map(|event| event.name.clone()).collect();
     assert_eq!(events, ["task.started", "task.completed"]);
 
     let (outer, inner) = (&named(&spans, STEP, "outer")[0], &named(&spans, STEP, "inner")[0]);
@@ -108,7 +108,7 @@ fn a_task_is_one_trace() {
     assert_eq!(attempts[0].attribute("error.type"), Some("timeout".into()));
     assert_eq!(attempts[0].attribute("tasker.error"), Some("the gateway timed out".into()));
     assert_eq!((attempts[2].status(), attempts[2].attribute("error.type")), (SpanStatus::Ok, None));
-    let events = |span: &Span| span.events().iter().map(|event| event.name).collect::<Vec<_>>();
+    let events = |span: &Span| span.events().iter().map(|event| event.name.clone()).collect::<Vec<_>>();
     assert_eq!(
         events(&attempts[0]),
         ["step.started", "trace.said", "exception", "step.failed", "step.retry_requested"]
