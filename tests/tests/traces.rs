@@ -188,6 +188,23 @@ fn sampled_out_there_is_nothing_and_failures_are_kept_whole() {
 }
 
 #[test]
+fn a_sampled_task_has_its_fields_inside_one_that_is_not() {
+    #[task(id = id, fields(depth))]
+    async fn nested(id: &str, depth: u32) {
+        if depth > 0 {
+            Box::pin(nested(IDS[1], depth - 1)).await;
+        }
+    }
+    const IDS: [&str; 2] = ["0190a5b6-7c8d-7e9f-8000-000000000001", "0190a5b6-7c8d-7e9f-80ff-ffffffffffff"];
+    let (telemetry, spans) = traced(|builder| builder.sampling(Sampling::ratio(0.5)));
+    block_on(telemetry.scope(nested(IDS[0], 1)));
+    telemetry.flush_blocking().unwrap();
+    let roots = spans.named(TASK);
+    assert_eq!(roots.len(), 1);
+    assert_eq!(roots[0].attribute("depth"), Some(Value::I64(0)));
+}
+
+#[test]
 fn undecided_spans_are_bounded_and_evictions_counted() {
     let (telemetry, spans) = traced(|builder| builder.sampling(Sampling::none().keep_failures()).undecided_spans(100));
     #[task]
