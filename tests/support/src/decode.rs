@@ -81,7 +81,7 @@ fn id(bytes: &[u8], length: usize, what: &str, problems: &mut Vec<String>) -> St
     } else if bytes.iter().all(|byte| *byte == 0) {
         problems.push(format!("{what} is all zero"));
     }
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 fn kind(number: i32, problems: &mut Vec<String>) -> Kind {

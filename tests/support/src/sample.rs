@@ -70,10 +70,7 @@ pub fn request() -> ExportTraceServiceRequest {
             int("tasker.total_steps", 1),
             attribute("tasker.execution_duration", any_value::Value::DoubleValue(1.0)),
             attribute("resumed", any_value::Value::BoolValue(true)),
-            attribute(
-                "tags",
-                any_value::Value::ArrayValue(ArrayValue { values: vec![text("a, b"), text("c")] }),
-            ),
+            attribute("tags", any_value::Value::ArrayValue(ArrayValue { values: vec![text("a, b"), text("c")] })),
         ],
         status: Some(Status { code: status::StatusCode::Ok.into(), message: String::new() }),
         ..span(&root, "tasker.task.execution", 0, 90_000_000)

@@ -69,7 +69,9 @@ impl Head {
     /// Tells a client that waits for it to send its body.
     pub(super) fn invite_body(&self, to: &mut TcpStream) -> io::Result<()> {
         match self.header("expect") {
-            Some(expect) if expect.eq_ignore_ascii_case("100-continue") => to.write_all(b"HTTP/1.1 100 Continue\r\n\r\n"),
+            Some(expect) if expect.eq_ignore_ascii_case("100-continue") => {
+                to.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")
+            }
             _ => Ok(()),
         }
     }

@@ -201,7 +201,7 @@ impl Acceptor {
                     state.connections_made
                 });
                 let shared = Arc::clone(&shared);
-                thread::spawn(move || serve::connection(stream, number, &shared));
+                thread::spawn(move || serve::connection(&stream, number, &shared));
             }
         });
         Self { is_stopped, thread }

@@ -20,9 +20,9 @@ use crate::span::ReceivedSpan;
 const FOR_EVER: Duration = Duration::from_hours(1);
 
 /// Serves a connection until it is closed.
-pub(super) fn connection(stream: TcpStream, number: u64, shared: &Arc<Shared>) {
+pub(super) fn connection(stream: &TcpStream, number: u64, shared: &Arc<Shared>) {
     // A mistake of the connection is the client's business, and is told in the request's record.
-    let _ = requests(&stream, number, shared);
+    let _ = requests(stream, number, shared);
     let _ = stream.shutdown(Shutdown::Both);
     shared.lock().connections.remove(&number);
 }
