@@ -12,6 +12,7 @@ pub mod client;
 mod decode;
 #[cfg(feature = "grpc")]
 pub mod grpc;
+pub mod receivers;
 pub mod sample;
 pub mod sink;
 pub mod span;
