@@ -166,7 +166,8 @@ impl Drop for Sink {
     }
 }
 
-fn bound(address: SocketAddr) -> io::Result<Socket> {
+/// A socket that is bound to the address and does not listen.
+pub(crate) fn bound(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     // Two sockets may be bound to one port as long as one of them does not listen.
     socket.set_reuse_address(true)?;
