@@ -159,9 +159,9 @@ fn measure(quick: bool, names: &[String]) -> Result<String, String> {
         let queue = samples.median(5);
         let queue = if queue.is_nan() { "unknown".to_owned() } else { format!("{queue:.1}") };
         // Writing to a `String` cannot fail.
-        let _ = write!(
+        let _ = writeln!(
             text,
-            "| {} | {:.2} | {:.2} | {:.0} | {:.0} | {:.1} | {:.1} | {queue} | {:.0} | {:.0} |\n",
+            "| {} | {:.2} | {:.2} | {:.0} | {:.0} | {:.1} | {:.1} | {queue} | {:.0} | {:.0} |",
             exporter.title(),
             samples.median(6),
             samples.greatest(7),

@@ -22,7 +22,7 @@ impl Ours {
         Telemetry::builder().auto_subscribers(false).build().map(Self)
     }
 
-    /// So many calls of [`step`] in one task.
+    /// So many calls of [`step()`] in one task.
     pub async fn task<F: Future<Output = u64>>(&self, calls: F) -> u64 {
         self.0.scope(task(calls)).await
     }
