@@ -401,6 +401,9 @@ impl Span {
             }
         }
         visit_fields(task.field_names(), task.fields(), visit);
+        for (name, value) in task.origin().iter().flat_map(|origin| &origin.context) {
+            visit(name, of_json(value));
+        }
     }
 
     /// What happened in it, in the order in which it happened.
