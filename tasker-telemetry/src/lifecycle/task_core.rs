@@ -31,6 +31,8 @@ pub(crate) struct TaskCore {
     begun: Option<Moment>,
     /// `None` when metrics are off.
     metrics: Option<Arc<TaskSeries>>,
+    /// Nobody is to be told of its steps, and they have nothing to wait for.
+    quiet: bool,
 }
 
 /// How many steps a task has had.
@@ -50,6 +52,7 @@ impl TaskCore {
             field_names: spec.fields,
             fields: fields.map(|values| core.mask_fields(spec.fields, values)),
             metrics: core.metrics().life_cycle().and_then(|metrics| metrics.task(spec)).map(Arc::clone),
+            quiet: core.is_quiet() && permits == 0,
             ..Self::bare(core, spec.name, id.map_or_else(TaskId::random, TaskId::given))
         })
     }
@@ -62,6 +65,7 @@ impl TaskCore {
 
     fn bare(core: Arc<Core>, name: &'static str, id: TaskId) -> Self {
         Self {
+            quiet: core.is_quiet(),
             core,
             id,
             name,
@@ -113,6 +117,12 @@ impl TaskCore {
 
     pub(crate) const fn permits(&self) -> Option<&Arc<Semaphore>> {
         self.permits.as_ref()
+    }
+
+    /// Whether nobody is to be told of its steps, and they have nothing to wait for.
+    #[inline]
+    pub(crate) const fn is_quiet(&self) -> bool {
+        self.quiet
     }
 
     /// The number of the step that begins now, from 0.
