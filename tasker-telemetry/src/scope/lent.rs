@@ -80,11 +80,13 @@ impl Lent {
     /// The step goes on after this poll: the scope that it has from now on. What was lent goes back.
     #[cold]
     pub(crate) fn keep(self) -> Scope {
-        match current() {
+        let kept = match current() {
             Scope::Installed(spec, installed) => telemetry::installed_as(installed)
                 .map_or(Scope::Installed(spec, installed), |core| Scope::Light(core, spec, 1)),
             scope => scope,
-        }
+        };
+        drop(self);
+        kept
     }
 }
 
