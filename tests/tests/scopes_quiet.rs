@@ -162,6 +162,7 @@ fn a_copy_of_the_scope_outlives_the_poll() {
     let (task, step) = block_on(telemetry.scope(spawns()));
     assert!(task.is_some() && step.is_some());
 
+    #[allow(clippy::async_yields_async, reason = "it is awaited outside the step")]
     #[step]
     async fn makes() -> impl Future<Output = (Option<String>, Option<String>)> {
         let own = here();
