@@ -86,9 +86,13 @@ mod id;
 mod lifecycle;
 mod mask;
 pub mod metrics;
+mod otel;
+#[cfg(feature = "otlp")]
+mod otlp;
 pub mod prelude;
 mod publish;
 mod publisher;
+mod resource;
 mod retry;
 mod retry_arg;
 mod scope;
@@ -97,7 +101,9 @@ mod subscriber;
 mod telemetry;
 pub mod testing;
 mod time;
+pub mod trace;
 mod value;
+mod variables;
 
 #[doc(hidden)]
 pub mod __private;
@@ -109,6 +115,7 @@ pub use self::catalog::{
 pub use self::classify::{ErrorKind, RetryAdvice, Retryable};
 pub use self::event::{Category, Event, EventExt, EventKind, EventRecord, error_type, metric_name};
 pub use self::filter::{DEFAULT_FILTER_MASK, DEFAULT_FILTER_PARAMETERS};
+pub use self::lifecycle::ResumedTask;
 pub use self::metrics::MetricsBackend;
 pub use self::publish::{PublishError, publish, publish_event};
 pub use self::publisher::{Health, QueueHealth, SubscriberHealth};
@@ -118,5 +125,6 @@ pub use self::subscriber::Subscriber;
 pub use self::telemetry::{BuildError, Builder, FlushError, Telemetry};
 pub use self::time::Timestamp;
 pub use self::value::Value;
+pub use self::variables::InvalidVariable;
 
 pub use tasker_telemetry_macros::{Event, Subscriber, step, task};

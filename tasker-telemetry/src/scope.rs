@@ -20,8 +20,10 @@ pub(crate) use self::lent::Lent;
 use crate::catalog::StepSpec;
 use crate::id;
 use crate::lifecycle::TaskCore;
+use crate::otel::Spot;
 use crate::publisher::StepPlace;
 use crate::telemetry::{self, Core};
+use crate::trace::{Remote, SpanId, TaskTrace, TraceId};
 
 /// Where code finds itself.
 #[derive(Clone, Default)]
@@ -86,6 +88,28 @@ pub(crate) fn current() -> Scope {
     with_current(|scope| scope.clone())
 }
 
+/// The span of the step that the calling code runs in, if that is one of this task.
+pub(crate) fn step_span_in(task: &Arc<TaskCore>) -> Option<SpanId> {
+    with_current(|scope| match scope {
+        Scope::Step(around, place, _) if Arc::ptr_eq(around, task) => {
+            Some(SpanId::of_step(task.nonce(), place.number, place.attempt))
+        }
+        _ => None,
+    })
+}
+
+/// The span that the calling code runs in: that of a step, else that of a task.
+pub(crate) fn span() -> Option<Remote> {
+    with_current(|scope| match scope {
+        Scope::Task(task) => task.trace().map(TaskTrace::as_remote),
+        Scope::Step(task, place, _) => task.trace().map(|trace| {
+            let span = SpanId::of_step(task.nonce(), place.number, place.attempt);
+            Remote::new(trace.id(), span, trace.is_sampled())
+        }),
+        Scope::Empty | Scope::Telemetry(_) | Scope::Light(..) | Scope::Installed(..) => None,
+    })
+}
+
 /// Whether this thread is inside a poll of a task or step.
 pub(crate) fn is_polling() -> bool {
     HERE.try_with(|here| here.try_borrow().is_ok_and(|here| here.polling)).unwrap_or(false)
@@ -147,7 +171,7 @@ impl Scope {
         };
         let task = TaskCore::implicit(core, spec, None);
         let number = task.next_step();
-        *self = Self::Step(task, StepPlace { spec, number, attempt }, Permit::NotHeld);
+        *self = Self::Step(task, StepPlace { spec, number, attempt, parent: 0 }, Permit::NotHeld);
     }
 }
 
@@ -179,6 +203,10 @@ impl TaskScope {
         with_current(|scope| scope.task().map(|task| Self { task: Arc::clone(task) }))
     }
 
+    pub(crate) const fn core_of_task(&self) -> &Arc<TaskCore> {
+        &self.task
+    }
+
     /// The task's identity.
     #[must_use]
     pub fn task_id(&self) -> &str {
@@ -194,7 +222,13 @@ impl TaskScope {
     /// What ties together everything that one request caused.
     #[must_use]
     pub fn correlation_id(&self) -> String {
-        self.task.id().trace_id().to_string()
+        self.task.correlation_id()
+    }
+
+    /// The W3C trace id that the task is seen under, when it is traced.
+    #[must_use]
+    pub fn trace_id(&self) -> Option<TraceId> {
+        self.task.trace().map(TaskTrace::id)
     }
 
     /// How many steps have begun so far.
@@ -280,6 +314,16 @@ impl StepScope {
         self.place.spec.retry_limit
     }
 
+    /// The attempt's own span as a W3C `traceparent`, when the task is traced: what an outgoing request carries so that what
+    /// it causes is seen below this step. With the feature `otel`, OpenTelemetry's propagators send it by themselves.
+    #[must_use]
+    pub fn traceparent(&self) -> Option<String> {
+        self.task.trace().map(|trace| {
+            let span = SpanId::of_step(self.task.nonce(), self.place.number, self.place.attempt);
+            Remote::new(trace.id(), span, trace.is_sampled()).to_string()
+        })
+    }
+
     /// The task that the step belongs to.
     #[must_use]
     pub fn task(&self) -> TaskScope {
@@ -302,6 +346,7 @@ pin_project! {
     #[must_use = "futures do nothing unless polled"]
     pub struct InScope<F> {
         scope: Scope,
+        spot: Spot,
         #[pin]
         inner: Option<F>,
     }
@@ -310,6 +355,7 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             // What the future holds is dropped in its scope, too.
             let mut this = this.project();
+            let _attached = this.spot.attach();
             let _entered = Entered::new(this.scope, true);
             this.inner.set(None);
         }
@@ -317,8 +363,8 @@ pin_project! {
 }
 
 impl<F> InScope<F> {
-    pub(crate) const fn new(scope: Scope, inner: F) -> Self {
-        Self { scope, inner: Some(inner) }
+    pub(crate) const fn new(scope: Scope, spot: Spot, inner: F) -> Self {
+        Self { scope, spot, inner: Some(inner) }
     }
 }
 
@@ -327,6 +373,7 @@ impl<F: Future> Future for InScope<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
+        let _attached = this.spot.attach();
         let _entered = Entered::new(this.scope, true);
         match this.inner.as_pin_mut() {
             Some(inner) => inner.poll(cx),
@@ -353,7 +400,7 @@ impl<F> fmt::Debug for InScope<F> {
 pub trait InCurrentScope: Future + Sized {
     /// This future, run in the scope that is current now.
     fn in_current_scope(self) -> InScope<Self> {
-        InScope::new(current(), self)
+        InScope::new(current(), Spot::current(), self)
     }
 }
 
@@ -374,8 +421,9 @@ impl<F: Future> InCurrentScope for F {}
 /// assert_eq!(telemetry.in_scope(hash).as_deref(), Some("hash"));
 /// ```
 pub fn with_current_scope<R>(f: impl FnOnce() -> R) -> impl FnOnce() -> R {
-    let mut scope = current();
+    let (mut scope, spot) = (current(), Spot::current());
     move || {
+        let _attached = spot.attach();
         let _entered = Entered::new(&mut scope, false);
         f()
     }
