@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use super::family::{Descriptor, Labels};
 use super::lifecycle::Own;
 use super::name::MetricKind;
-use super::render::{Encoder, Reading};
+use super::render::{Reading, Visitor};
 use crate::publisher::Health;
 
 pub(super) const EVENTS_PUBLISHED: Own = Own {
@@ -31,26 +31,26 @@ pub(super) const SUBSCRIBER_FAILURES: Own = Own {
     help: "Handler calls that ended in an error, a panic or a time-out.",
 };
 
-/// Hands the books to an export.
-pub(super) fn encode(health: &Health, encoder: &mut dyn Encoder) {
+/// Shows the books to an export.
+pub(super) fn encode(health: &Health, visitor: &mut dyn Visitor) {
     let published = health.published.iter().map(|(event, count)| ([*event].to_vec(), *count));
-    counter(&EVENTS_PUBLISHED, published, encoder);
+    counter(&EVENTS_PUBLISHED, published, visitor);
     let dropped = health.subscribers.iter().flat_map(|subscriber| {
         subscriber.dropped.iter().map(|(reason, count)| ([subscriber.name, reason].to_vec(), *count))
     });
-    counter(&EVENTS_DROPPED, dropped, encoder);
+    counter(&EVENTS_DROPPED, dropped, visitor);
     let failures = health.subscribers.iter().map(|subscriber| ([subscriber.name].to_vec(), subscriber.failed));
-    counter(&SUBSCRIBER_FAILURES, failures, encoder);
+    counter(&SUBSCRIBER_FAILURES, failures, visitor);
 }
 
-fn counter(own: &Own, series: impl Iterator<Item = (Vec<&'static str>, u64)>, encoder: &mut dyn Encoder) {
+fn counter(own: &Own, series: impl Iterator<Item = (Vec<&'static str>, u64)>, visitor: &mut dyn Visitor) {
     let descriptor: Descriptor = own.descriptor(MetricKind::Counter);
     let mut series = series.peekable();
     if series.peek().is_some() {
-        encoder.begin(&descriptor);
+        visitor.begin(&descriptor);
     }
     let names: &[Cow<'static, str>] = &descriptor.labels;
     for (values, count) in series {
-        encoder.sample(&descriptor, &Labels::new(names, &values), &Reading::Counter(count));
+        visitor.sample(&descriptor, &Labels::new(names, &values), &Reading::Counter(count));
     }
 }

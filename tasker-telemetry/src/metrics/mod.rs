@@ -18,6 +18,8 @@
 //! | `user.rs`, `backend.rs` | the two ways in |
 //! | `lifecycle.rs`, `error_type.rs`, `books.rs` | what the library says of tasks, steps and itself |
 //! | `render/` | the exports |
+//! | `serve/` | pages over HTTP |
+//! | `push/`, `statsd/` | sending them somewhere |
 
 mod backend;
 mod books;
@@ -29,10 +31,13 @@ mod exemplar;
 mod family;
 mod lifecycle;
 mod name;
+pub mod push;
 mod registry;
 mod render;
 #[cfg(feature = "serve")]
 pub mod serve;
+#[cfg(feature = "statsd")]
+pub mod statsd;
 mod table;
 mod user;
 

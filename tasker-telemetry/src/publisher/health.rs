@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::interest::Interest;
 use super::router::Message;
 use crate::catalog::SubscriberSpec;
+use crate::metrics::push::PushHealth;
 use crate::subscriber::HandlerError;
 
 /// How the telemetry itself is doing. Serialises to JSON; durations are in seconds.
@@ -45,13 +46,16 @@ pub struct Health {
     pub concurrency_overruns: u64,
     /// What `Catalog::validate` found when the telemetry was built.
     pub catalog_problems: Vec<String>,
+    /// How pushing metrics fares, in the order in which the pushers were started.
+    pub metric_pushes: Vec<PushHealth>,
 }
 
 impl Health {
-    /// Whether nothing was dropped and nothing failed.
+    /// Whether no event was dropped and nothing failed, the pushing of metrics included.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.subscribers.iter().all(|subscriber| subscriber.dropped.is_empty() && subscriber.failed == 0)
+            && self.metric_pushes.iter().all(|push| push.failed == 0)
     }
 
     /// All dropped events of all subscribers.
