@@ -78,7 +78,7 @@ fn promtool_finds_nothing_to_say() {
     assert!(said.status.success() && text.is_empty(), "{}: {text}", said.status);
 }
 
-/// A Prometheus that scrapes both formats. `job` tells them apart: the one without OpenMetrics goes through a proxy that hides
+/// A Prometheus that scrapes both formats. `job` tells them apart: the one without `OpenMetrics` goes through a proxy that hides
 /// that we speak it.
 fn prometheus(target: SocketAddr) -> Prometheus {
     let plain = plain_proxy(target);

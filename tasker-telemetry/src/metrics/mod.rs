@@ -43,6 +43,7 @@ mod user;
 
 pub use self::backend::MetricsBackend;
 pub(crate) use self::backend::Store;
+pub(crate) use self::catalog::problems_of_registered;
 pub use self::catalog::{MetricInfo, catalog};
 pub use self::cell::{CounterSeries, GaugeSeries, HistogramSeries};
 pub use self::error::MetricError;
