@@ -86,6 +86,7 @@ mod id;
 mod lifecycle;
 mod mask;
 pub mod metrics;
+pub mod observe;
 pub mod prelude;
 mod publish;
 mod publisher;

@@ -4,7 +4,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command};
+use std::process::{Child, ChildStderr, ChildStdout, Command};
 use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
@@ -30,6 +30,14 @@ impl Server {
     /// When it was not.
     pub fn stdout(&mut self) -> ChildStdout {
         self.0.stdout.take().expect("its output is piped")
+    }
+
+    /// What it writes to the other stream, if that was asked for.
+    ///
+    /// # Panics
+    /// When it was not.
+    pub fn stderr(&mut self) -> ChildStderr {
+        self.0.stderr.take().expect("its output is piped")
     }
 }
 

@@ -76,7 +76,7 @@ struct Sums {
     counters: BTreeMap<String, f64>,
     gauges: BTreeMap<String, f64>,
     timer_counts: BTreeMap<String, f64>,
-    timer_sums: BTreeMap<String, f64>,
+    timer_totals: BTreeMap<String, f64>,
 }
 
 impl Sums {
@@ -90,7 +90,7 @@ impl Sums {
         }
         for (key, value) in flush["timers"].as_object().into_iter().flatten() {
             *self.timer_counts.entry(key.clone()).or_default() += number(&value["count"]);
-            *self.timer_sums.entry(key.clone()).or_default() += number(&value["sum"]);
+            *self.timer_totals.entry(key.clone()).or_default() += number(&value["sum"]);
         }
     }
 }
@@ -120,7 +120,7 @@ fn counters_gauges_and_timers_are_equal() {
         sums.add(&etsy.next()); // and no more comes
         assert_eq!(sums.timer_counts[key], count);
         let expected = sum * 1e3;
-        assert!((sums.timer_sums[key] - expected).abs() < 1e-6 * expected, "by us {expected} ms: {sums:?}");
+        assert!((sums.timer_totals[key] - expected).abs() < 1e-6 * expected, "by us {expected} ms: {sums:?}");
         for status in ["success", "failure", "cancelled"] {
             let ours = value(&metrics, "tasker.step.executions", &[("status", status)]);
             assert_eq!(sums.counters[&format!("tasker.step.executions.order.work.{status}")], ours, "{status}");

@@ -2,6 +2,7 @@
 //! looks. Nothing is recorded here.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use super::family::{Descriptor, Labels};
 use super::lifecycle::Own;
@@ -31,12 +32,18 @@ pub(super) const SUBSCRIBER_FAILURES: Own = Own {
     help: "Handler calls that ended in an error, a panic or a time-out.",
 };
 
+/// Why events are dropped; see `SubscriberHealth::dropped`.
+const REASONS: [&str; 6] = ["queue_full", "recursion", "shutdown", "start_failed", "subscriber_full", "untyped"];
+
 /// Shows the books to an export.
 pub(super) fn encode(health: &Health, visitor: &mut dyn Visitor) {
     let published = health.published.iter().map(|(event, count)| ([*event].to_vec(), *count));
     counter(&EVENTS_PUBLISHED, published, visitor);
     let dropped = health.subscribers.iter().flat_map(|subscriber| {
-        subscriber.dropped.iter().map(|(reason, count)| ([subscriber.name, reason].to_vec(), *count))
+        // All reasons at 0: a rate over a counter that only appears with its first loss would miss that loss.
+        let mut dropped: BTreeMap<&str, u64> = REASONS.iter().map(|reason| (*reason, 0)).collect();
+        dropped.extend(&subscriber.dropped);
+        dropped.into_iter().map(|(reason, count)| ([subscriber.name, reason].to_vec(), count))
     });
     counter(&EVENTS_DROPPED, dropped, visitor);
     let failures = health.subscribers.iter().map(|subscriber| ([subscriber.name].to_vec(), subscriber.failed));
