@@ -7,6 +7,7 @@ use std::backtrace::{Backtrace, BacktraceStatus};
 use std::sync::OnceLock;
 
 use crate::classify::ErrorView;
+use crate::publisher::Inputs;
 
 /// What an error says, taken once when an attempt failed.
 #[derive(Debug, Default)]
@@ -20,6 +21,8 @@ pub(crate) struct Failure {
     pub(crate) kind: Option<&'static str>,
     /// Whether another attempt makes sense.
     pub(crate) retryable: bool,
+    /// The `fields(..)` of the step that failed.
+    pub(crate) inputs: Option<Inputs>,
 }
 
 /// No text of an error is kept longer: a queue of failures stays bounded in bytes, too.
@@ -39,7 +42,14 @@ impl Failure {
             frames: OnceLock::new(),
             kind: kind.or_else(|| view.known_kind()),
             retryable,
+            inputs: None,
         }
+    }
+
+    /// With the `fields(..)` of the step that failed.
+    pub(crate) fn with_inputs(mut self, inputs: Option<Inputs>) -> Self {
+        self.inputs = inputs;
+        self
     }
 
     /// The error's category: by its own word, else by its class.

@@ -3,18 +3,19 @@
 //! On the hot path a step costs one counter; the texts that people read (UUIDs, hexadecimal trace ids) are formed from
 //! the numbers when somebody looks. Rules: `docs/adr/004-identities.md`.
 
-use std::fmt;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use uuid::Uuid;
 
 use crate::time::Timestamp;
+use crate::trace::TraceId;
 
 /// The identity of a task: a UUID of our own, or the text that `#[task(id = ..)]` gave.
 #[derive(Debug)]
 pub(crate) struct TaskId {
     uuid: Option<Uuid>,
+    given: bool,
     text: OnceLock<Box<str>>,
 }
 
@@ -22,13 +23,18 @@ impl TaskId {
     /// A fresh UUID (version 7): sortable by time, its last 62 bits random.
     pub(crate) fn random() -> Self {
         let millis = Timestamp::now().as_unix_nanos() / 1_000_000;
-        Self { uuid: Some(uuid_v7(millis, nonce(), nonce())), text: OnceLock::new() }
+        Self { uuid: Some(uuid_v7(millis, nonce(), nonce())), given: false, text: OnceLock::new() }
+    }
+
+    /// Whether it is the user's own word, so that another run may have the same.
+    pub(crate) const fn is_given(&self) -> bool {
+        self.given
     }
 
     /// The identity that the user gave.
     pub(crate) fn given(text: String) -> Self {
         let uuid = Uuid::try_parse(&text).ok();
-        Self { uuid, text: OnceLock::from(text.into_boxed_str()) }
+        Self { uuid, given: true, text: OnceLock::from(text.into_boxed_str()) }
     }
 
     /// The identity as people write it.
@@ -37,31 +43,17 @@ impl TaskId {
     }
 
     /// The trace id that belongs to this task: the 16 bytes of a UUID, otherwise a UUID (version 5) of the text.
+    ///
+    /// It is never all zeros, which W3C forbids: nor is the trace id of the nil UUID.
     pub(crate) fn trace_id(&self) -> TraceId {
-        let uuid = self.uuid.unwrap_or_else(|| Uuid::new_v5(&TRACE_NAMESPACE, self.as_str().as_bytes()));
-        TraceId(*uuid.as_bytes())
+        let uuid = self.uuid.filter(|uuid| !uuid.is_nil());
+        let uuid = uuid.unwrap_or_else(|| Uuid::new_v5(&TRACE_NAMESPACE, self.as_str().as_bytes()));
+        TraceId::from_bytes(*uuid.as_bytes())
     }
 }
 
 /// Namespace of the trace ids of tasks whose id is no UUID. Any language can compute `uuid5(namespace, task_id)`.
 const TRACE_NAMESPACE: Uuid = Uuid::from_u128(0x8f2d_6a4e_31b7_4c0a_9d55_7461_736b_6572);
-
-/// A W3C trace id, printed as 32 lower-case hexadecimal digits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct TraceId([u8; 16]);
-
-impl TraceId {
-    /// The 16 bytes as one number.
-    pub(crate) const fn as_u128(self) -> u128 {
-        u128::from_be_bytes(self.0)
-    }
-}
-
-impl fmt::Display for TraceId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", u128::from_be_bytes(self.0))
-    }
-}
 
 /// The identity of a step: a UUID (version 8) made of the task's nonce and the step's number in it.
 pub(crate) fn step_id(task_nonce: u64, number: u32) -> Uuid {
@@ -111,7 +103,7 @@ pub(crate) fn stray_sequence() -> u32 {
 }
 
 /// splitmix64's finaliser: a bijection on 64 bits.
-const fn mix(mut z: u64) -> u64 {
+pub(crate) const fn mix(mut z: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)

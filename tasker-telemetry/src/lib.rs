@@ -87,9 +87,13 @@ mod lifecycle;
 mod mask;
 pub mod metrics;
 pub mod observe;
+mod otel;
+#[cfg(feature = "otlp")]
+mod otlp;
 pub mod prelude;
 mod publish;
 mod publisher;
+mod resource;
 mod retry;
 mod retry_arg;
 mod scope;
@@ -98,7 +102,9 @@ mod subscriber;
 mod telemetry;
 pub mod testing;
 mod time;
+pub mod trace;
 mod value;
+mod variables;
 
 #[doc(hidden)]
 pub mod __private;
@@ -119,5 +125,6 @@ pub use self::subscriber::Subscriber;
 pub use self::telemetry::{BuildError, Builder, FlushError, Telemetry};
 pub use self::time::Timestamp;
 pub use self::value::Value;
+pub use self::variables::InvalidVariable;
 
 pub use tasker_telemetry_macros::{Event, Subscriber, step, task};

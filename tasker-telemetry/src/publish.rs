@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 
 use crate::catalog::{Catalog, EventSpec};
-use crate::event::{__Stamp, Category, ErasedEvent, EventKind, Payload, Publishable};
+use crate::event::{__Stamp, Category, ErasedEvent, EventKind, HEADER_FIELDS, Payload, Publishable};
 use crate::filter::Filter;
 use crate::id;
 use crate::lifecycle::TaskCore;
@@ -16,6 +16,7 @@ use crate::publisher::{Fact, Published, Record, StepPlace, header};
 use crate::scope::{self, Scope};
 use crate::telemetry::{self, Core};
 use crate::time::Moment;
+use crate::trace::TaskTrace;
 
 /// Publishes a typed event, in the context of the step or task that the calling code runs in, if any.
 ///
@@ -43,8 +44,7 @@ pub fn publish<E: Publishable>(event: E) {
         _ => EventKind::of_name(E::NAME).unwrap_or(EventKind::Custom),
     };
     let Some(here) = Here::find() else { return };
-    let publisher = here.core.publisher();
-    if !publisher.wants(kind) || (kind == EventKind::Custom && !publisher.wants_custom(E::NAME)) {
+    if !here.is_wanted(kind, E::NAME) {
         return;
     }
     let mut record = here.record(kind);
@@ -57,7 +57,7 @@ pub fn publish<E: Publishable>(event: E) {
         Payload::System(event)
     };
     record.fact = Fact::Published(Arc::new(Published { spec: E::SPEC, payload }));
-    publisher.publish(record);
+    here.publish(record);
 }
 
 /// The event with every value masked that must be.
@@ -105,23 +105,6 @@ pub enum PublishError {
     },
 }
 
-/// The names that every event's flat JSON has already.
-const OWN_FIELDS: [&str; 13] = [
-    "event",
-    "event_id",
-    "event_type",
-    "category",
-    "timestamp",
-    "task_id",
-    "task_name",
-    "step_id",
-    "step_name",
-    "attempt_number",
-    "correlation_id",
-    "trace_id",
-    "span_id",
-];
-
 /// Publishes an event whose name is known at run time only.
 ///
 /// # Errors
@@ -150,7 +133,7 @@ pub fn publish_event(name: &str, payload: Json) -> Result<(), PublishError> {
     };
     let spec = known.spec;
     let Json::Object(fields) = &payload else { return Err(PublishError::NotAnObject(spec.name)) };
-    if let Some(field) = OWN_FIELDS.into_iter().find(|field| fields.contains_key(*field)) {
+    if let Some(field) = HEADER_FIELDS.into_iter().find(|field| fields.contains_key(*field)) {
         return Err(PublishError::ReservedField { event: spec.name, field });
     }
     if let Some(here) = Here::find() {
@@ -192,8 +175,7 @@ impl Here {
     }
 
     fn publish_json(&self, spec: &'static EventSpec, mut payload: Json) {
-        let publisher = self.core.publisher();
-        if !publisher.wants_custom(spec.name) {
+        if !self.is_wanted(EventKind::Custom, spec.name) {
             return;
         }
         let filter = self.core.filter();
@@ -207,7 +189,23 @@ impl Here {
         }
         let mut record = self.record(EventKind::Custom);
         record.fact = Fact::Published(Arc::new(Published { spec, payload: Payload::Dynamic(Arc::new(payload)) }));
-        publisher.publish(record);
+        self.publish(record);
+    }
+
+    /// Whether somebody subscribed to that event, or it is one of a span's.
+    fn is_wanted(&self, kind: EventKind, name: &str) -> bool {
+        let publisher = self.core.publisher();
+        let subscribed = publisher.wants(kind) && (kind != EventKind::Custom || publisher.wants_custom(name));
+        subscribed
+            || (publisher.span_mask() & kind.bit() != 0
+                && self.task.as_ref().and_then(|task| task.trace()).is_some_and(TaskTrace::is_recorded))
+    }
+
+    fn publish(&self, record: Record) {
+        match &self.task {
+            Some(task) => task.publish(record),
+            None => self.core.publisher().publish(record),
+        }
     }
 }
 

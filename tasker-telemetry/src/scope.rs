@@ -17,8 +17,10 @@ use pin_project_lite::pin_project;
 use crate::catalog::StepSpec;
 use crate::id;
 use crate::lifecycle::TaskCore;
+use crate::otel::Spot;
 use crate::publisher::StepPlace;
 use crate::telemetry::Core;
+use crate::trace::{Remote, SpanId, TaskTrace};
 
 /// Where code finds itself.
 #[derive(Clone, Default)]
@@ -81,6 +83,28 @@ pub(crate) fn current() -> Scope {
     with_current(|scope| scope.clone())
 }
 
+/// The span of the step that the calling code runs in, if that is one of this task.
+pub(crate) fn step_span_in(task: &Arc<TaskCore>) -> Option<SpanId> {
+    with_current(|scope| match scope {
+        Scope::Step(around, place, _) if Arc::ptr_eq(around, task) => {
+            Some(SpanId::of_step(task.nonce(), place.number, place.attempt))
+        }
+        _ => None,
+    })
+}
+
+/// The span that the calling code runs in: that of a step, else that of a task.
+pub(crate) fn span() -> Option<Remote> {
+    with_current(|scope| match scope {
+        Scope::Task(task) => task.trace().map(TaskTrace::as_remote),
+        Scope::Step(task, place, _) => task.trace().map(|trace| {
+            let span = SpanId::of_step(task.nonce(), place.number, place.attempt);
+            Remote::new(trace.id(), span, trace.is_sampled())
+        }),
+        Scope::Empty | Scope::Telemetry(_) | Scope::Light(..) => None,
+    })
+}
+
 /// Whether this thread is inside a poll of a task or step.
 pub(crate) fn is_polling() -> bool {
     HERE.try_with(|here| here.try_borrow().is_ok_and(|here| here.polling)).unwrap_or(false)
@@ -130,7 +154,7 @@ impl Scope {
         if let Self::Light(core, spec, attempt) = self {
             let task = TaskCore::implicit(Arc::clone(core), spec, None);
             let number = task.next_step();
-            *self = Self::Step(task, StepPlace { spec, number, attempt: *attempt }, Permit::NotHeld);
+            *self = Self::Step(task, StepPlace { spec, number, attempt: *attempt, parent: 0 }, Permit::NotHeld);
         }
         match self {
             Self::Task(task) | Self::Step(task, ..) => Some(task),
@@ -182,7 +206,7 @@ impl TaskScope {
     /// What ties together everything that one request caused.
     #[must_use]
     pub fn correlation_id(&self) -> String {
-        self.task.id().trace_id().to_string()
+        self.task.correlation_id()
     }
 
     /// How many steps have begun so far.
@@ -290,6 +314,7 @@ pin_project! {
     #[must_use = "futures do nothing unless polled"]
     pub struct InScope<F> {
         scope: Scope,
+        spot: Spot,
         #[pin]
         inner: Option<F>,
     }
@@ -298,6 +323,7 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             // What the future holds is dropped in its scope, too.
             let mut this = this.project();
+            let _attached = this.spot.attach();
             let _entered = Entered::new(this.scope, true);
             this.inner.set(None);
         }
@@ -305,8 +331,8 @@ pin_project! {
 }
 
 impl<F> InScope<F> {
-    pub(crate) const fn new(scope: Scope, inner: F) -> Self {
-        Self { scope, inner: Some(inner) }
+    pub(crate) const fn new(scope: Scope, spot: Spot, inner: F) -> Self {
+        Self { scope, spot, inner: Some(inner) }
     }
 }
 
@@ -315,6 +341,7 @@ impl<F: Future> Future for InScope<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
+        let _attached = this.spot.attach();
         let _entered = Entered::new(this.scope, true);
         match this.inner.as_pin_mut() {
             Some(inner) => inner.poll(cx),
@@ -341,7 +368,7 @@ impl<F> fmt::Debug for InScope<F> {
 pub trait InCurrentScope: Future + Sized {
     /// This future, run in the scope that is current now.
     fn in_current_scope(self) -> InScope<Self> {
-        InScope::new(current(), self)
+        InScope::new(current(), Spot::current(), self)
     }
 }
 
@@ -362,8 +389,9 @@ impl<F: Future> InCurrentScope for F {}
 /// assert_eq!(telemetry.in_scope(hash).as_deref(), Some("hash"));
 /// ```
 pub fn with_current_scope<R>(f: impl FnOnce() -> R) -> impl FnOnce() -> R {
-    let mut scope = current();
+    let (mut scope, spot) = (current(), Spot::current());
     move || {
+        let _attached = spot.attach();
         let _entered = Entered::new(&mut scope, false);
         f()
     }

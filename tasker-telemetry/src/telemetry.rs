@@ -14,10 +14,13 @@ use crate::catalog::Catalog;
 use crate::filter::{DEFAULT_FILTER_MASK, DEFAULT_FILTER_PARAMETERS, Filter};
 use crate::metrics::push::{self, PlannedPush, Push, Pusher};
 use crate::metrics::{self, MetricsBackend};
+use crate::otel::Spot;
 use crate::publisher::{End, Ended, Health, Limits, Publisher, SubscriberHealth};
 use crate::scope::{self, Entered, InScope, Scope};
 use crate::subscriber::{Registration, Subscriber};
+use crate::trace::{self, SinkPlan, TraceSettings, Tracing};
 use crate::value::Value;
+use crate::variables::{InvalidVariable, Variables};
 
 /// What runs behind a [`Telemetry`]; tasks hold on to it as long as they live.
 pub(crate) struct Core {
@@ -28,6 +31,7 @@ pub(crate) struct Core {
     publisher: Publisher,
     filter: Filter,
     metrics: metrics::Store,
+    tracing: Option<Tracing>,
     catalog_problems: Vec<String>,
     explicit_tasks: AtomicU64,
     implicit_tasks: AtomicU64,
@@ -99,7 +103,7 @@ fn is_listened_to_here() -> bool {
     let found = scope::with_current(|scope| match scope {
         Scope::Empty => None,
         Scope::Telemetry(core) | Scope::Light(core, ..) => Some(listens(core)),
-        Scope::Task(task) | Scope::Step(task, ..) => Some(listens(task.core())),
+        Scope::Task(task) | Scope::Step(task, ..) => Some(task.is_watched()),
     });
     found.unwrap_or_else(|| INSTALLED.load().as_deref().is_some_and(listens))
 }
@@ -114,6 +118,7 @@ pub(crate) fn silent() -> Arc<Core> {
         publisher: Publisher::silent(),
         filter: Filter::default(),
         metrics: metrics::Store::new(false, metrics::DEFAULT_SERIES_LIMIT),
+        tracing: None,
         catalog_problems: Vec::new(),
         explicit_tasks: AtomicU64::new(0),
         implicit_tasks: AtomicU64::new(0),
@@ -133,6 +138,11 @@ impl Core {
 
     pub(crate) const fn metrics(&self) -> &metrics::Store {
         &self.metrics
+    }
+
+    /// What makes spans; `None` when there is no exporter.
+    pub(crate) const fn tracing(&self) -> Option<&Tracing> {
+        self.tracing.as_ref()
     }
 
     pub(crate) const fn tells_step_processing(&self) -> bool {
@@ -165,6 +175,7 @@ impl Core {
     pub(crate) fn health(&self) -> Health {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let mut health = self.publisher.health();
+        health.spans = self.tracing.as_ref().map(Tracing::health);
         health.service_name.clone_from(&self.service_name);
         health.implicit_tasks = count(&self.implicit_tasks);
         health.tasks_started = count(&self.explicit_tasks) + health.implicit_tasks;
@@ -221,7 +232,7 @@ impl Telemetry {
 
     /// Runs a future with this telemetry, whatever is installed: tests run several at once.
     pub fn scope<F: Future>(&self, future: F) -> InScope<F> {
-        InScope::new(Scope::Telemetry(Arc::clone(&self.core)), future)
+        InScope::new(Scope::Telemetry(Arc::clone(&self.core)), Spot::none(), future)
     }
 
     /// Calls a function with this telemetry, whatever is installed.
@@ -399,20 +410,30 @@ pub enum BuildError {
     /// A thread could not be started.
     #[error("a thread could not be started: {0}")]
     Thread(#[from] std::io::Error),
+    /// One of OpenTelemetry's standard variables has an impossible value.
+    #[error("{0}")]
+    Variable(#[from] InvalidVariable),
+    /// An exporter cannot work as it was set up.
+    #[error("the exporter `{exporter}`: {problem}")]
+    Exporter {
+        /// Its name.
+        exporter: &'static str,
+        /// What is wrong, and what would be right.
+        problem: String,
+    },
     /// Another telemetry is the process default already.
     #[error("another telemetry is installed already: shut it down first, or use `build()` and `telemetry.scope(..)`")]
     AlreadyInstalled,
 }
 
 /// The settings of a [`Telemetry`].
-#[derive(Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "settings that are on or off")]
 #[must_use = "nothing happens before `build` or `install`"]
 pub struct Builder {
-    enabled: bool,
+    pub(crate) enabled: bool,
     step_processing: bool,
-    service_name: String,
-    service_version: String,
+    pub(crate) service_name: Option<String>,
+    pub(crate) service_version: Option<String>,
     subscribers: Vec<Registration>,
     auto_subscribers: bool,
     strict_catalog: bool,
@@ -425,6 +446,22 @@ pub struct Builder {
     metrics_enabled: bool,
     metrics_series_limit: usize,
     pushes: Vec<PlannedPush>,
+    pub(crate) traces: TraceSettings,
+    pub(crate) span_sinks: Vec<SinkPlan>,
+    pub(crate) resource: Vec<(String, String)>,
+    pub(crate) variables: Variables,
+    /// Whether the standard variables are obeyed, exporters or not.
+    pub(crate) obeys_variables: bool,
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("enabled", &self.enabled)
+            .field("service_name", &self.service_name)
+            .field("traces", &self.traces)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Default for Builder {
@@ -432,8 +469,8 @@ impl Default for Builder {
         Self {
             enabled: true,
             step_processing: false,
-            service_name: "tasker".to_owned(),
-            service_version: String::new(),
+            service_name: None,
+            service_version: None,
             subscribers: Vec::new(),
             auto_subscribers: true,
             strict_catalog: false,
@@ -446,6 +483,11 @@ impl Default for Builder {
             metrics_enabled: true,
             metrics_series_limit: metrics::DEFAULT_SERIES_LIMIT,
             pushes: Vec::new(),
+            traces: TraceSettings::default(),
+            span_sinks: Vec::new(),
+            resource: Vec::new(),
+            variables: Variables::default(),
+            obeys_variables: false,
         }
     }
 }
@@ -459,13 +501,13 @@ impl Builder {
 
     /// The name of the service. Default: `tasker`.
     pub fn service_name(mut self, name: impl Into<String>) -> Self {
-        self.service_name = name.into();
+        self.service_name = Some(name.into());
         self
     }
 
     /// The version of the service. Default: none.
     pub fn service_version(mut self, version: impl Into<String>) -> Self {
-        self.service_version = version.into();
+        self.service_version = Some(version.into());
         self
     }
 
@@ -566,7 +608,7 @@ impl Builder {
     ///
     /// # Errors
     /// [`BuildError`]: an impossible setting, a thread that could not be started, a catalog with mistakes (strict only).
-    pub fn build(self) -> Result<Telemetry, BuildError> {
+    pub fn build(mut self) -> Result<Telemetry, BuildError> {
         for (setting, capacity) in
             [("queue_capacity", self.queue_capacity), ("subscriber_capacity", self.subscriber_capacity)]
         {
@@ -577,9 +619,10 @@ impl Builder {
         if self.metrics_series_limit < 2 {
             return Err(BuildError::Setting { setting: "metrics_series_limit", problem: "must be at least 2" });
         }
+        let resolved = trace::resolve(&mut self)?;
         let mut subscribers = self.subscribers;
         let mut catalog_problems = Vec::new();
-        if self.enabled {
+        if resolved.enabled {
             catalog_problems =
                 Catalog::validate().err().unwrap_or_default().into_iter().map(|problem| problem.to_string()).collect();
             if self.strict_catalog && !catalog_problems.is_empty() {
@@ -599,19 +642,26 @@ impl Builder {
             subscriber_capacity: self.subscriber_capacity,
             handler_timeout: self.handler_timeout,
         };
+        let (tracing, span_sink) = if resolved.sinks.is_empty() {
+            (None, None)
+        } else {
+            let (tracing, sink) = Tracing::start(self.traces, resolved.sinks)?;
+            (Some(tracing), Some(sink))
+        };
         let core = Core {
-            enabled: self.enabled,
+            enabled: resolved.enabled,
             step_processing: self.step_processing,
-            service_name: self.service_name,
-            service_version: self.service_version,
-            publisher: Publisher::start(subscribers, &limits)?,
+            service_name: resolved.service_name,
+            service_version: resolved.service_version,
+            publisher: Publisher::start(subscribers, span_sink, &limits)?,
             filter: Filter::new(self.filter_parameters, &self.filter_mask),
-            metrics: metrics::Store::new(self.enabled && self.metrics_enabled, self.metrics_series_limit),
+            metrics: metrics::Store::new(resolved.enabled && self.metrics_enabled, self.metrics_series_limit),
+            tracing,
             catalog_problems,
             explicit_tasks: AtomicU64::new(0),
             implicit_tasks: AtomicU64::new(0),
             concurrency_overruns: AtomicU64::new(0),
-            _live: self.enabled.then(Live::new),
+            _live: resolved.enabled.then(Live::new),
         };
         let core = Arc::new(core);
         let mut pushers = Vec::new();

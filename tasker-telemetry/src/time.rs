@@ -41,6 +41,11 @@ impl Timestamp {
         Self(unix_nanos())
     }
 
+    /// The time that lies `nanos` before this one.
+    pub(crate) const fn before(self, nanos: u64) -> Self {
+        Self(self.0.saturating_sub(nanos))
+    }
+
     /// The time from `earlier` to this one, zero when `earlier` is later.
     #[must_use]
     pub const fn saturating_duration_since(self, earlier: Self) -> Duration {

@@ -12,7 +12,7 @@ mod system;
 pub use self::helpers::{ErrorMetrics, EventExt, PerformanceMetrics, TimingMetrics, error_type, metric_name};
 pub use self::kind::{Category, EventKind};
 pub use self::record::EventRecord;
-pub(crate) use self::record::{ErasedEvent, Header, Payload, StepHeader, TaskHeader};
+pub(crate) use self::record::{ErasedEvent, HEADER_FIELDS, Header, Payload, StepHeader, TaskHeader};
 pub use self::system::{observability, step, task, workflow};
 
 use serde::Serialize;

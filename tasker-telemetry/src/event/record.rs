@@ -40,6 +40,23 @@ pub(crate) struct StepHeader {
     pub(crate) retry_limit: u32,
 }
 
+/// The names that every event's flat JSON has already.
+pub(crate) const HEADER_FIELDS: [&str; 13] = [
+    "event",
+    "event_id",
+    "event_type",
+    "category",
+    "timestamp",
+    "task_id",
+    "task_name",
+    "step_id",
+    "step_name",
+    "attempt_number",
+    "correlation_id",
+    "trace_id",
+    "span_id",
+];
+
 /// A typed event behind one pointer.
 pub(crate) trait ErasedEvent: Any + Send + Sync {
     fn as_any(&self) -> &dyn Any;

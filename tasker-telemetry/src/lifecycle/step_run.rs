@@ -16,19 +16,21 @@ use async_lock::futures::AcquireArc;
 
 use self::meter::Metering;
 use super::TaskCore;
-use super::task_run::{DROPPED, cancel_task, end_task};
+use super::task_run::end_task;
 use super::wait::Wait;
 use crate::catalog::StepSpec;
 use crate::classify::{ErrorView, RetryAdvice};
 use crate::event::EventKind;
 use crate::failure::Failure;
 use crate::metrics::error_type;
-use crate::publisher::{Fact, StepPlace};
+use crate::otel::{Attached, Spot};
+use crate::publisher::{Fact, Inputs, Reason, StepPlace};
 use crate::retry::LONGEST_WAIT;
 use crate::scope::{self, Entered, Permit, Scope};
 use crate::state::{Entity, State, transition};
 use crate::telemetry;
 use crate::time::Moment;
+use crate::trace::SpanId;
 use crate::value::Fields;
 
 /// See the module.
@@ -37,6 +39,8 @@ use crate::value::Fields;
 pub(crate) struct StepRun {
     spec: &'static StepSpec,
     kept: Kept,
+    /// The attempt's span, as other libraries see it.
+    spot: Spot,
     /// `None` when nobody listens.
     times: Option<Times>,
     /// From 1. Kept here as well as in the scope: attempts are counted when telemetry is off, too.
@@ -69,6 +73,8 @@ enum Kept {
 #[derive(Default)]
 struct Rare {
     fields: Fields,
+    /// The same as they may be shown.
+    inputs: Option<Inputs>,
     hold: Option<Hold>,
     /// When the first attempt of a lone step with several asked to run.
     begun: Option<Moment>,
@@ -130,7 +136,7 @@ struct Told {
 struct Ended {
     end: Moment,
     nanos: u64,
-    started: Moment,
+    queue_nanos: u64,
 }
 
 impl StepRun {
@@ -142,6 +148,7 @@ impl StepRun {
                 None => Kept::Nothing,
                 Some(fields) => Kept::Fields(fields),
             },
+            spot: Spot::none(),
             times: None,
             attempt: 1,
             state: State::Pending,
@@ -188,9 +195,9 @@ impl StepRun {
                 _ => Permit::NotHeld,
             };
             let (scope, found, is_free) = if let Some(task) = here.scope.task() {
-                self.watched = !task.core().publisher().is_silent();
+                self.watched = task.is_watched();
                 self.metering = if task.metrics().is_some() { Metering::Step } else { Metering::Off };
-                let place = StepPlace { spec: self.spec, number: task.next_step(), attempt: 1 };
+                let place = StepPlace { spec: self.spec, number: task.next_step(), attempt: 1, parent: 0 };
                 let is_free = permit == Permit::Held || task.permits().is_none();
                 (Scope::Step(Arc::clone(task), place, permit), Found::Task, is_free)
             } else if let Scope::Telemetry(core) = &here.scope {
@@ -259,7 +266,9 @@ impl StepRun {
         }
         task.emit(EventKind::TaskInitializeRequested, now.timestamp(), None, || Fact::Bare);
         task.emit(EventKind::TaskStartRequested, now.timestamp(), None, || Fact::Bare);
-        let place = StepPlace { spec: self.spec, number: task.next_step(), attempt: 1 };
+        // The task may be one of those whose spans nobody wants.
+        self.watched = task.is_watched();
+        let place = StepPlace { spec: self.spec, number: task.next_step(), attempt: 1, parent: 0 };
         self.set_scope(Scope::Step(task, place, Permit::NotHeld));
     }
 
@@ -383,20 +392,34 @@ impl StepRun {
         if self.is_watched() {
             let now = Moment::now();
             self.times = Some(Times { asked: now, started: now });
-            self.emit(EventKind::StepExecutionRequested, now, || {
-                match self.rare().and_then(|rare| rare.fields.as_deref()) {
-                    Some(values) => Fact::Inputs(self.masked(values)),
-                    None => Fact::Bare,
-                }
-            });
+            if self.attempt == 1 {
+                self.find_parent();
+                self.mask_fields();
+            }
+            self.emit(EventKind::StepExecutionRequested, now, || self.inputs().map_or(Fact::Bare, Fact::Inputs));
         }
     }
 
-    fn masked(&self, values: &[crate::value::Value]) -> Arc<[crate::value::Value]> {
-        match self.task() {
-            Some((task, _)) => task.core().mask_fields(self.spec.fields, values.into()).into(),
-            None => Arc::default(),
+    /// Finds the span that this one's is a child of.
+    fn find_parent(&mut self) {
+        let Some(Scope::Step(task, place, _)) = self.scope_mut() else { return };
+        if let Some(trace) = task.trace().filter(|trace| trace.is_recorded()) {
+            place.parent = trace.parent_of_step(|| scope::step_span_in(task));
         }
+    }
+
+    /// From here on there are only values that may be shown.
+    fn mask_fields(&mut self) {
+        let spec = self.spec;
+        if let Kept::Scope(Scope::Step(task, ..), Some(rare)) = &mut self.kept
+            && let Some(fields) = rare.fields.take()
+        {
+            rare.inputs = Some(Arc::new(task.core().mask_fields(spec.fields, fields)));
+        }
+    }
+
+    fn inputs(&self) -> Option<Inputs> {
+        self.rare()?.inputs.clone()
     }
 
     fn start(&mut self) {
@@ -415,6 +438,20 @@ impl StepRun {
             let queue_nanos = u64::try_from(asked.until(now).as_nanos()).unwrap_or(u64::MAX);
             self.meter_start(queue_nanos);
             self.emit(event, now, || Fact::Started { queue_nanos });
+            self.find_spot();
+        }
+    }
+
+    /// Makes the attempt's span what other libraries see. In a task whose spans nobody wants, the task's own serves all steps.
+    fn find_spot(&mut self) {
+        let owns_task = self.owns_task;
+        let spot = self.task().and_then(|(task, place)| {
+            let trace = task.trace().filter(|trace| owns_task || trace.is_recorded())?;
+            let span = SpanId::of_step(task.nonce(), place.number, place.attempt);
+            Some(Spot::of_step(trace, span))
+        });
+        if let Some(spot) = spot {
+            self.spot = spot;
         }
     }
 
@@ -424,12 +461,13 @@ impl StepRun {
 
     /// Makes the step the current scope, for as long as the answer lives.
     #[inline]
-    pub(super) fn enter(&mut self, polling: bool) -> Option<Entered<'_>> {
-        let before = self.entered.take();
-        self.scope_mut().map(|scope| match before {
+    pub(super) fn enter(&mut self, polling: bool) -> (Attached, Option<Entered<'_>>) {
+        let (attached, before) = (self.spot.attach(), self.entered.take());
+        let entered = self.scope_mut().map(|scope| match before {
             Some(was_polling) => Entered::already(scope, was_polling),
             None => Entered::new(scope, polling),
-        })
+        });
+        (attached, entered)
     }
 
     /// The body is about to be dropped, and this after it: a body that did not come to its end is dropped in its scope.
@@ -466,12 +504,12 @@ impl StepRun {
     pub(super) fn completed(&mut self) {
         self.phase = Phase::Over;
         self.release();
-        let Some(Ended { end, nanos, started }) = self.ended() else { return };
+        let Some(Ended { end, nanos, queue_nanos }) = self.ended() else { return };
         if let Some(event) = self.advance(State::Complete) {
             if let Some((task, _)) = self.task() {
                 task.step_completed();
             }
-            self.emit(event, end, || Fact::Completed { started_at: started.timestamp(), nanos });
+            self.emit(event, end, || Fact::Completed { nanos, queue_nanos, inputs: self.inputs() });
             self.meter_completed(end, nanos);
             self.tell_processing(end, nanos);
         }
@@ -493,7 +531,8 @@ impl StepRun {
         } else {
             Next::End
         };
-        let failure = self.watched.then(|| Arc::new(Failure::of_error(error, kind, retryable)));
+        let failure =
+            self.watched.then(|| Arc::new(Failure::of_error(error, kind, retryable).with_inputs(self.inputs())));
         let error_type = || failure.as_ref().map_or_else(|| error_type(error, kind), |failure| failure.error_type());
         let error_type = if self.metering.is_on() { error_type() } else { "" };
         self.attempt_failed(&Told { failure, retryable, error_type }, ended, next, delay.is_some());
@@ -517,7 +556,7 @@ impl StepRun {
             return;
         }
         let ended = self.ended();
-        let failure = self.watched.then(|| Arc::new(Failure::of_panic(panic)));
+        let failure = self.watched.then(|| Arc::new(Failure::of_panic(panic).with_inputs(self.inputs())));
         let error_type = crate::event::error_type(Some("panic"));
         self.attempt_failed(&Told { failure, retryable: false, error_type }, ended, Next::End, false);
     }
@@ -535,6 +574,9 @@ impl StepRun {
         }
         if let Next::Again(_) = next {
             self.attempt = self.attempt.saturating_add(1);
+            if let (Some(times), Some(ended)) = (&mut self.times, ended) {
+                *times = Times { asked: ended.end, started: ended.end }; // from now on it waits
+            }
             let number = self.attempt;
             match self.scope_mut() {
                 Some(Scope::Step(_, place, _)) => place.attempt = number,
@@ -545,18 +587,18 @@ impl StepRun {
     }
 
     fn tell_failure(&mut self, told: &Told, next: Next, server_requested: bool, ended: Ended) {
-        let Ended { end, nanos, started } = ended;
+        let Ended { end, nanos, queue_nanos } = ended;
         let Some(event) = self.advance(State::Error) else { return };
         // Facts are built for listeners only, and for them the failure was written out.
         let failure = || told.failure.clone().unwrap_or_default();
-        self.emit(event, end, || Fact::Failed { started_at: started.timestamp(), nanos, failure: failure() });
+        let retried = matches!(next, Next::Again(_));
+        self.emit(event, end, || Fact::Failed { nanos, queue_nanos, retried, failure: failure() });
         self.meter_failed(end, nanos, told.error_type, next);
         self.tell_processing(end, nanos);
         match next {
             Next::Again(wait) => {
                 let wait_nanos = u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX);
-                let strategy = if server_requested { "server_requested" } else { self.spec.backoff.strategy() };
-                let fact = || Fact::Wait { wait_nanos, strategy, failure: failure() };
+                let fact = || Fact::Wait { wait_nanos, server_requested, failure: failure() };
                 if let Some(event) = self.advance(State::Pending) {
                     self.emit(event, end, fact);
                 }
@@ -588,9 +630,10 @@ impl StepRun {
 
     /// When the attempt ended and how long its body ran; `None` when nobody is told.
     fn ended(&self) -> Option<Ended> {
-        let Times { started, .. } = self.times?;
+        let Times { asked, started } = self.times?;
         let end = started.dated(Moment::now());
-        Some(Ended { end, nanos: u64::try_from(started.until(end).as_nanos()).unwrap_or(u64::MAX), started })
+        let between = |from: Moment, to| u64::try_from(from.until(to).as_nanos()).unwrap_or(u64::MAX);
+        Some(Ended { end, nanos: between(started, end), queue_nanos: between(asked, started) })
     }
 
     #[inline]
@@ -687,15 +730,26 @@ impl StepRun {
         let was_running = self.state == State::InProgress;
         if let Some(event) = self.advance(State::Cancelled) {
             if self.watched {
-                self.emit(event, Moment::now(), || Fact::Reason(DROPPED));
+                self.tell_cancelled(event, was_running);
             }
             self.meter_cancelled(was_running);
         }
-        if let Some((task, _)) = self.own_task()
-            && let Ok(event) = transition(Entity::Task, State::InProgress, State::Cancelled)
-        {
-            cancel_task(task, event);
-        }
+        self.end_own_task(State::Cancelled, Moment::now(), None);
+    }
+
+    fn tell_cancelled(&self, event: EventKind, ran: bool) {
+        // A moment of its own only where nobody kept the times, which somebody who listens always does.
+        let since = if ran { self.times.map(|times| times.started) } else { self.times.map(|times| times.asked) };
+        let since = since.unwrap_or_else(Moment::now);
+        let end = since.dated(Moment::now());
+        let took = u64::try_from(since.until(end).as_nanos()).unwrap_or(u64::MAX);
+        let queue_nanos = match self.times {
+            Some(Times { asked, started }) if ran => u64::try_from(asked.until(started).as_nanos()).unwrap_or(u64::MAX),
+            _ => took,
+        };
+        let nanos = if ran { took } else { 0 };
+        let inputs = self.inputs();
+        self.emit(event, end, || Fact::Cancelled { nanos, queue_nanos, ran, reason: Reason::Dropped, inputs });
     }
 }
 
@@ -705,6 +759,6 @@ mod tests {
 
     #[test]
     fn a_step_stays_small() {
-        assert!(size_of::<StepRun>() <= 120, "{} bytes", size_of::<StepRun>());
+        assert!(size_of::<StepRun>() <= 136, "{} bytes", size_of::<StepRun>());
     }
 }

@@ -1,17 +1,18 @@
-//! What a running task is: identity, counters and permits, shared by its steps and its events.
+//! What a running task is: identity, trace, counters and permits, shared by its steps and its events.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use async_lock::Semaphore;
 
-use crate::catalog::{StepSpec, TaskSpec};
+use crate::catalog::{Source, StepSpec, TaskSpec};
 use crate::event::EventKind;
 use crate::id::{self, TaskId};
 use crate::metrics::TaskSeries;
 use crate::publisher::{Fact, Record, StepPlace};
 use crate::telemetry::Core;
 use crate::time::{Moment, Timestamp};
+use crate::trace::{TaskTrace, TraceId};
 use crate::value::{Fields, Value};
 
 /// See the module.
@@ -19,9 +20,18 @@ pub(crate) struct TaskCore {
     core: Arc<Core>,
     id: TaskId,
     name: &'static str,
+    /// The annotated function, and where it stands.
+    place: Option<(&'static str, &'static Source)>,
     field_names: &'static [&'static str],
     fields: Fields,
     nonce: u64,
+    /// The bits of all kinds of event that somebody wants to know of, in this task.
+    wanted: u32,
+    /// `None` when no spans are made.
+    trace: Option<TaskTrace>,
+    /// Set where the task began in another process.
+    origin: Option<Box<Origin>>,
+    handed_over: AtomicBool,
     steps: AtomicU32,
     completed: AtomicU32,
     failed: AtomicU32,
@@ -33,8 +43,15 @@ pub(crate) struct TaskCore {
     metrics: Option<Arc<TaskSeries>>,
 }
 
-/// How many steps a task has had.
+/// What a task brought along from the process in which it began.
 #[derive(Debug, Clone, Copy)]
+pub(crate) struct Origin {
+    pub(crate) started_at: Timestamp,
+    pub(crate) counts: Counts,
+}
+
+/// How many steps a task has had.
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Counts {
     pub(crate) total: u64,
     pub(crate) completed: u64,
@@ -47,24 +64,56 @@ impl TaskCore {
         let permits = usize::try_from(spec.max_concurrent_steps).unwrap_or(usize::MAX);
         Arc::new(Self {
             permits: (permits > 0).then(|| Arc::new(Semaphore::new(permits))),
+            place: Some((spec.function, &spec.source)),
             field_names: spec.fields,
             fields: fields.map(|values| core.mask_fields(spec.fields, values)),
             metrics: core.metrics().life_cycle().and_then(|metrics| metrics.task(spec)).map(Arc::clone),
-            ..Self::bare(core, spec.name, id.map_or_else(TaskId::random, TaskId::given))
+            ..Self::fresh(core, spec.name, id.map_or_else(TaskId::random, TaskId::given))
+        })
+    }
+
+    /// A task that goes on here.
+    pub(crate) fn resumed(
+        core: Arc<Core>,
+        spec: &'static TaskSpec,
+        id: TaskId,
+        trace: Option<TaskTrace>,
+        origin: Origin,
+    ) -> Arc<Self> {
+        let permits = usize::try_from(spec.max_concurrent_steps).unwrap_or(usize::MAX);
+        Arc::new(Self {
+            permits: (permits > 0).then(|| Arc::new(Semaphore::new(permits))),
+            metrics: core.metrics().life_cycle().and_then(|metrics| metrics.task(spec)).map(Arc::clone),
+            place: (!spec.source.file.is_empty()).then_some((spec.function, &spec.source)),
+            origin: Some(Box::new(origin)),
+            ..Self::bare(core, spec.name, id, trace)
         })
     }
 
     /// The task that a step outside any task is; `begun` when the step has to tell of that task, too.
     pub(crate) fn implicit(core: Arc<Core>, spec: &'static StepSpec, begun: Option<Moment>) -> Arc<Self> {
         let metrics = core.metrics().life_cycle().and_then(|metrics| metrics.lone_step(spec)).map(Arc::clone);
-        Arc::new(Self { begun, metrics, ..Self::bare(core, spec.name, TaskId::random()) })
+        let place = Some((spec.function, &spec.source));
+        Arc::new(Self { begun, metrics, place, ..Self::fresh(core, spec.name, TaskId::random()) })
     }
 
-    fn bare(core: Arc<Core>, name: &'static str, id: TaskId) -> Self {
+    fn fresh(core: Arc<Core>, name: &'static str, id: TaskId) -> Self {
+        let trace = core.tracing().map(|tracing| tracing.begin(&id));
+        Self::bare(core, name, id, trace)
+    }
+
+    fn bare(core: Arc<Core>, name: &'static str, id: TaskId, trace: Option<TaskTrace>) -> Self {
+        let publisher = core.publisher();
+        let spans = trace.as_ref().is_some_and(TaskTrace::is_recorded);
         Self {
+            wanted: publisher.mask() | if spans { publisher.span_mask() } else { 0 },
+            trace,
+            origin: None,
+            handed_over: AtomicBool::new(false),
             core,
             id,
             name,
+            place: None,
             field_names: &[],
             fields: None,
             nonce: id::nonce(),
@@ -90,6 +139,11 @@ impl TaskCore {
         self.name
     }
 
+    /// The annotated function, and where it stands; `None` for a task of another program.
+    pub(crate) const fn place(&self) -> Option<(&'static str, &'static Source)> {
+        self.place
+    }
+
     pub(crate) const fn nonce(&self) -> u64 {
         self.nonce
     }
@@ -105,6 +159,53 @@ impl TaskCore {
     /// Where the task is counted; `None` when metrics are off.
     pub(crate) fn metrics(&self) -> Option<&TaskSeries> {
         self.metrics.as_deref()
+    }
+
+    /// `None` when no spans are made.
+    pub(crate) const fn trace(&self) -> Option<&TaskTrace> {
+        self.trace.as_ref()
+    }
+
+    /// The trace that the task is seen in, or would be.
+    pub(crate) fn trace_id(&self) -> TraceId {
+        self.trace.as_ref().map_or_else(|| self.id.trace_id(), TaskTrace::id)
+    }
+
+    /// The trace as an exemplar of a metric: one that can be looked at.
+    pub(crate) fn exemplar(&self) -> Option<u128> {
+        match &self.trace {
+            Some(trace) => trace.is_sampled().then(|| trace.id().as_u128()),
+            None => Some(self.id.trace_id().as_u128()),
+        }
+    }
+
+    /// What ties together everything that one request caused.
+    pub(crate) fn correlation_id(&self) -> String {
+        self.trace_id().to_string()
+    }
+
+    /// Whether anybody wants to know of any event of this task.
+    pub(crate) const fn is_watched(&self) -> bool {
+        self.wanted != 0
+    }
+
+    /// Whether anybody wants to know of that kind of event of this task.
+    pub(crate) const fn wants(&self, kind: EventKind) -> bool {
+        self.wanted & kind.bit() != 0
+    }
+
+    /// When it began, if that was in another process.
+    pub(crate) fn origin(&self) -> Option<&Origin> {
+        self.origin.as_deref()
+    }
+
+    /// The task goes on elsewhere: this process tells no end of it. `false`: that was so already.
+    pub(crate) fn hand_over(&self) -> bool {
+        !self.handed_over.swap(true, Ordering::AcqRel)
+    }
+
+    pub(crate) fn is_handed_over(&self) -> bool {
+        self.handed_over.load(Ordering::Acquire)
     }
 
     pub(crate) const fn begun(&self) -> Option<Moment> {
@@ -130,7 +231,12 @@ impl TaskCore {
 
     pub(crate) fn counts(&self) -> Counts {
         let read = |counter: &AtomicU32| u64::from(counter.load(Ordering::Relaxed));
-        Counts { total: read(&self.steps), completed: read(&self.completed), failed: read(&self.failed) }
+        let before = self.origin().map(|origin| origin.counts).unwrap_or_default();
+        Counts {
+            total: before.total + read(&self.steps),
+            completed: before.completed + read(&self.completed),
+            failed: before.failed + read(&self.failed),
+        }
     }
 
     /// The number of the event that happens now, from 0.
@@ -146,16 +252,35 @@ impl TaskCore {
         step: Option<StepPlace>,
         fact: impl FnOnce() -> Fact,
     ) {
+        if !self.wants(kind) {
+            return;
+        }
+        let record = Record { kind, sequence: self.next_event(), at, task: Some(Arc::clone(self)), step, fact: fact() };
+        self.publish(record);
+    }
+
+    /// Hands on a record of this task, which somebody wants to have.
+    pub(crate) fn publish(self: &Arc<Self>, record: Record) {
         let publisher = self.core.publisher();
-        if publisher.wants(kind) {
-            publisher.publish(Record {
-                kind,
-                sequence: self.next_event(),
-                at,
-                task: Some(Arc::clone(self)),
-                step,
-                fact: fact(),
-            });
+        if let Some(undecided) = self.trace.as_ref().and_then(TaskTrace::undecided) {
+            if publisher.span_mask() & record.kind.bit() != 0 {
+                undecided.push(self, record.clone());
+            }
+            if !publisher.wants(record.kind) {
+                return;
+            }
+        }
+        publisher.publish(record);
+    }
+
+    /// The task has ended, so it is known whether its spans are kept.
+    pub(crate) fn decide(self: &Arc<Self>, keep: bool) {
+        let Some(undecided) = self.trace.as_ref().and_then(TaskTrace::undecided) else { return };
+        if let Ok(records) = undecided.take()
+            && keep
+        {
+            let records = records.into_iter().map(|record| Record { task: Some(Arc::clone(self)), ..record });
+            self.core.publisher().publish_spans(records.collect());
         }
     }
 }

@@ -10,7 +10,8 @@ use crate::classify::ErrorView;
 use crate::event::EventKind;
 use crate::failure::Failure;
 use crate::metrics::Took;
-use crate::publisher::{Fact, TaskEnd};
+use crate::otel::{Attached, Spot};
+use crate::publisher::{Fact, Reason, TaskEnd};
 use crate::scope::{self, Entered, Scope};
 use crate::state::{Entity, State, transition};
 use crate::telemetry;
@@ -23,6 +24,7 @@ pub(crate) struct TaskRun {
     id: TaskIdArg,
     fields: Fields,
     scope: Scope,
+    spot: Spot,
     started: Option<Moment>,
     state: State,
     phase: Phase,
@@ -45,7 +47,8 @@ enum Phase {
 impl TaskRun {
     pub(super) const fn new(spec: &'static TaskSpec, id: TaskIdArg, fields: Fields) -> Self {
         let (state, phase) = (State::Pending, Phase::New);
-        Self { spec, id, fields, scope: Scope::Empty, started: None, state, phase, was_polling: false }
+        let spot = Spot::none();
+        Self { spec, id, fields, scope: Scope::Empty, spot, started: None, state, phase, was_polling: false }
     }
 
     /// Whether the body runs without us.
@@ -70,12 +73,14 @@ impl TaskRun {
         };
         self.phase = Phase::Running;
         core.task_began();
-        let silent = core.publisher().is_silent();
         let task = TaskCore::new(core, self.spec, self.id.take(), self.fields.take());
         if let Some(metrics) = task.metrics() {
             metrics.began();
         }
-        if !silent || task.metrics().is_some() {
+        if let Some(trace) = task.trace() {
+            self.spot = trace.spot();
+        }
+        if task.is_watched() || task.metrics().is_some() {
             let now = Moment::now();
             self.started = Some(now);
             task.emit(EventKind::TaskInitializeRequested, now.timestamp(), None, || Fact::Bare);
@@ -92,8 +97,8 @@ impl TaskRun {
     }
 
     /// Makes the task the current scope, for as long as the answer lives.
-    pub(super) fn enter(&mut self, polling: bool) -> Entered<'_> {
-        Entered::new(&mut self.scope, polling)
+    pub(super) fn enter(&mut self, polling: bool) -> (Attached, Entered<'_>) {
+        (self.spot.attach(), Entered::new(&mut self.scope, polling))
     }
 
     /// The body is about to be dropped, and this after it: a body that did not come to its end is dropped in its scope.
@@ -139,7 +144,7 @@ impl TaskRun {
 
     /// Whether anybody gets events, so that a failure is worth writing out.
     fn is_listened_to(&self) -> bool {
-        matches!(&self.scope, Scope::Task(task) if !task.core().publisher().is_silent())
+        matches!(&self.scope, Scope::Task(task) if task.is_watched())
     }
 
     fn end(&mut self, state: State, end: Moment, failure: Option<Failure>) {
@@ -160,9 +165,9 @@ impl Drop for TaskRun {
             }
             Phase::New | Phase::Off | Phase::Over => return,
         }
-        let (Scope::Task(task), Some(_)) = (&self.scope, self.started) else { return };
+        let (Scope::Task(task), Some(started)) = (&self.scope, self.started) else { return };
         if let Some(event) = advance(&mut self.state, State::Cancelled) {
-            cancel_task(task, event);
+            end_task(task, event, started, Moment::now(), None);
         }
     }
 }
@@ -174,7 +179,8 @@ fn advance(state: &mut State, to: State) -> Option<EventKind> {
     Some(event)
 }
 
-/// The one place where a task's end becomes an event: also for the task that a lone step is.
+/// The one place where a task's end becomes an event: also for the task that a lone step is. A task that was handed over goes
+/// on elsewhere, and ends there.
 pub(super) fn end_task(
     task: &Arc<TaskCore>,
     event: EventKind,
@@ -182,32 +188,41 @@ pub(super) fn end_task(
     end: Moment,
     failure: Option<Arc<Failure>>,
 ) {
+    if task.is_handed_over() {
+        if let Some(metrics) = task.metrics() {
+            metrics.handed_over();
+        }
+        return;
+    }
     let end = started.dated(end);
-    let nanos = u64::try_from(started.until(end).as_nanos()).unwrap_or(u64::MAX);
+    let (started_at, nanos) = match task.origin() {
+        None => (started.timestamp(), u64::try_from(started.until(end).as_nanos()).unwrap_or(u64::MAX)),
+        // Two machines, two clocks: never negative, and as true as they agree.
+        Some(origin) => {
+            let took = end.timestamp().saturating_duration_since(origin.started_at);
+            (origin.started_at, u64::try_from(took.as_nanos()).unwrap_or(u64::MAX))
+        }
+    };
     if let Some(metrics) = task.metrics() {
-        let trace = || Some(task.id().trace_id().as_u128());
+        let trace = || task.exemplar();
         let took = Took { nanos, end_unix_nanos: end.timestamp().as_unix_nanos(), trace };
-        if event == EventKind::TaskCompleted { metrics.completed(took) } else { metrics.failed(took) }
+        match event {
+            EventKind::TaskCompleted => metrics.completed(took),
+            EventKind::TaskCancelled => metrics.cancelled(),
+            _ => metrics.failed(took),
+        }
     }
     task.emit(event, end.timestamp(), None, || {
         let counts = task.counts();
         Fact::TaskEnded(Arc::new(TaskEnd {
-            started_at: started.timestamp(),
+            started_at,
             nanos,
             total_steps: counts.total,
             completed_steps: counts.completed,
             failed_steps: counts.failed,
             failure,
+            reason: (event == EventKind::TaskCancelled).then_some(Reason::Dropped),
         }))
     });
+    task.decide(event == EventKind::TaskFailed);
 }
-
-pub(super) fn cancel_task(task: &Arc<TaskCore>, event: EventKind) {
-    if let Some(metrics) = task.metrics() {
-        metrics.cancelled();
-    }
-    task.emit(event, Moment::now().timestamp(), None, || Fact::Reason(DROPPED));
-}
-
-/// Why a future that was dropped before its end was cancelled: who dropped it does not say.
-pub(super) const DROPPED: &str = "dropped before it finished";

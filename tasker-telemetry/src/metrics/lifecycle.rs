@@ -261,6 +261,11 @@ impl TaskSeries {
         self.in_progress.cell.dec();
     }
 
+    /// It goes on in another process, which will tell its end.
+    pub(crate) fn handed_over(&self) {
+        self.in_progress.cell.dec();
+    }
+
     fn ended(&self, took: Took<impl FnOnce() -> Option<u128>>) {
         record(&self.duration.cell, took);
         self.in_progress.cell.dec();

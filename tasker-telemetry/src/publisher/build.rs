@@ -10,6 +10,7 @@ use super::record::{Fact, Record, StepPlace, TaskEnd};
 use crate::event::{__Stamp, ErasedEvent, Event, EventKind, EventRecord, Header, Payload, observability, step, task};
 use crate::event::{StepHeader, TaskHeader};
 use crate::id;
+use crate::trace::SpanId;
 use crate::value::Value;
 
 /// Writes the record out.
@@ -45,19 +46,19 @@ pub(crate) fn build(record: &Record) -> EventRecord {
             system(record.kind, header, step::Started::new(record.at, queue_time))
         }
         EventKind::StepCompleted => {
-            let (started_at, nanos) = match payload {
-                Fact::Completed { started_at, nanos } => (*started_at, *nanos),
-                _ => (record.at, 0),
+            let nanos = match payload {
+                Fact::Completed { nanos, .. } => *nanos,
+                _ => 0,
             };
-            system(record.kind, header, step::Completed::new(started_at, record.at, seconds(nanos)))
+            system(record.kind, header, step::Completed::new(record.at.before(nanos), record.at, seconds(nanos)))
         }
         EventKind::StepFailed => system(record.kind, header, step_failed(record, payload)),
         EventKind::StepRetryRequested => {
-            let (wait, strategy, why) = wait(payload);
+            let (wait, strategy, why) = wait(record, payload);
             system(record.kind, header, step::RetryRequested::new(why, wait, strategy))
         }
         EventKind::ObservabilityStepBackoff => {
-            let (wait, strategy, _) = wait(payload);
+            let (wait, strategy, _) = wait(record, payload);
             system(record.kind, header, observability::StepBackoff::new(wait, strategy))
         }
         EventKind::ObservabilityStepProcessing => {
@@ -92,24 +93,29 @@ pub(crate) fn header(record: &Record) -> Header {
             Some(TaskHeader {
                 id: task.id().as_str().to_owned(),
                 name: task.name(),
-                correlation_id: task.id().trace_id().to_string(),
+                correlation_id: task.correlation_id(),
             }),
         ),
         None => (id::stray_nonce(), None),
     };
-    let step = record.step.map(|StepPlace { spec, number, attempt }| StepHeader {
+    let step = record.step.map(|StepPlace { spec, number, attempt, .. }| StepHeader {
         id: id::step_id(nonce, number).to_string(),
         name: spec.name,
         attempt_number: attempt,
         retry_limit: spec.retry_limit.max(1),
+    });
+    let trace = record.task.as_ref().and_then(|task| task.trace());
+    let span_id = trace.map(|trace| match record.step {
+        Some(place) => SpanId::of_step(nonce, place.number, place.attempt),
+        None => trace.root(),
     });
     Header {
         event_id: id::event_id(record.at, nonce, record.sequence),
         timestamp: record.at,
         task,
         step,
-        trace_id: None,
-        span_id: None,
+        trace_id: trace.map(|trace| trace.id().to_string()),
+        span_id: span_id.map(|id| id.to_string()),
     }
 }
 
@@ -127,7 +133,7 @@ fn completed(record: &Record, fact: &Fact) -> task::Completed {
 
 fn failed(record: &Record, fact: &Fact) -> task::Failed {
     let Fact::TaskEnded(end) = fact else { return task::Failed::default() };
-    let TaskEnd { started_at, nanos, total_steps, completed_steps, failed_steps, ref failure } = **end;
+    let TaskEnd { started_at, nanos, total_steps, completed_steps, failed_steps, ref failure, .. } = **end;
     let mut event = task::Failed {
         started_at,
         completed_at: record.at,
@@ -148,9 +154,9 @@ fn failed(record: &Record, fact: &Fact) -> task::Failed {
 }
 
 fn step_failed(record: &Record, fact: &Fact) -> step::Failed {
-    let Fact::Failed { started_at, nanos, failure } = fact else { return step::Failed::default() };
+    let Fact::Failed { nanos, failure, .. } = fact else { return step::Failed::default() };
     step::Failed {
-        started_at: *started_at,
+        started_at: record.at.before(*nanos),
         completed_at: record.at,
         execution_duration: seconds(*nanos),
         error_message: failure.message.clone(),
@@ -163,20 +169,22 @@ fn step_failed(record: &Record, fact: &Fact) -> step::Failed {
     }
 }
 
-fn wait(fact: &Fact) -> (f64, String, String) {
-    match fact {
-        Fact::Wait { wait_nanos, strategy, failure } => {
-            (seconds(*wait_nanos), (*strategy).to_owned(), failure.message.clone())
-        }
-        _ => Default::default(),
-    }
+fn wait(record: &Record, fact: &Fact) -> (f64, String, String) {
+    let Fact::Wait { wait_nanos, server_requested, failure } = fact else { return Default::default() };
+    let strategy = match record.step {
+        Some(place) if !server_requested => place.spec.backoff.strategy(),
+        _ => "server_requested",
+    };
+    (seconds(*wait_nanos), strategy.to_owned(), failure.message.clone())
 }
 
 fn reason(fact: &Fact) -> String {
-    match fact {
-        Fact::Reason(reason) => (*reason).to_owned(),
-        _ => String::new(),
-    }
+    let reason = match fact {
+        Fact::Cancelled { reason, .. } => Some(*reason),
+        Fact::TaskEnded(end) => end.reason,
+        _ => None,
+    };
+    reason.map_or_else(String::new, |reason| reason.as_str().to_owned())
 }
 
 fn named(names: &[&'static str], values: &[Value]) -> Map<String, Json> {

@@ -10,10 +10,13 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::interest::Interest;
+use super::record::Record;
 use super::router::Message;
+use super::tap;
 use crate::catalog::SubscriberSpec;
 use crate::metrics::push::PushHealth;
 use crate::subscriber::HandlerError;
+use crate::trace::SpansHealth;
 
 /// How the telemetry itself is doing. Serialises to JSON; durations are in seconds.
 ///
@@ -39,6 +42,8 @@ pub struct Health {
     pub published: BTreeMap<&'static str, u64>,
     /// Tasks that were begun, those of single steps included.
     pub tasks_started: u64,
+    /// The spans, where any are made.
+    pub spans: Option<SpansHealth>,
     /// Steps that ran outside any task, each as a task of its own.
     pub implicit_tasks: u64,
     /// Synchronous steps that ran above `max_concurrent_steps`, because waiting would have blocked the thread that the
@@ -54,7 +59,10 @@ impl Health {
     /// Whether no event was dropped and nothing failed, the pushing of metrics included.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.subscribers.iter().all(|subscriber| subscriber.dropped.is_empty() && subscriber.failed == 0)
+        let spans = self.spans.as_ref();
+        let lost = |spans: &SpansHealth| spans.dropped() + spans.undecided_evicted + spans.span_events_dropped > 0;
+        !spans.is_some_and(lost)
+            && self.subscribers.iter().all(|subscriber| subscriber.dropped.is_empty() && subscriber.failed == 0)
             && self.metric_pushes.iter().all(|push| push.failed == 0)
     }
 
@@ -123,6 +131,8 @@ impl SubscriberHealth {
 pub(super) struct Account {
     pub(super) spec: &'static SubscriberSpec,
     pub(super) interest: Interest,
+    /// It makes spans: events of tasks that are not traced are not for it.
+    spans: bool,
     capacity: u64,
     /// Dropped by publishing threads, which take no lock.
     queue_full: AtomicU64,
@@ -171,9 +181,19 @@ impl Outcome {
 
 impl Account {
     pub(super) fn new(spec: &'static SubscriberSpec, capacity: usize) -> Self {
+        Self::with(spec, Interest::new(spec.patterns), false, capacity)
+    }
+
+    /// The books of what makes spans.
+    pub(super) fn of_spans(capacity: usize) -> Self {
+        Self::with(&tap::SPEC, Interest::in_kinds(tap::KINDS), true, capacity)
+    }
+
+    fn with(spec: &'static SubscriberSpec, interest: Interest, spans: bool, capacity: usize) -> Self {
         Self {
             spec,
-            interest: Interest::new(spec.patterns),
+            interest,
+            spans,
             capacity: capacity as u64,
             queue_full: AtomicU64::new(0),
             closed: AtomicU64::new(0),
@@ -183,6 +203,16 @@ impl Account {
 
     fn books(&self) -> MutexGuard<'_, Books> {
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether it gets that event.
+    pub(super) fn wants(&self, record: &Record) -> bool {
+        self.interest.covers(record.kind, record.name()) && (!self.spans || record.is_for_spans())
+    }
+
+    /// Whether it makes spans.
+    pub(super) const fn makes_spans(&self) -> bool {
+        self.spans
     }
 
     /// The queue was full.
@@ -256,6 +286,21 @@ impl Account {
         }
     }
 
+    /// So many events were taken at once; `failure`: what went wrong then.
+    pub(super) fn end_batch(&self, events: usize, failure: Option<String>) {
+        let mut books = self.books();
+        if books.abandoned {
+            return;
+        }
+        books.busy_since = None;
+        books.backlog = books.backlog.saturating_sub(events as u64);
+        books.delivered += events as u64;
+        if let Some(message) = failure {
+            books.failed += events as u64;
+            books.last_error = Some(message);
+        }
+    }
+
     /// The subscriber's thread is gone.
     pub(super) fn lost_thread(&self, events: usize) {
         let mut books = self.books();
@@ -272,7 +317,7 @@ impl Account {
         for message in receiver {
             match message {
                 Message::Events(records) => self.lost_thread(records.len()),
-                Message::Flush(ticket) => ticket.passed(),
+                Message::Flush(ticket) | Message::LastFlush(ticket) => ticket.passed(),
             }
         }
     }

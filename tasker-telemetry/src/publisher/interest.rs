@@ -27,6 +27,11 @@ impl Interest {
         Self { mask, patterns }
     }
 
+    /// All events of those kinds.
+    pub(crate) const fn in_kinds(mask: u32) -> Self {
+        Self { mask, patterns: &["*"] }
+    }
+
     pub(crate) const fn mask(&self) -> u32 {
         self.mask
     }

@@ -5,7 +5,8 @@
 //!                  └───► inline subscribers, on the spot
 //! ```
 //! A publishing thread never waits and never runs a queued handler. The router runs no user code, so no subscriber can
-//! delay another. What does not fit is dropped and counted, by subscriber and reason ([`Health`]).
+//! delay another. What does not fit is dropped and counted, by subscriber and reason ([`Health`]). Spans are made by one more
+//! thread behind the router, of bare records ([`RecordSink`]): no event is written out for them.
 //! It decides nothing about tasks and steps: that an event happened is `lifecycle`'s word.
 
 mod build;
@@ -18,6 +19,7 @@ mod queue_tests;
 mod record;
 mod router;
 mod sync;
+mod tap;
 mod ticket;
 mod worker;
 
@@ -25,9 +27,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-pub(crate) use self::build::header;
+pub(crate) use self::build::{build, header};
 pub use self::health::{Health, QueueHealth, SubscriberHealth};
-pub(crate) use self::record::{Fact, Published, Record, StepPlace, TaskEnd};
+pub(crate) use self::record::{Fact, Inputs, Published, Reason, Record, StepPlace, TaskEnd};
+pub(crate) use self::tap::RecordSink;
 pub(crate) use self::ticket::{End, Ended, Ticket};
 
 use self::health::Account;
@@ -52,11 +55,14 @@ pub(crate) struct Limits {
 pub(crate) struct Publisher {
     /// The bits of all kinds that somebody subscribed to.
     mask: u32,
+    /// The bits of those that spans are made of; 0 when there are none. A task that is not traced leaves them out.
+    span_mask: u32,
     /// The same for inline subscribers, and for those behind the queue.
     inline_mask: u32,
     queued_mask: u32,
     inline: Box<[InlineSubscriber]>,
     queued: Box<[Arc<Account>]>,
+    spans: Option<Arc<Account>>,
     queue: Arc<Queue<Item>>,
     router: Mutex<Option<std::thread::JoinHandle<()>>>,
     /// Set when the telemetry shuts down: what comes later is dropped and counted.
@@ -67,7 +73,11 @@ pub(crate) struct Publisher {
 
 impl Publisher {
     /// Starts the threads that the subscribers need; none at all when there is no subscriber behind the queue.
-    pub(crate) fn start(subscribers: Vec<Registration>, limits: &Limits) -> std::io::Result<Self> {
+    pub(crate) fn start(
+        subscribers: Vec<Registration>,
+        span_sink: Option<Box<dyn RecordSink>>,
+        limits: &Limits,
+    ) -> std::io::Result<Self> {
         let (mut inline, mut queued, mut makers) = (Vec::new(), Vec::new(), Vec::new());
         for registration in subscribers {
             match registration {
@@ -79,12 +89,16 @@ impl Publisher {
             }
         }
         let queue = Arc::new(Queue::new(limits.queue_capacity));
-        let router = if makers.is_empty() {
+        let spans = span_sink.is_some().then(|| Arc::new(Account::of_spans(limits.subscriber_capacity)));
+        let router = if makers.is_empty() && spans.is_none() {
             None
         } else {
             let mut mailboxes = Vec::with_capacity(makers.len());
             for (make, account) in makers.into_iter().zip(&queued) {
                 mailboxes.push(worker::start(make, Arc::clone(account), limits.handler_timeout)?);
+            }
+            if let (Some(sink), Some(account)) = (span_sink, &spans) {
+                mailboxes.push(tap::start(sink, Arc::clone(account))?);
             }
             Some(router::start(Arc::clone(&queue), mailboxes)?)
         };
@@ -92,10 +106,12 @@ impl Publisher {
         let queued_mask = queued.iter().fold(0, |mask, account| mask | account.interest.mask());
         Ok(Self {
             mask: inline_mask | queued_mask,
+            span_mask: if spans.is_some() { tap::KINDS } else { 0 },
             inline_mask,
             queued_mask,
             inline: inline.into(),
             queued: queued.into(),
+            spans,
             queue,
             router: Mutex::new(router),
             closed: AtomicBool::new(false),
@@ -107,10 +123,12 @@ impl Publisher {
     pub(crate) fn silent() -> Self {
         Self {
             mask: 0,
+            span_mask: 0,
             inline_mask: 0,
             queued_mask: 0,
             inline: Box::default(),
             queued: Box::default(),
+            spans: None,
             queue: Arc::new(Queue::new(0)),
             router: Mutex::new(None),
             closed: AtomicBool::new(false),
@@ -123,9 +141,19 @@ impl Publisher {
         self.mask & kind.bit() != 0
     }
 
-    /// Whether nobody subscribed to anything.
+    /// The bits of all kinds that somebody subscribed to.
+    pub(crate) const fn mask(&self) -> u32 {
+        self.mask
+    }
+
+    /// The bits of all kinds that spans are made of.
+    pub(crate) const fn span_mask(&self) -> u32 {
+        self.span_mask
+    }
+
+    /// Whether nobody subscribed to anything, and no spans are made.
     pub(crate) const fn is_silent(&self) -> bool {
-        self.mask == 0
+        self.mask | self.span_mask == 0
     }
 
     /// Whether somebody subscribed to the custom event of that name.
@@ -138,7 +166,8 @@ impl Publisher {
     /// Hands an event on. Never blocks on the queue; runs inline subscribers before it returns.
     pub(crate) fn publish(&self, record: Record) {
         let bit = record.kind.bit();
-        if self.mask & bit == 0 {
+        let for_spans = self.span_mask & bit != 0 && record.is_for_spans();
+        if self.mask & bit == 0 && !for_spans {
             return;
         }
         if self.closed.load(Ordering::Relaxed) {
@@ -149,21 +178,35 @@ impl Publisher {
         if self.inline_mask & bit != 0 {
             inline::run(&self.inline, &record);
         }
-        if self.queued_mask & bit != 0
+        if (self.queued_mask & bit != 0 || for_spans)
             && let Err(Item::Event(record)) = self.queue.push(Item::Event(record))
         {
-            for account in &self.queued {
-                if account.interest.covers(record.kind, record.name()) {
+            for account in self.behind_queue() {
+                if account.wants(&record) {
                     account.drop_full();
                 }
             }
         }
     }
 
+    /// Hands over what spans are made of and nobody else gets: the records of a task that turned out to be worth keeping.
+    pub(crate) fn publish_spans(&self, records: Vec<Record>) {
+        let Some(account) = &self.spans else { return };
+        if self.closed.load(Ordering::Relaxed) || self.lock_router().is_none() {
+            records.iter().for_each(|_| account.drop_closed());
+        } else if !records.is_empty() {
+            self.queue.push_unbounded(Item::Spans(records));
+        }
+    }
+
+    fn behind_queue(&self) -> impl Iterator<Item = &Arc<Account>> {
+        self.queued.iter().chain(&self.spans)
+    }
+
     #[cold]
     fn drop_everywhere(&self, record: &Record, drop: fn(&Account)) {
-        for account in self.inline.iter().map(|subscriber| &subscriber.account).chain(&self.queued) {
-            if account.interest.covers(record.kind, record.name()) {
+        for account in self.inline.iter().map(|subscriber| &subscriber.account).chain(self.behind_queue()) {
+            if account.wants(record) {
                 drop(account);
             }
         }
@@ -172,7 +215,7 @@ impl Publisher {
     /// Asks that everything published so far be handled. The answer is the ticket's.
     pub(crate) fn flush(&self, deadline: Instant) -> Arc<Ticket> {
         let ticket = Arc::new(Ticket::new(deadline));
-        if self.queued.is_empty() || self.lock_router().is_none() {
+        if self.behind_queue().next().is_none() || self.lock_router().is_none() {
             ticket.done();
         } else {
             self.queue.push_unbounded(Item::Flush(Arc::clone(&ticket)));
@@ -203,7 +246,7 @@ impl Publisher {
             .inline
             .iter()
             .map(|subscriber| &subscriber.account)
-            .chain(&self.queued)
+            .chain(self.behind_queue())
             .map(|account| account.health())
             .collect();
         subscribers.sort_by_key(|subscriber| subscriber.name);

@@ -9,6 +9,7 @@ use crate::event::{EventKind, Payload};
 use crate::failure::Failure;
 use crate::lifecycle::TaskCore;
 use crate::time::Timestamp;
+use crate::trace::TaskTrace;
 use crate::value::Value;
 
 /// One event, not yet written out.
@@ -32,6 +33,8 @@ pub(crate) struct StepPlace {
     pub(crate) number: u32,
     /// From 1.
     pub(crate) attempt: u32,
+    /// The span that the step runs in; 0 where that is its task's, and where there are no spans.
+    pub(crate) parent: u64,
 }
 
 /// What an event says beyond who and when.
@@ -40,25 +43,43 @@ pub(crate) enum Fact {
     /// Nothing more, or what the task itself holds.
     Bare,
     /// `step.execution_requested`
-    Inputs(Arc<[Value]>),
+    Inputs(Inputs),
     /// `step.started`
     Started { queue_nanos: u64 },
-    /// `step.completed`
-    Completed { started_at: Timestamp, nanos: u64 },
-    /// `step.failed`
-    Failed { started_at: Timestamp, nanos: u64, failure: Arc<Failure> },
+    /// `step.completed`. The body began `nanos` before the record's time.
+    Completed { nanos: u64, queue_nanos: u64, inputs: Option<Inputs> },
+    /// `step.failed`, likewise; `retried`: another attempt follows.
+    Failed { nanos: u64, queue_nanos: u64, retried: bool, failure: Arc<Failure> },
     /// `step.retry_requested` and `observability.step.backoff`
-    Wait { wait_nanos: u64, strategy: &'static str, failure: Arc<Failure> },
+    Wait { wait_nanos: u64, server_requested: bool, failure: Arc<Failure> },
     /// `observability.step.processing`
     Processing { nanos: u64, queue_nanos: u64 },
     /// `step.max_retries_reached`
     Exhausted(Arc<Failure>),
-    /// `*.cancelled`
-    Reason(&'static str),
-    /// `task.completed` and `task.failed`
+    /// `step.cancelled`. It had waited for `queue_nanos`, and then, if it `ran`, its body for `nanos`.
+    Cancelled { nanos: u64, queue_nanos: u64, ran: bool, reason: Reason, inputs: Option<Inputs> },
+    /// `task.completed`, `task.failed` and `task.cancelled`
     TaskEnded(Arc<TaskEnd>),
     /// Every event that user code published.
     Published(Arc<Published>),
+}
+
+/// The values of a step's `fields(..)`, masked. Behind one thin pointer: a record stays small.
+pub(crate) type Inputs = Arc<Box<[Value]>>;
+
+/// Why a task or step was cancelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// Its future was dropped before its end; who dropped it does not say why.
+    Dropped,
+}
+
+impl Reason {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Dropped => "dropped before it finished",
+        }
+    }
 }
 
 /// How a task ended.
@@ -69,6 +90,8 @@ pub(crate) struct TaskEnd {
     pub(crate) completed_steps: u64,
     pub(crate) failed_steps: u64,
     pub(crate) failure: Option<Arc<Failure>>,
+    /// Why, if it was cancelled.
+    pub(crate) reason: Option<Reason>,
 }
 
 /// An event of user code. For a system event of a driver the payload is stamped when the event is built.
@@ -78,6 +101,11 @@ pub(crate) struct Published {
 }
 
 impl Record {
+    /// Whether it belongs to a task whose spans are made as they end.
+    pub(crate) fn is_for_spans(&self) -> bool {
+        self.task.as_ref().and_then(|task| task.trace()).is_some_and(TaskTrace::is_sampled)
+    }
+
     /// The event's name.
     pub(crate) fn name(&self) -> &'static str {
         match &self.fact {

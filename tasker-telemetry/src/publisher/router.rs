@@ -15,6 +15,8 @@ use super::ticket::Ticket;
 /// What stands in the queue.
 pub(super) enum Item {
     Event(Record),
+    /// For the maker of spans alone.
+    Spans(Vec<Record>),
     Flush(Arc<Ticket>),
     Shutdown(Arc<Ticket>),
 }
@@ -23,12 +25,16 @@ pub(super) enum Item {
 pub(super) enum Message {
     Events(Vec<Record>),
     Flush(Arc<Ticket>),
+    /// The same, and nothing follows.
+    LastFlush(Arc<Ticket>),
 }
 
 /// The way to one subscriber.
 pub(super) struct Mailbox {
     pub(super) account: Arc<Account>,
     pub(super) sender: Sender<Message>,
+    /// Called when time is up at shutdown and not everything has been handled.
+    pub(super) at_deadline: Option<Box<dyn Fn() + Send>>,
 }
 
 /// How many events are taken from the queue at a time.
@@ -65,7 +71,8 @@ impl Router {
             for item in batch.drain(..) {
                 match item {
                     Item::Event(record) => self.sort(record),
-                    Item::Flush(ticket) => self.flush(ticket),
+                    Item::Spans(records) => self.to_spans(records),
+                    Item::Flush(ticket) => self.flush(ticket, Message::Flush),
                     // What stands behind it was let in as well: finish the batch first.
                     Item::Shutdown(ticket) => shutdown = Some(ticket),
                 }
@@ -87,13 +94,20 @@ impl Router {
 
     /// Puts the record on the pile of everybody who wants it.
     fn sort(&mut self, record: Record) {
-        let (kind, name) = (record.kind, record.name());
-        let mut record = Some(record);
-        let last = self.mailboxes.iter().rposition(|mailbox| mailbox.account.interest.covers(kind, name));
-        for (i, (mailbox, pile)) in self.mailboxes.iter().zip(&mut self.outgoing).enumerate() {
-            if mailbox.account.interest.covers(kind, name) {
-                pile.extend(if Some(i) == last { record.take() } else { record.clone() });
+        let last = self.mailboxes.iter().rposition(|mailbox| mailbox.account.wants(&record));
+        let Some(last) = last else { return };
+        for (mailbox, pile) in self.mailboxes[..last].iter().zip(&mut self.outgoing) {
+            if mailbox.account.wants(&record) {
+                pile.push(record.clone());
             }
+        }
+        self.outgoing[last].push(record);
+    }
+
+    fn to_spans(&mut self, records: Vec<Record>) {
+        let place = self.mailboxes.iter().position(|mailbox| mailbox.account.makes_spans());
+        if let Some(place) = place {
+            self.outgoing[place].extend(records);
         }
     }
 
@@ -111,11 +125,11 @@ impl Router {
         }
     }
 
-    fn flush(&mut self, ticket: Arc<Ticket>) {
+    fn flush(&mut self, ticket: Arc<Ticket>, message: fn(Arc<Ticket>) -> Message) {
         self.send(); // what stands before it in the queue goes before it
         ticket.wait_for(self.mailboxes.len());
         for mailbox in &self.mailboxes {
-            if mailbox.sender.send(Message::Flush(Arc::clone(&ticket))).is_err() {
+            if mailbox.sender.send(message(Arc::clone(&ticket))).is_err() {
                 ticket.passed();
             }
         }
@@ -148,14 +162,20 @@ impl Router {
             for item in rest.drain(..) {
                 match item {
                     Item::Event(record) => self.sort(record),
-                    Item::Flush(flush) | Item::Shutdown(flush) => self.flush(flush),
+                    Item::Spans(records) => self.to_spans(records),
+                    Item::Flush(flush) | Item::Shutdown(flush) => self.flush(flush, Message::Flush),
                 }
             }
             self.send();
         }
-        self.flush(Arc::clone(ticket));
+        self.flush(Arc::clone(ticket), Message::LastFlush);
         while !ticket.has_ended() && Instant::now() < ticket.deadline() {
             thread::park_timeout(NAP);
+        }
+        if !ticket.has_ended() {
+            self.mailboxes
+                .iter()
+                .for_each(|mailbox| mailbox.at_deadline.as_ref().into_iter().for_each(|give_up| give_up()));
         }
         // First the books, then the word: whoever hears that it is over finds everything accounted for.
         for mailbox in &self.mailboxes {

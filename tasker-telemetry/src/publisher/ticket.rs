@@ -56,8 +56,13 @@ impl Ticket {
         }
     }
 
+    /// So many more must come past.
+    pub(crate) fn wait_for_more(&self, others: usize) {
+        self.lock().waiting_for += others;
+    }
+
     /// One subscriber came past.
-    pub(super) fn passed(&self) {
+    pub(crate) fn passed(&self) {
         let mut state = self.lock();
         state.waiting_for = state.waiting_for.saturating_sub(1);
         if state.waiting_for == 0 {

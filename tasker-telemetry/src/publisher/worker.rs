@@ -20,7 +20,7 @@ type Make = Box<dyn FnOnce() -> Box<dyn DynSubscriber> + Send>;
 
 pub(super) fn start(make: Make, account: Arc<Account>, handler_timeout: Duration) -> std::io::Result<Mailbox> {
     let (sender, receiver) = channel();
-    let mailbox = Mailbox { account: Arc::clone(&account), sender };
+    let mailbox = Mailbox { account: Arc::clone(&account), sender, at_deadline: None };
     let runtime = Runtime::current();
     // Linux shows 15 bytes of a thread's name: the type's own, without its path, says most.
     let short = account.spec.name.rsplit("::").next().unwrap_or_default();
@@ -37,7 +37,7 @@ pub(super) fn start(make: Make, account: Arc<Account>, handler_timeout: Duration
 fn run(subscriber: &dyn DynSubscriber, receiver: &Receiver<Message>, account: &Account, handler_timeout: Duration) {
     for message in receiver {
         match message {
-            Message::Flush(ticket) => ticket.passed(),
+            Message::Flush(ticket) | Message::LastFlush(ticket) => ticket.passed(),
             Message::Events(records) => {
                 for record in records {
                     if !account.begin() {

@@ -92,7 +92,7 @@ impl StepRun {
 
     fn took(&self, end: Moment, nanos: u64) -> Took<impl FnOnce() -> Option<u128>> {
         // A lone step that nobody asked for its task has no trace.
-        let trace = || self.task().map(|(task, _)| task.id().trace_id().as_u128());
+        let trace = || self.task().and_then(|(task, _)| task.exemplar());
         Took { nanos, end_unix_nanos: end.timestamp().as_unix_nanos(), trace }
     }
 

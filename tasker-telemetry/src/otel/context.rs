@@ -1,0 +1,111 @@
+//! The current context: where a step's span is put for other libraries, and where a caller's span is found.
+
+use std::fmt;
+
+use opentelemetry::baggage::{BaggageExt, KeyValueMetadata};
+use opentelemetry::trace::{SpanContext, TraceContextExt, TraceFlags, TraceState};
+use opentelemetry::{Context, ContextGuard, SpanId as OtelSpanId, TraceId as OtelTraceId};
+
+use crate::trace::{Remote, SpanId, TaskTrace, TraceId};
+
+/// The context of one place: a task, a step, or wherever a future was made. Attached anew for every poll, since a guard may
+/// not leave its thread.
+#[derive(Clone, Default)]
+pub(crate) struct Spot(Option<Context>);
+
+/// While it lives, the context is the current one of its thread.
+#[derive(Default)]
+pub(crate) struct Attached(#[allow(dead_code, reason = "held for its drop")] Option<ContextGuard>);
+
+impl Spot {
+    /// None: what is current stays current.
+    pub(crate) const fn none() -> Self {
+        Self(None)
+    }
+
+    /// That of the calling code.
+    pub(crate) fn current() -> Self {
+        Self(Some(Context::current()))
+    }
+
+    /// The current one, with the task's root span as the active span, and the baggage that came with the task.
+    pub(crate) fn of_task(trace: &TaskTrace) -> Self {
+        let mut context = with_span(trace, trace.root());
+        if !trace.baggage().is_empty() {
+            let entries = trace.baggage().iter();
+            context = context.with_baggage(
+                entries.map(|(key, value)| KeyValueMetadata::new(key.clone(), value.clone(), String::new())),
+            );
+        }
+        Self(Some(context))
+    }
+
+    /// The current one, with that span as the active span.
+    pub(crate) fn of_step(trace: &TaskTrace, span: SpanId) -> Self {
+        Self(Some(with_span(trace, span)))
+    }
+
+    #[inline]
+    pub(crate) fn attach(&self) -> Attached {
+        // A clone each time, though the context could be taken back after the poll: what the body leaves attached across
+        // an await would come along.
+        Attached(self.0.as_ref().map(|context| context.clone().attach()))
+    }
+}
+
+fn with_span(trace: &TaskTrace, span: SpanId) -> Context {
+    let flags = if trace.is_sampled() { TraceFlags::SAMPLED } else { TraceFlags::NOT_SAMPLED };
+    let state = trace.tracestate().map_or(TraceState::NONE, |state| state.parse().unwrap_or(TraceState::NONE));
+    // Ours, though no object of the crate's own stands behind it: nobody can add to it through the context.
+    let (trace, span) = (OtelTraceId::from_bytes(trace.id().to_bytes()), OtelSpanId::from_bytes(span.to_bytes()));
+    let span = SpanContext::new(trace, span, flags, false, state);
+    Context::map_current(|current| current.with_remote_span_context(span))
+}
+
+/// The active span of the calling code, if there is a valid one.
+pub(crate) fn caller() -> Option<Remote> {
+    Context::map_current(|context| {
+        if !context.has_active_span() {
+            return None;
+        }
+        let span = context.span();
+        let span = span.span_context();
+        span.is_valid().then(|| {
+            let trace = TraceId::from_bytes(span.trace_id().to_bytes());
+            Remote::new(trace, SpanId::from_bytes(span.span_id().to_bytes()), span.is_sampled())
+                .with_tracestate(&span.trace_state().header())
+        })
+    })
+}
+
+/// The span that a step which begins here runs in, if it is one of the task's own trace: that of another library, too, unless
+/// it was not sampled and so will never be seen.
+pub(crate) fn parent_in(trace: &TaskTrace) -> Option<SpanId> {
+    Context::map_current(|context| {
+        if !context.has_active_span() {
+            return None;
+        }
+        let span = context.span();
+        let span = span.span_context();
+        (span.trace_id().to_bytes() == trace.id().to_bytes() && span.is_valid() && span.is_sampled())
+            .then(|| SpanId::from_bytes(span.span_id().to_bytes()))
+    })
+}
+
+/// The current baggage, as far as it is allowed to travel.
+pub(crate) fn baggage(allowed: &[String]) -> Vec<(String, String)> {
+    if allowed.is_empty() {
+        return Vec::new();
+    }
+    Context::map_current(|context| {
+        let baggage = context.baggage();
+        let entries = allowed.iter().filter_map(|key| baggage.get(key).map(|value| (key.clone(), value.to_string())));
+        entries.collect()
+    })
+}
+
+impl fmt::Debug for Spot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Spot").field(&self.0.is_some()).finish()
+    }
+}

@@ -1,0 +1,57 @@
+//! The bridge to the `opentelemetry` crate: the only module that names its types. Everything else speaks W3C ids and texts,
+//! because the versions of the crate in our users' programs differ.
+//!
+//! With the feature `otel`, a step's span is the current context of that crate while its body is polled, so that spans of
+//! other libraries become its children; without it, the types here are empty and cost nothing.
+
+#[cfg(feature = "otel")]
+mod context;
+#[cfg(not(feature = "otel"))]
+mod context {
+    //! The same without the crate: nothing is attached, nobody calls.
+    use crate::trace::{Remote, SpanId, TaskTrace};
+
+    #[derive(Debug, Clone, Default)]
+    pub(crate) struct Spot;
+
+    #[derive(Debug, Default)]
+    pub(crate) struct Attached;
+
+    #[allow(clippy::unused_self, clippy::missing_const_for_fn, reason = "the same shape as with the feature")]
+    impl Spot {
+        pub(crate) const fn none() -> Self {
+            Self
+        }
+
+        pub(crate) fn current() -> Self {
+            Self
+        }
+
+        pub(crate) fn of_task(_: &TaskTrace) -> Self {
+            Self
+        }
+
+        pub(crate) fn of_step(_: &TaskTrace, _: SpanId) -> Self {
+            Self
+        }
+
+        #[inline]
+        pub(crate) fn attach(&self) -> Attached {
+            Attached
+        }
+    }
+
+    pub(crate) const fn caller() -> Option<Remote> {
+        None
+    }
+
+    pub(crate) const fn parent_in(_: &TaskTrace) -> Option<SpanId> {
+        None
+    }
+
+    pub(crate) const fn baggage(_: &[String]) -> Vec<(String, String)> {
+        Vec::new()
+    }
+}
+
+pub(crate) use self::context::{Attached, Spot, baggage, caller, parent_in};

@@ -1,0 +1,52 @@
+//! OTLP's `KeyValue` and `AnyValue`, and what tells where signals come from: resource and scope.
+
+use super::wire::Writer;
+use crate::resource::Resource;
+use crate::trace::AttributeValue;
+
+/// An attribute in that field of the message around it.
+#[inline]
+pub(crate) fn attribute(out: &mut Writer, field: u32, key: &str, value: AttributeValue<'_>) {
+    out.message(field, |out| {
+        out.str(1, key);
+        out.message(2, |out| any_value(out, value));
+    });
+}
+
+/// `AnyValue`. What has an inner structure is its JSON text, as it is for OpenTelemetry's own types, which have no maps.
+fn any_value(out: &mut Writer, value: AttributeValue<'_>) {
+    match value {
+        AttributeValue::Str(text) => out.str(1, text),
+        AttributeValue::Bool(is) => out.uint(2, u64::from(is)),
+        AttributeValue::I64(number) => out.int(3, number),
+        AttributeValue::F64(number) => out.double(4, number),
+        AttributeValue::Uuid(uuid) => out.str(1, uuid.hyphenated().encode_lower(&mut [0; 36])),
+        AttributeValue::Json(json) => out.str(1, &json.to_string()),
+        AttributeValue::Path(module, function) => out.parts(1, &[module, "::", function]),
+    }
+}
+
+/// The `resource` and `scope_..` part that every request begins with: `write` adds the signals.
+pub(crate) fn envelope(out: &mut Writer, resource: &[u8], write: impl FnOnce(&mut Writer)) {
+    out.message(1, |out| {
+        out.raw(resource);
+        out.message(2, |out| {
+            out.message(1, |out| {
+                out.str(1, env!("CARGO_PKG_NAME"));
+                out.str(2, env!("CARGO_PKG_VERSION"));
+            });
+            write(out);
+        });
+    });
+}
+
+/// The resource, written once: it is the same in every request.
+pub(crate) fn resource(resource: &Resource) -> Vec<u8> {
+    let mut out = Writer::default();
+    out.message(1, |out| {
+        for (key, value) in resource.attributes() {
+            attribute(out, 1, key, AttributeValue::from(value));
+        }
+    });
+    out.as_slice().to_vec()
+}

@@ -1,0 +1,32 @@
+//! OTLP, written straight from our records: a tenth of what the way through other types costs (`docs/benchmarks.md`).
+//!
+//! - `wire.rs`: Protocol Buffers; `attributes.rs`, `spans.rs`: OTLP's messages
+//! - `settings.rs`: where to, by code and by the standard variables
+//! - `http.rs`: one request; `sink.rs`: spans on their way
+
+mod attributes;
+mod http;
+mod settings;
+mod sink;
+mod spans;
+mod wire;
+
+pub(crate) use self::http::BadTarget;
+pub use self::settings::Otlp;
+pub(crate) use self::settings::{Protocol, Target};
+pub(crate) use self::sink::OtlpHttp;
+
+use crate::resource::Resource;
+use crate::trace::SpanSink;
+
+/// The exporter for that target.
+pub(crate) fn span_sink(
+    target: &Target,
+    resource: &Resource,
+    exception_logs: bool,
+) -> Result<Box<dyn SpanSink>, BadTarget> {
+    match target.protocol {
+        Protocol::Http => Ok(Box::new(OtlpHttp::new(target, resource, exception_logs)?)),
+        Protocol::Grpc => Err(BadTarget("gRPC needs the feature `grpc` of tasker-telemetry".to_owned())),
+    }
+}

@@ -1,0 +1,273 @@
+//! Where OTLP goes and how: said in code, else by the standard variables, else the standard's defaults.
+
+use std::time::Duration;
+
+use crate::trace::{Batching, batching};
+use crate::variables::{InvalidVariable, Variables};
+
+/// The settings of an OTLP exporter. What is not said here is taken from the standard variables (`OTEL_EXPORTER_OTLP_*`, those
+/// with `TRACES` first; `OTEL_BSP_*`), and what they do not say is the standard's default.
+///
+/// ```
+/// use std::time::Duration;
+/// use tasker_telemetry::Telemetry;
+/// use tasker_telemetry::trace::Otlp;
+///
+/// let honeycomb = Otlp::http()
+///     .endpoint("http://127.0.0.1:4318")
+///     .header("x-honeycomb-team", "the key")
+///     .gzip(true)
+///     .timeout(Duration::from_secs(5));
+/// let builder = Telemetry::builder().service_name("shop").otlp_with(honeycomb);
+/// # let _ = builder;
+/// ```
+#[derive(Debug, Clone, Default)]
+#[must_use]
+pub struct Otlp {
+    pub(super) protocol: Option<Protocol>,
+    pub(super) endpoint: Option<String>,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) gzip: Option<bool>,
+    pub(super) timeout: Option<Duration>,
+    pub(super) queue: Option<usize>,
+    pub(super) batch: Option<usize>,
+    pub(super) delay: Option<Duration>,
+}
+
+/// How OTLP travels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    Http,
+    Grpc,
+}
+
+/// Everything decided.
+#[derive(Clone, PartialEq)]
+pub(crate) struct Target {
+    pub(crate) protocol: Protocol,
+    /// For HTTP the address of the traces, for gRPC that of the server.
+    pub(crate) traces: String,
+    pub(crate) logs: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) gzip: bool,
+    /// A PEM file with the certificates to trust.
+    pub(crate) certificate: Option<String>,
+    pub(crate) batching: Batching,
+}
+
+impl Otlp {
+    /// What the variables say (`OTEL_EXPORTER_OTLP_PROTOCOL`), by default HTTP with protobuf.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// HTTP with protobuf; by default to `http://localhost:4318`.
+    pub fn http() -> Self {
+        Self { protocol: Some(Protocol::Http), ..Self::default() }
+    }
+
+    /// gRPC, with the feature `grpc`; by default to `http://localhost:4317`.
+    #[cfg(feature = "grpc")]
+    pub fn grpc() -> Self {
+        Self { protocol: Some(Protocol::Grpc), ..Self::default() }
+    }
+
+    /// The address of the server. HTTP adds `/v1/traces` to it, as it does to `OTEL_EXPORTER_OTLP_ENDPOINT`.
+    pub fn endpoint(mut self, endpoint: impl Into<String>) -> Self {
+        self.endpoint = Some(endpoint.into());
+        self
+    }
+
+    /// One more header of every request: a key, a tenant. It beats one of that name in `OTEL_EXPORTER_OTLP_HEADERS`.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Whether requests are compressed. Default: no.
+    pub const fn gzip(mut self, gzip: bool) -> Self {
+        self.gzip = Some(gzip);
+        self
+    }
+
+    /// How long one request may take. Default: 10 s.
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// How many spans may wait; what is over is dropped and counted. Default: 131,072.
+    pub const fn queue(mut self, spans: usize) -> Self {
+        self.queue = Some(spans);
+        self
+    }
+
+    /// How many spans one request has at most. Default: 4,096.
+    pub const fn batch(mut self, spans: usize) -> Self {
+        self.batch = Some(spans);
+        self
+    }
+
+    /// How long a span waits for others before it is sent. Default: 1 s.
+    pub const fn delay(mut self, delay: Duration) -> Self {
+        self.delay = Some(delay);
+        self
+    }
+
+    /// Decides everything.
+    pub(crate) fn resolve(self, variables: &Variables) -> Result<Target, InvalidVariable> {
+        let protocol = match self.protocol {
+            Some(protocol) => protocol,
+            None => protocol_of(variables)?,
+        };
+        let (traces, logs) = match self.endpoint {
+            Some(base) => both(protocol, &base),
+            None => endpoints(protocol, variables),
+        };
+        let mut headers = variables.pairs("OTEL_EXPORTER_OTLP_HEADERS")?;
+        for (name, value) in variables.pairs("OTEL_EXPORTER_OTLP_TRACES_HEADERS")?.into_iter().chain(self.headers) {
+            headers.retain(|(other, _)| !other.eq_ignore_ascii_case(&name));
+            headers.push((name, value));
+        }
+        let gzip = match self.gzip {
+            Some(gzip) => gzip,
+            None => compression(variables)?,
+        };
+        let certificate = variables.first(&["OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", "OTEL_EXPORTER_OTLP_CERTIFICATE"]);
+        let timeout = variables.millis(&["OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"])?;
+        let common = batching(variables)?;
+        let batching = Batching {
+            timeout: self.timeout.or(timeout).unwrap_or(common.timeout),
+            queue: self.queue.unwrap_or(common.queue),
+            batch: self.batch.unwrap_or(common.batch).max(1),
+            delay: self.delay.unwrap_or(common.delay),
+            patience: common.patience,
+        };
+        Ok(Target { protocol, traces, logs, headers, gzip, certificate: certificate.map(|(_, path)| path), batching })
+    }
+}
+
+fn protocol_of(variables: &Variables) -> Result<Protocol, InvalidVariable> {
+    let names = ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"];
+    let Some((name, value)) = variables.first(&names) else { return Ok(Protocol::Http) };
+    match value.as_str() {
+        "http/protobuf" => Ok(Protocol::Http),
+        "grpc" if cfg!(feature = "grpc") => Ok(Protocol::Grpc),
+        "grpc" => Err(InvalidVariable::new(name, &value, "needs the feature `grpc` of tasker-telemetry")),
+        _ => Err(InvalidVariable::new(name, &value, "known are `http/protobuf` and `grpc`")),
+    }
+}
+
+fn compression(variables: &Variables) -> Result<bool, InvalidVariable> {
+    let names = ["OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "OTEL_EXPORTER_OTLP_COMPRESSION"];
+    match variables.first(&names) {
+        None => Ok(false),
+        Some((name, value)) => match value.as_str() {
+            "gzip" => Ok(true),
+            "none" => Ok(false),
+            _ => Err(InvalidVariable::new(name, &value, "known are `gzip` and `none`")),
+        },
+    }
+}
+
+/// A signal's own variable is the whole address; the common one is what the signal's path is added to.
+fn endpoints(protocol: Protocol, variables: &Variables) -> (String, String) {
+    let default = match protocol {
+        Protocol::Http => "http://localhost:4318",
+        Protocol::Grpc => "http://localhost:4317",
+    };
+    let base = variables.get("OTEL_EXPORTER_OTLP_ENDPOINT").unwrap_or_else(|| default.to_owned());
+    let (traces, logs) = both(protocol, &base);
+    let own = |name| variables.get(name);
+    (
+        own("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT").unwrap_or(traces),
+        own("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT").unwrap_or(logs),
+    )
+}
+
+fn both(protocol: Protocol, base: &str) -> (String, String) {
+    let base = if base.contains("://") { base.to_owned() } else { format!("http://{base}") };
+    match protocol {
+        Protocol::Http => {
+            let base = base.trim_end_matches('/');
+            // Given with the path already, as people do.
+            let base = base.strip_suffix("/v1/traces").unwrap_or(base);
+            (format!("{base}/v1/traces"), format!("{base}/v1/logs"))
+        }
+        Protocol::Grpc => (base.clone(), base),
+    }
+}
+
+/// Never the values of headers: they hold credentials.
+impl std::fmt::Debug for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let headers: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
+        f.debug_struct("Target")
+            .field("protocol", &self.protocol)
+            .field("traces", &self.traces)
+            .field("headers", &headers)
+            .field("gzip", &self.gzip)
+            .field("batching", &self.batching)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given(pairs: &[(&str, &str)]) -> Variables {
+        Variables::Given(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+    }
+
+    #[test]
+    fn the_defaults_are_the_standards() {
+        let target = Otlp::new().resolve(&given(&[])).unwrap();
+        assert_eq!(target.traces, "http://localhost:4318/v1/traces");
+        assert_eq!((target.protocol, target.gzip, target.batching), (Protocol::Http, false, Batching::default()));
+    }
+
+    #[test]
+    fn a_signals_own_variable_is_stronger_and_code_is_strongest() {
+        let variables = given(&[
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://a:1/base/"),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "k=common,other=1"),
+            ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "K=own"),
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "1000"),
+            ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
+            ("OTEL_BSP_MAX_QUEUE_SIZE", "7"),
+        ]);
+        let target = Otlp::new().resolve(&variables).unwrap();
+        assert_eq!(target.traces, "http://a:1/base/v1/traces");
+        assert_eq!(target.logs, "http://a:1/base/v1/logs");
+        assert_eq!(target.headers, [("other", "1"), ("K", "own")].map(|(k, v)| (k.to_owned(), v.to_owned())));
+        assert_eq!((target.gzip, target.batching.queue), (true, 7));
+        assert_eq!(target.batching.timeout, Duration::from_secs(1));
+        let code = Otlp::http().endpoint("b:2").gzip(false).queue(9).timeout(Duration::from_secs(3)).header("k", "x");
+        let target = code.resolve(&variables).unwrap();
+        assert_eq!((target.traces.as_str(), target.gzip, target.batching.queue), ("http://b:2/v1/traces", false, 9));
+        assert_eq!(target.headers.last().unwrap().1, "x");
+        let own = given(&[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://c:3/odd")]);
+        assert_eq!(Otlp::new().resolve(&own).unwrap().traces, "http://c:3/odd");
+    }
+
+    #[test]
+    fn what_cannot_be_is_an_error_that_names_it() {
+        for (name, value, says) in [
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json", "http/protobuf"),
+            ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd", "gzip"),
+            ("OTEL_BSP_MAX_QUEUE_SIZE", "0", "at least 1"),
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "10s", "milliseconds"),
+        ] {
+            let error = Otlp::new().resolve(&given(&[(name, value)])).unwrap_err().to_string();
+            assert!(error.contains(name) && error.contains(says), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_target_is_shown_without_its_credentials() {
+        let target = Otlp::http().header("x-key", "s3cret").resolve(&given(&[])).unwrap();
+        let shown = format!("{target:?}");
+        assert!(shown.contains("x-key") && !shown.contains("s3cret"), "{shown}");
+    }
+}

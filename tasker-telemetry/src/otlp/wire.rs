@@ -1,0 +1,214 @@
+//! Protocol Buffers, as far as OTLP needs them: written into one buffer, and read back from an answer of a few bytes.
+//!
+//! Only the canonical form is written: every length has as few bytes as it needs.
+
+/// Writes messages, one field after the other.
+#[derive(Debug, Default)]
+pub(crate) struct Writer {
+    out: Vec<u8>,
+}
+
+const VARINT: u32 = 0;
+const FIXED64: u32 = 1;
+const BYTES: u32 = 2;
+const FIXED32: u32 = 5;
+
+impl Writer {
+    pub(crate) fn clear(&mut self) {
+        self.out.clear();
+    }
+
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        &self.out
+    }
+
+    #[inline]
+    fn varint(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.out.push(low_byte(value) | 0x80);
+            value >>= 7;
+        }
+        self.out.push(low_byte(value));
+    }
+
+    #[inline]
+    fn tag(&mut self, field: u32, wire_type: u32) {
+        self.varint(u64::from(field << 3 | wire_type));
+    }
+
+    #[inline]
+    pub(crate) fn uint(&mut self, field: u32, value: u64) {
+        self.tag(field, VARINT);
+        self.varint(value);
+    }
+
+    #[inline]
+    pub(crate) fn int(&mut self, field: u32, value: i64) {
+        self.uint(field, value.cast_unsigned());
+    }
+
+    #[inline]
+    pub(crate) fn fixed64(&mut self, field: u32, value: u64) {
+        self.tag(field, FIXED64);
+        self.out.extend_from_slice(&value.to_le_bytes());
+    }
+
+    #[inline]
+    pub(crate) fn double(&mut self, field: u32, value: f64) {
+        self.fixed64(field, value.to_bits());
+    }
+
+    #[inline]
+    pub(crate) fn fixed32(&mut self, field: u32, value: u32) {
+        self.tag(field, FIXED32);
+        self.out.extend_from_slice(&value.to_le_bytes());
+    }
+
+    #[inline]
+    pub(crate) fn bytes(&mut self, field: u32, value: &[u8]) {
+        self.tag(field, BYTES);
+        self.varint(value.len() as u64);
+        self.out.extend_from_slice(value);
+    }
+
+    #[inline]
+    pub(crate) fn str(&mut self, field: u32, value: &str) {
+        self.bytes(field, value.as_bytes());
+    }
+
+    /// A text of several parts.
+    pub(crate) fn parts(&mut self, field: u32, parts: &[&str]) {
+        self.tag(field, BYTES);
+        self.varint(parts.iter().map(|part| part.len() as u64).sum());
+        parts.iter().for_each(|part| self.raw(part.as_bytes()));
+    }
+
+    /// What was written by another writer, as it is.
+    #[inline]
+    pub(crate) fn raw(&mut self, bytes: &[u8]) {
+        self.out.extend_from_slice(bytes);
+    }
+
+    /// A message in a field. Its length is known only at the end: one byte is left for it, and what was written moves on in
+    /// the few cases in which it needs more.
+    #[inline]
+    pub(crate) fn message(&mut self, field: u32, write: impl FnOnce(&mut Self)) {
+        self.tag(field, BYTES);
+        let at = self.out.len();
+        self.out.push(0);
+        write(self);
+        let length = self.out.len() - at - 1;
+        if length < 0x80 {
+            self.out[at] = low_byte(length as u64);
+        } else {
+            self.long_message(at, length);
+        }
+    }
+
+    fn long_message(&mut self, at: usize, length: usize) {
+        let mut prefix = Self::default();
+        prefix.varint(length as u64);
+        let more = prefix.out.len() - 1;
+        self.out.resize(self.out.len() + more, 0);
+        self.out.copy_within(at + 1..at + 1 + length, at + 1 + more);
+        self.out[at..=at + more].copy_from_slice(&prefix.out);
+    }
+}
+
+const fn low_byte(value: u64) -> u8 {
+    value.to_le_bytes()[0]
+}
+
+/// One field of a message that is read.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Field<'a> {
+    Number(u64),
+    Bytes(&'a [u8]),
+    /// One of a kind that no answer needs.
+    Other,
+}
+
+/// Reads the fields of a message, whatever is in it: `None` at the end, and where it is none.
+#[derive(Debug)]
+pub(crate) struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    pub(crate) const fn new(message: &'a [u8]) -> Self {
+        Self(message)
+    }
+
+    fn varint(&mut self) -> Option<u64> {
+        let mut value = 0;
+        for shift in (0..64).step_by(7) {
+            let (first, rest) = self.0.split_first()?;
+            self.0 = rest;
+            value |= u64::from(first & 0x7f) << shift;
+            if first & 0x80 == 0 {
+                return Some(value);
+            }
+        }
+        None
+    }
+
+    fn take(&mut self, length: u64) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(usize::try_from(length).ok()?)?;
+        self.0 = rest;
+        Some(taken)
+    }
+}
+
+impl<'a> Iterator for Reader<'a> {
+    type Item = (u64, Field<'a>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let tag = self.varint()?;
+        let field = match tag & 7 {
+            0 => Field::Number(self.varint()?),
+            1 => self.take(8).map(|_| Field::Other)?,
+            2 => {
+                let length = self.varint()?;
+                Field::Bytes(self.take(length)?)
+            }
+            5 => self.take(4).map(|_| Field::Other)?,
+            _ => return None,
+        };
+        Some((tag >> 3, field))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_are_as_short_as_they_can_be() {
+        for length in [0, 1, 127, 128, 16_383, 16_384, 2_097_152] {
+            let (mut nested, mut plain) = (Writer::default(), Writer::default());
+            let inner = vec![7; length];
+            nested.message(3, |writer| writer.raw(&inner));
+            plain.bytes(3, &inner);
+            assert!(nested.as_slice() == plain.as_slice(), "{length}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_can_be_read() {
+        let mut writer = Writer::default();
+        writer.int(1, -5);
+        writer.fixed64(2, 9);
+        writer.fixed32(3, 9);
+        writer.str(16, "text");
+        let fields: Vec<_> = Reader::new(writer.as_slice()).collect();
+        let number = Field::Number((-5_i64).cast_unsigned());
+        assert_eq!(fields, [(1, number), (2, Field::Other), (3, Field::Other), (16, Field::Bytes(b"text"))]);
+    }
+
+    #[test]
+    fn garbage_ends_the_reading() {
+        for garbage in
+            [&b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"[..], b"\x0a\xff\x01", b"\x09\x01", b"<html>", b"\x0b"]
+        {
+            assert!(Reader::new(garbage).count() < 10);
+        }
+    }
+}

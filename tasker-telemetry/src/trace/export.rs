@@ -1,0 +1,317 @@
+//! The way of finished spans to one exporter: a bounded queue, and a thread that sends batches from it.
+//!
+//! A slow or dead backend costs its own exporter only: nobody waits for this thread but `flush` and `shutdown`, and those not
+//! beyond their deadline.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::books::Books;
+use super::span::Span;
+use crate::failure::Failure;
+use crate::publisher::Ticket;
+use crate::resource::Resource;
+
+/// Sends spans somewhere. Runs on a thread of its own, may block until `until`, and may panic.
+pub(crate) trait SpanSink: Send {
+    /// As what it stands in the books.
+    fn name(&self) -> &'static str;
+
+    /// Told once, before anything else, where the spans come from.
+    fn set_resource(&mut self, _resource: &Resource) {}
+
+    /// Sends a batch.
+    fn export(&mut self, spans: &[Span], until: Instant) -> Result<Sent, SendError>;
+
+    /// Called once, when no more spans follow.
+    fn shutdown(&mut self, _until: Instant) {}
+}
+
+/// The backend answered, and took all but so many.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Sent {
+    pub(crate) rejected: usize,
+    /// What it said about those, or as a warning.
+    pub(crate) message: Option<String>,
+}
+
+/// A batch that was not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SendError {
+    pub(crate) message: String,
+    pub(crate) again: Again,
+}
+
+/// Whether to send it again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Again {
+    Never,
+    Soon,
+    /// The server said when.
+    After(Duration),
+}
+
+/// How batches are made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Batching {
+    /// How many spans may wait.
+    pub(crate) queue: usize,
+    /// How many go in one request at most.
+    pub(crate) batch: usize,
+    /// How long a span waits for others.
+    pub(crate) delay: Duration,
+    /// How long one request may take.
+    pub(crate) timeout: Duration,
+    /// How long a batch is sent again and again before it is dropped.
+    pub(crate) patience: Duration,
+}
+
+impl Default for Batching {
+    fn default() -> Self {
+        Self {
+            queue: 131_072,
+            batch: 4_096,
+            delay: Duration::from_secs(1),
+            timeout: Duration::from_secs(10),
+            patience: Duration::from_secs(60),
+        }
+    }
+}
+
+/// The waits between attempts to send: doubled from this to that.
+const FIRST_WAIT: Duration = Duration::from_millis(250);
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
+/// One exporter, as the assembler sees it.
+#[derive(Clone)]
+pub(super) struct Exporter {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    books: Books,
+    batching: Batching,
+    state: Mutex<State>,
+    /// Told of spans, tickets, and the end.
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<Span>,
+    /// When the first of them came.
+    since: Option<Instant>,
+    /// Who wants to know when all spans that came before them are gone.
+    tickets: Vec<Arc<Ticket>>,
+    /// No more spans follow, and what is left then is lost.
+    deadline: Option<Instant>,
+    closed: bool,
+    /// At shutdown, time was up.
+    given_up: bool,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Exporter {
+    /// Starts the thread.
+    pub(super) fn start(sink: Box<dyn SpanSink>, batching: Batching) -> std::io::Result<Self> {
+        let books = Books::new(sink.name());
+        let shared = Arc::new(Shared { books, batching, state: Mutex::default(), changed: Condvar::new() });
+        let name = format!("export-{}", sink.name());
+        let theirs = Arc::clone(&shared);
+        thread::Builder::new().name(name).spawn(move || Worker { shared: theirs, sink }.run())?;
+        Ok(Self { shared })
+    }
+
+    pub(super) fn books(&self) -> &Books {
+        &self.shared.books
+    }
+
+    /// Takes spans; what does not fit is dropped and counted.
+    pub(super) fn send(&self, spans: impl ExactSizeIterator<Item = Span>) {
+        let Shared { books, batching, changed, .. } = &*self.shared;
+        let count = spans.len();
+        books.produced(count);
+        let mut state = self.shared.lock();
+        let fits = batching.queue.saturating_sub(state.waiting.len()).min(count);
+        let before = state.waiting.len();
+        state.waiting.extend(spans.take(fits));
+        if before == 0 && fits > 0 {
+            state.since = Some(Instant::now());
+        }
+        let wake = before == 0 || (before < batching.batch && state.waiting.len() >= batching.batch);
+        drop(state);
+        if wake {
+            changed.notify_one();
+        }
+        if fits < count {
+            books.dropped(count - fits, "queue_full");
+        }
+    }
+
+    /// Has the ticket passed when everything taken so far is gone; `last`: no more follows.
+    pub(super) fn flush(&self, ticket: Arc<Ticket>, last: bool) {
+        let mut state = self.shared.lock();
+        if last {
+            state.deadline = Some(ticket.deadline());
+        }
+        state.tickets.push(ticket);
+        drop(state);
+        self.shared.changed.notify_one();
+    }
+
+    /// No more spans follow.
+    pub(super) fn close(&self) {
+        self.shared.lock().closed = true;
+        self.shared.changed.notify_one();
+    }
+
+    /// Time is up: what is left is lost.
+    pub(super) fn give_up(&self) {
+        self.shared.books.close();
+        let mut state = self.shared.lock();
+        state.given_up = true;
+        state.waiting.clear();
+        drop(state);
+        self.shared.changed.notify_one();
+    }
+}
+
+struct Worker {
+    shared: Arc<Shared>,
+    sink: Box<dyn SpanSink>,
+}
+
+/// What the thread does next.
+enum Next {
+    Export(Vec<Span>),
+    Pass(Vec<Arc<Ticket>>),
+    End,
+}
+
+impl Worker {
+    fn run(mut self) {
+        loop {
+            match self.next() {
+                Next::Export(batch) => self.export(&batch),
+                Next::Pass(tickets) => tickets.iter().for_each(|ticket| ticket.passed()),
+                Next::End => {
+                    let until = Instant::now() + self.shared.batching.timeout;
+                    let _ = catch_unwind(AssertUnwindSafe(|| self.sink.shutdown(until)));
+                    return;
+                }
+            }
+        }
+    }
+
+    fn next(&self) -> Next {
+        let Shared { batching, changed, .. } = &*self.shared;
+        let mut state = self.shared.lock();
+        loop {
+            if state.given_up {
+                return Next::End;
+            }
+            let due = state.since.map(|since| since + batching.delay);
+            let now = Instant::now();
+            let urgent = state.closed || !state.tickets.is_empty() || state.waiting.len() >= batching.batch;
+            if !state.waiting.is_empty() && (urgent || due.is_some_and(|due| due <= now)) {
+                let take = state.waiting.len().min(batching.batch);
+                let batch: Vec<Span> = state.waiting.drain(..take).collect();
+                state.since = (!state.waiting.is_empty()).then_some(now);
+                return Next::Export(batch);
+            }
+            if state.waiting.is_empty() && !state.tickets.is_empty() {
+                return Next::Pass(std::mem::take(&mut state.tickets));
+            }
+            if state.closed {
+                return Next::End;
+            }
+            state = match due {
+                Some(due) => {
+                    let waited = changed.wait_timeout(state, due.saturating_duration_since(now));
+                    waited.map_or_else(|poisoned| poisoned.into_inner().0, |(state, _)| state)
+                }
+                None => changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+            };
+        }
+    }
+
+    /// Sends a batch, again if need be, until it is taken, refused for good, or not worth more time.
+    fn export(&mut self, batch: &[Span]) {
+        let shared = Arc::clone(&self.shared);
+        let begun = Instant::now();
+        let mut wait = FIRST_WAIT;
+        loop {
+            let until = self.limit(Instant::now() + shared.batching.timeout);
+            let sent = catch_unwind(AssertUnwindSafe(|| self.sink.export(batch, until)));
+            let error = match sent {
+                Ok(Ok(Sent { rejected, message })) => {
+                    let rejected = rejected.min(batch.len());
+                    shared.books.exported(batch.len() - rejected);
+                    shared.books.dropped(rejected, "rejected");
+                    if let Some(message) = message {
+                        shared.books.failed(&message);
+                    }
+                    return;
+                }
+                Ok(Err(error)) => error,
+                Err(panic) => {
+                    shared.books.failed(&format!("panicked: {}", Failure::of_panic(&*panic).message));
+                    return shared.books.dropped(batch.len(), "panicked");
+                }
+            };
+            shared.books.failed(&error.message);
+            let pause = match error.again {
+                Again::Never => return shared.books.dropped(batch.len(), "rejected"),
+                Again::Soon => wait.mul_f64(jitter()),
+                Again::After(asked) => asked,
+            };
+            let last = self.limit(begun + shared.batching.patience);
+            if Instant::now() + pause >= last || !self.pause(pause) {
+                return shared.books.dropped(batch.len(), "export_failed");
+            }
+            wait = (wait * 2).min(LONGEST_WAIT);
+        }
+    }
+
+    /// That moment, or the deadline of the shutdown, if that is earlier.
+    fn limit(&self, until: Instant) -> Instant {
+        self.shared.lock().deadline.map_or(until, |deadline| deadline.min(until))
+    }
+
+    /// Waits; `false` when that has no sense any more.
+    fn pause(&self, pause: Duration) -> bool {
+        let until = Instant::now() + pause;
+        let mut state = self.shared.lock();
+        let waiters = state.tickets.len();
+        loop {
+            if state.given_up {
+                return false;
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            // Somebody waits for us now: what can be sent is sent at once.
+            if left.is_zero() || state.tickets.len() > waiters {
+                return true;
+            }
+            state = match self.shared.changed.wait_timeout(state, left) {
+                Ok((state, _)) => state,
+                Err(poisoned) => poisoned.into_inner().0,
+            };
+        }
+    }
+}
+
+/// A factor from 0.5 to 1.5, so that many processes do not all come back at once.
+fn jitter() -> f64 {
+    let random = crate::id::nonce() >> 40;
+    #[allow(clippy::cast_precision_loss, reason = "24 bits")]
+    let unit = random as f64 / f64::from(1_u32 << 24);
+    0.5 + unit
+}

@@ -1,0 +1,193 @@
+//! One true trace per task: spans, the ids that tie them together, and where they go.
+//!
+//! The life cycle publishes what happened; behind the publisher's queue the `TelemetrySubscriber` makes a [`Span`] of each end,
+//! with its true start, and hands it to every exporter. No span is held open: what is under way costs no memory here.
+//!
+//! - which spans: a task is `tasker.task.execution`, each attempt of a step `tasker.step.execution`
+//! - which ids: [`TraceId`] and root span are functions of the task's id, so any process finds them without asking
+//! - which tasks: [`Sampling`]
+//! - where to: [`Otlp`], the console, [`InMemorySpans`], or any exporter of the `opentelemetry` crate (feature `otel-sdk`)
+//! - over processes: [`Carrier`]
+//!
+//! ```
+//! use tasker_telemetry::prelude::*;
+//! use tasker_telemetry::trace::{InMemorySpans, Sampling, TraceParenting};
+//!
+//! #[task(id = "0190a5b6-7c8d-7e9f-8a0b-1c2d3e4f5061")]
+//! fn order_process() {}
+//!
+//! let spans = InMemorySpans::default();
+//! let telemetry = Telemetry::builder()
+//!     .auto_subscribers(false)
+//!     .in_memory_spans(spans.clone())
+//!     .sampling(Sampling::all())
+//!     .trace_parenting(TraceParenting::Link)
+//!     .build()?;
+//! telemetry.in_scope(order_process);
+//! telemetry.flush_blocking()?;
+//! assert_eq!(spans.spans()[0].trace_id().to_string(), "0190a5b67c8d7e9f8a0b1c2d3e4f5061");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod assembler;
+mod books;
+mod builder;
+mod export;
+mod ids;
+mod memory;
+mod plan;
+mod runs;
+mod sampling;
+mod span;
+mod subscriber;
+mod task;
+mod undecided;
+mod w3c;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+pub use self::books::{ExporterHealth, SpansHealth};
+pub(crate) use self::export::{Again, Batching, SendError, Sent, SpanSink};
+pub use self::ids::{InvalidId, SpanId, TraceId};
+pub use self::memory::InMemorySpans;
+pub(crate) use self::plan::{SinkPlan, batching, exporters, resolve};
+pub use self::sampling::Sampling;
+pub(crate) use self::span::{AttributeValue, Rules, visit_exception};
+pub use self::span::{Span, SpanEvent, SpanKind, SpanStatus};
+pub use self::task::TraceParenting;
+pub(crate) use self::task::{Recording, TaskTrace};
+pub use self::w3c::{InvalidTraceparent, Remote};
+#[cfg(feature = "otlp")]
+pub use crate::otlp::Otlp;
+
+use self::assembler::OpenTasks;
+use self::books::Totals;
+use self::export::Exporter;
+use self::runs::Runs;
+use self::subscriber::TelemetrySubscriber;
+use self::undecided::{Budget, Undecided};
+use crate::id::TaskId;
+use crate::lifecycle::TaskCore;
+use crate::publisher::RecordSink;
+use crate::time::Timestamp;
+
+/// What the builder says about traces.
+#[derive(Debug)]
+pub(crate) struct TraceSettings {
+    /// `None`: as the standard variables say, else all.
+    pub(crate) sampling: Option<Sampling>,
+    pub(crate) parenting: TraceParenting,
+    pub(crate) rules: Rules,
+    pub(crate) undecided_spans: usize,
+    pub(crate) open_task_limit: usize,
+    pub(crate) open_task_ttl: Duration,
+    pub(crate) baggage_keys: Vec<String>,
+}
+
+impl Default for TraceSettings {
+    fn default() -> Self {
+        Self {
+            sampling: None,
+            parenting: TraceParenting::Link,
+            rules: Rules::default(),
+            undecided_spans: 100_000,
+            open_task_limit: 100_000,
+            open_task_ttl: Duration::from_hours(24),
+            baggage_keys: Vec::new(),
+        }
+    }
+}
+
+/// What makes spans in one telemetry.
+pub(crate) struct Tracing {
+    settings: TraceSettings,
+    runs: Runs,
+    undecided: Arc<Budget>,
+    open: Arc<OpenTasks>,
+    exporters: Arc<[Exporter]>,
+    totals: Arc<Totals>,
+}
+
+impl Tracing {
+    /// Starts a thread for each exporter; also gives what makes the spans.
+    pub(crate) fn start(
+        settings: TraceSettings,
+        sinks: Vec<(Box<dyn SpanSink>, Batching)>,
+    ) -> std::io::Result<(Self, Box<dyn RecordSink>)> {
+        let exporters = sinks.into_iter().map(|(sink, batching)| Exporter::start(sink, batching));
+        let exporters: Arc<[Exporter]> = exporters.collect::<std::io::Result<Vec<_>>>()?.into();
+        let totals = Arc::new(Totals::default());
+        let open = Arc::new(OpenTasks::new(settings.open_task_limit, settings.open_task_ttl));
+        let subscriber =
+            TelemetrySubscriber::new(settings.rules, Arc::clone(&exporters), Arc::clone(&totals), Arc::clone(&open));
+        let undecided = Budget::new(settings.undecided_spans);
+        let tracing = Self { settings, runs: Runs::default(), undecided, open, exporters, totals };
+        Ok((tracing, Box::new(subscriber)))
+    }
+
+    /// The trace of a task that begins here.
+    pub(crate) fn begin(&self, id: &TaskId) -> TaskTrace {
+        let own = id.trace_id();
+        let run = if id.is_given() { self.runs.next(own, 1) } else { 1 };
+        let caller = match self.settings.parenting {
+            TraceParenting::None => None,
+            TraceParenting::Link | TraceParenting::Child => crate::otel::caller().or_else(crate::scope::span),
+        };
+        let child = self.settings.parenting == TraceParenting::Child;
+        let (parent, link) = if child { (caller, None) } else { (None, caller) };
+        let trace = parent.as_ref().map_or(own, Remote::trace_id);
+        let sampled = self.sampling().samples(trace, parent.as_ref().map(Remote::is_sampled));
+        TaskTrace {
+            id: trace,
+            root: SpanId::of_root(own, run),
+            run,
+            tracestate: parent.as_ref().and_then(Remote::tracestate).map(Into::into),
+            parent: parent.map(Box::new),
+            link: link.map(Box::new),
+            recording: self.recording(sampled),
+            baggage: Box::default(),
+            resumed: false,
+        }
+    }
+
+    fn sampling(&self) -> Sampling {
+        self.settings.sampling.unwrap_or_default()
+    }
+
+    fn recording(&self, sampled: bool) -> Recording {
+        if sampled {
+            Recording::Sampled
+        } else if self.sampling().keeps_failures() {
+            Recording::Undecided(Undecided::new(&self.undecided))
+        } else {
+            Recording::Out
+        }
+    }
+
+    /// A task that came from another process is open here from now on.
+    pub(crate) fn resumed(&self, task: &Arc<TaskCore>, since: Timestamp) {
+        self.open.add(task, since);
+    }
+
+    pub(crate) fn baggage_keys(&self) -> &[String] {
+        &self.settings.baggage_keys
+    }
+
+    pub(crate) fn health(&self) -> SpansHealth {
+        let open = self.open.read();
+        let (undecided, undecided_evicted) = self.undecided.read();
+        let age = open.oldest.map(|since| Timestamp::now().saturating_duration_since(since).as_secs_f64());
+        SpansHealth {
+            produced: self.totals.produced.load(Ordering::Relaxed),
+            exporters: self.exporters.iter().map(|exporter| exporter.books().health()).collect(),
+            open_tasks: open.open,
+            oldest_open_seconds: age,
+            open_tasks_evicted: open.evicted,
+            undecided,
+            undecided_evicted,
+            span_events_dropped: self.totals.events_dropped.load(Ordering::Relaxed),
+        }
+    }
+}

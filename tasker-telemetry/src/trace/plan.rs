@@ -1,0 +1,188 @@
+//! From what the builder was told, and the standard variables for the rest, to what is built.
+
+use super::export::Batching;
+use super::{Sampling, SpanSink};
+#[cfg(feature = "otlp")]
+use crate::otlp::{self, Otlp};
+use crate::resource::Resource;
+use crate::telemetry::{BuildError, Builder};
+use crate::variables::{InvalidVariable, Variables};
+
+/// An exporter that is wanted.
+pub(crate) enum SinkPlan {
+    /// As it is.
+    Ready(Box<dyn SpanSink>, Batching),
+    /// In batches as the standard variables say (`OTEL_BSP_*`).
+    Batched(Box<dyn SpanSink>),
+    /// OTLP, once the variables have been read.
+    #[cfg(feature = "otlp")]
+    Otlp(Otlp),
+}
+
+/// What the variables and the builder together say.
+pub(crate) struct Resolved {
+    pub(crate) enabled: bool,
+    pub(crate) service_name: String,
+    pub(crate) service_version: String,
+    pub(crate) sinks: Vec<(Box<dyn SpanSink>, Batching)>,
+}
+
+/// The exporters that `OTEL_TRACES_EXPORTER` names; `otlp` when it is not set, as the standard has it.
+pub(crate) fn exporters(variables: &Variables) -> Result<Vec<&'static str>, InvalidVariable> {
+    const NAME: &str = "OTEL_TRACES_EXPORTER";
+    let value = variables.get(NAME).unwrap_or_else(|| "otlp".to_owned());
+    let mut exporters = Vec::new();
+    for exporter in value.split(',').map(str::trim).filter(|exporter| !exporter.is_empty()) {
+        match exporter {
+            "none" => {}
+            "otlp" if cfg!(feature = "otlp") => exporters.push("otlp"),
+            "otlp" => return Err(InvalidVariable::new(NAME, &value, "needs the feature `otlp` of tasker-telemetry")),
+            "console" => exporters.push("console"),
+            _ => return Err(InvalidVariable::new(NAME, &value, "known are `otlp`, `console` and `none`")),
+        }
+    }
+    Ok(exporters)
+}
+
+/// What the standard's samplers are here. A task's own trace has no parent, so `parentbased_..` differs only where a task goes
+/// on in its caller's trace.
+fn sampling(variables: &Variables) -> Result<Option<Sampling>, InvalidVariable> {
+    const NAME: &str = "OTEL_TRACES_SAMPLER";
+    const ARGUMENT: &str = "OTEL_TRACES_SAMPLER_ARG";
+    let Some(name) = variables.get(NAME) else { return Ok(None) };
+    let ratio = || match variables.parse::<f64>(ARGUMENT)? {
+        None => Ok(1.0),
+        Some(ratio) if (0.0..=1.0).contains(&ratio) => Ok(ratio),
+        Some(ratio) => Err(InvalidVariable::new(ARGUMENT, &ratio.to_string(), "must be from 0 to 1")),
+    };
+    let (own, parent_based) = match name.strip_prefix("parentbased_") {
+        Some(own) => (own, true),
+        None => (name.as_str(), false),
+    };
+    let sampling = match own {
+        "always_on" => Sampling::all(),
+        "always_off" => Sampling::none(),
+        "traceidratio" => Sampling::ratio(ratio()?),
+        _ => {
+            let known = "known are `always_on`, `always_off`, `traceidratio`, and these with `parentbased_` before";
+            return Err(InvalidVariable::new(NAME, &name, known));
+        }
+    };
+    Ok(Some(sampling.parent_based(parent_based)))
+}
+
+/// Where exceptions go: as events of their span, as log records, or both.
+fn exception_signals(variables: &Variables) -> (bool, bool) {
+    let value = variables.get("OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN").unwrap_or_default();
+    let mut signals = value.split(',').map(str::trim);
+    if signals.clone().any(|signal| signal == "logs/dup") {
+        (true, true)
+    } else if signals.any(|signal| signal == "logs") {
+        (false, true)
+    } else {
+        (true, false)
+    }
+}
+
+/// See the module. Reads no variable unless an exporter or [`Telemetry::from_env`](crate::Telemetry::from_env) asks for it.
+pub(crate) fn resolve(builder: &mut Builder) -> Result<Resolved, BuildError> {
+    let sinks = std::mem::take(&mut builder.span_sinks);
+    let none = Variables::Given(std::collections::HashMap::new());
+    let obeys = builder.obeys_variables || sinks.iter().any(|sink| !matches!(sink, SinkPlan::Ready(..)));
+    let variables = if obeys { &builder.variables } else { &none };
+
+    let attributes = variables.pairs("OTEL_RESOURCE_ATTRIBUTES")?;
+    let named = |key: &str| attributes.iter().find(|(name, _)| name == key).map(|(_, value)| value.clone());
+    let service_name = builder.service_name.clone().or_else(|| variables.get("OTEL_SERVICE_NAME"));
+    let service_name = service_name.or_else(|| named("service.name")).unwrap_or_else(|| "tasker".to_owned());
+    let service_version = builder.service_version.clone().or_else(|| named("service.version")).unwrap_or_default();
+    let mut resource = Resource::of_service(&service_name, &service_version);
+    for (key, value) in attributes.into_iter().chain(std::mem::take(&mut builder.resource)) {
+        if key != "service.name" && key != "service.version" {
+            resource.set(&key, value.into());
+        }
+    }
+    if builder.traces.sampling.is_none() {
+        builder.traces.sampling = sampling(variables)?;
+    }
+    let (on_span, as_log) = exception_signals(variables);
+    builder.traces.rules.exception_events = on_span;
+    let enabled = builder.enabled && !variables.flag("OTEL_SDK_DISABLED");
+    let mut ready = Vec::new();
+    for plan in sinks.into_iter().filter(|_| enabled) {
+        ready.push(sink(plan, variables, &resource, as_log)?);
+    }
+    Ok(Resolved { enabled, service_name, service_version, sinks: ready })
+}
+
+fn sink(
+    plan: SinkPlan,
+    variables: &Variables,
+    resource: &Resource,
+    exception_logs: bool,
+) -> Result<(Box<dyn SpanSink>, Batching), BuildError> {
+    match plan {
+        SinkPlan::Ready(sink, batching) => Ok((sink, batching)),
+        SinkPlan::Batched(mut sink) => {
+            sink.set_resource(resource);
+            Ok((sink, batching(variables)?))
+        }
+        #[cfg(feature = "otlp")]
+        SinkPlan::Otlp(otlp) => {
+            let target = otlp.resolve(variables)?;
+            let sink = otlp::span_sink(&target, resource, exception_logs);
+            let sink = sink.map_err(|error| BuildError::Exporter { exporter: "otlp", problem: error.0 })?;
+            Ok((sink, target.batching))
+        }
+    }
+}
+
+/// `OTEL_BSP_*`, which every exporter that sends batches obeys.
+pub(crate) fn batching(variables: &Variables) -> Result<Batching, InvalidVariable> {
+    let default = Batching::default();
+    Ok(Batching {
+        queue: variables.positive("OTEL_BSP_MAX_QUEUE_SIZE")?.unwrap_or(default.queue),
+        batch: variables.positive("OTEL_BSP_MAX_EXPORT_BATCH_SIZE")?.unwrap_or(default.batch),
+        delay: variables.millis(&["OTEL_BSP_SCHEDULE_DELAY"])?.unwrap_or(default.delay),
+        timeout: variables.millis(&["OTEL_BSP_EXPORT_TIMEOUT"])?.unwrap_or(default.timeout),
+        patience: default.patience,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given(pairs: &[(&str, &str)]) -> Variables {
+        Variables::Given(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+    }
+
+    #[test]
+    fn samplers_have_the_standards_names() {
+        let read = |name, ratio| {
+            sampling(&given(&[("OTEL_TRACES_SAMPLER", name), ("OTEL_TRACES_SAMPLER_ARG", ratio)])).unwrap().unwrap()
+        };
+        assert_eq!(read("always_on", ""), Sampling::all().parent_based(false));
+        assert_eq!(read("parentbased_always_off", ""), Sampling::none());
+        assert_eq!(read("parentbased_traceidratio", "0.25"), Sampling::ratio(0.25));
+        assert_eq!(read("traceidratio", ""), Sampling::ratio(1.0).parent_based(false));
+        for (name, ratio, says) in [("jaeger_remote", "", "always_on"), ("traceidratio", "2", "from 0 to 1")] {
+            let variables = given(&[("OTEL_TRACES_SAMPLER", name), ("OTEL_TRACES_SAMPLER_ARG", ratio)]);
+            let error = sampling(&variables).unwrap_err().to_string();
+            assert!(error.contains(says), "{error}");
+        }
+    }
+
+    #[test]
+    fn exceptions_go_where_the_variable_says() {
+        let read = |value| exception_signals(&given(&[("OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN", value)]));
+        assert_eq!([read(""), read("logs"), read("http, logs/dup")], [(true, false), (false, true), (true, true)]);
+    }
+
+    #[test]
+    fn exporters_are_named_by_a_list() {
+        assert_eq!(exporters(&given(&[("OTEL_TRACES_EXPORTER", "console, none")])).unwrap(), ["console"]);
+        let error = exporters(&given(&[("OTEL_TRACES_EXPORTER", "zipkin")])).unwrap_err().to_string();
+        assert!(error.contains("OTEL_TRACES_EXPORTER=zipkin"), "{error}");
+    }
+}
