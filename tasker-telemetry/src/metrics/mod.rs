@@ -12,7 +12,7 @@
 //!
 //! | file | subject |
 //! | --- | --- |
-//! | `cell.rs`, `exemplar.rs` | the atomics of one series |
+//! | `cell.rs`, `exemplar.rs`, `shards.rs` | the atomics of one series, and how threads keep out of each other's way |
 //! | `table.rs` | finding without a lock |
 //! | `family.rs`, `registry.rs`, `name.rs`, `error.rs` | a metric and its series; metrics by name; what is allowed |
 //! | `user.rs`, `backend.rs` | the two ways in |
@@ -36,6 +36,7 @@ mod registry;
 mod render;
 #[cfg(feature = "serve")]
 pub mod serve;
+mod shards;
 #[cfg(feature = "statsd")]
 pub mod statsd;
 mod table;

@@ -97,6 +97,7 @@ pub(super) fn family(family: &AnyFamily, filter: Option<&Filter>, visitor: &mut 
     match family {
         AnyFamily::Counter(family) => encode(family, filter, |cell| Reading::Counter(cell.value()), visitor),
         AnyFamily::Gauge(family) => encode(family, filter, |cell| Reading::Gauge(cell.value()), visitor),
+        AnyFamily::Level(family) => encode(family, filter, |cell| Reading::Gauge(cell.value()), visitor),
         AnyFamily::Histogram(family) => {
             encode(family, filter, |cell| Reading::Histogram(HistogramReading::of(cell)), visitor);
         }
