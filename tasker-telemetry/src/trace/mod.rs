@@ -32,6 +32,8 @@
 mod assembler;
 mod books;
 mod builder;
+mod carried;
+mod carrier;
 mod export;
 mod ids;
 mod memory;
@@ -49,6 +51,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 pub use self::books::{ExporterHealth, SpansHealth};
+pub(crate) use self::carried::CarriedSpan;
+pub use self::carrier::{Carrier, CarrierError};
 pub(crate) use self::export::{Again, Batching, SendError, Sent, SpanSink};
 pub use self::ids::{InvalidId, SpanId, TraceId};
 pub use self::memory::InMemorySpans;
@@ -62,7 +66,7 @@ pub use self::w3c::{InvalidTraceparent, Remote};
 #[cfg(feature = "otlp")]
 pub use crate::otlp::Otlp;
 
-use self::assembler::OpenTasks;
+use self::assembler::{Assembler, OpenTasks};
 use self::books::Totals;
 use self::export::Exporter;
 use self::runs::Runs;
@@ -70,7 +74,7 @@ use self::subscriber::TelemetrySubscriber;
 use self::undecided::{Budget, Undecided};
 use crate::id::TaskId;
 use crate::lifecycle::TaskCore;
-use crate::publisher::RecordSink;
+use crate::publisher::{Record, RecordSink};
 use crate::time::Timestamp;
 
 /// What the builder says about traces.
@@ -84,6 +88,7 @@ pub(crate) struct TraceSettings {
     pub(crate) open_task_limit: usize,
     pub(crate) open_task_ttl: Duration,
     pub(crate) baggage_keys: Vec<String>,
+    pub(crate) log_spans: bool,
 }
 
 impl Default for TraceSettings {
@@ -96,6 +101,7 @@ impl Default for TraceSettings {
             open_task_limit: 100_000,
             open_task_ttl: Duration::from_hours(24),
             baggage_keys: Vec::new(),
+            log_spans: true,
         }
     }
 }
@@ -152,6 +158,30 @@ impl Tracing {
         }
     }
 
+    /// The trace of a task that comes from another process, as its carrier says. Where that says nothing of a trace, or nothing
+    /// that can be read, the task's id does.
+    pub(crate) fn resume(&self, id: &TaskId, carrier: &Carrier) -> TaskTrace {
+        let own = id.trace_id();
+        let remote = carrier.remote();
+        // A later run here must not get this one's root.
+        let run = self.runs.next(own, carrier.run).min(carrier.run).max(1);
+        let trace = remote.as_ref().map_or(own, Remote::trace_id);
+        // The decision travels. Without one, the trace id says here what it said there.
+        let sampled = remote.as_ref().map_or_else(|| self.sampling().samples(trace, None), Remote::is_sampled);
+        let parse = |text: &Option<String>| text.as_deref().and_then(|text| text.parse::<Remote>().ok()).map(Box::new);
+        TaskTrace {
+            id: trace,
+            root: remote.as_ref().map_or_else(|| SpanId::of_root(own, run), Remote::span_id),
+            run,
+            tracestate: remote.as_ref().and_then(Remote::tracestate).map(Into::into),
+            parent: parse(&carrier.parent),
+            link: parse(&carrier.link),
+            recording: self.recording(sampled),
+            baggage: carrier.baggage.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
+            resumed: true,
+        }
+    }
+
     fn sampling(&self) -> Sampling {
         self.settings.sampling.unwrap_or_default()
     }
@@ -166,9 +196,24 @@ impl Tracing {
         }
     }
 
-    /// A task that came from another process is open here from now on.
-    pub(crate) fn resumed(&self, task: &Arc<TaskCore>, since: Timestamp) {
+    /// A task that came from another process is open here from now on; `carried`: the spans that came with it.
+    pub(crate) fn resumed(&self, task: &Arc<TaskCore>, since: Timestamp, carried: Vec<CarriedSpan>, lost: u64) {
         self.open.add(task, since);
+        self.undecided.evicted_elsewhere(lost);
+        match task.trace().and_then(TaskTrace::undecided) {
+            Some(undecided) => carried.into_iter().for_each(|span| undecided.push(task, Record::carried(span))),
+            None => self.undecided.evicted_elsewhere(carried.len() as u64),
+        }
+    }
+
+    /// What has to travel of the spans of a task that goes on elsewhere; `None`: they are so many that they are kept here, and
+    /// the task with them.
+    pub(crate) fn pack(&self, task: &Arc<TaskCore>, records: &[Record]) -> Option<Vec<CarriedSpan>> {
+        let mut assembler = Assembler::new(self.settings.rules, Arc::clone(&self.open), Arc::clone(&self.totals));
+        let records = records.iter().map(|record| Record { task: Some(Arc::clone(task)), ..record.clone() });
+        let mut spans = Vec::new();
+        assembler.assemble(records.collect(), &mut spans);
+        CarriedSpan::pack(&spans)
     }
 
     pub(crate) fn baggage_keys(&self) -> &[String] {
