@@ -20,7 +20,7 @@ use crate::lifecycle::TaskCore;
 use crate::otel::Spot;
 use crate::publisher::StepPlace;
 use crate::telemetry::Core;
-use crate::trace::{Remote, SpanId, TaskTrace};
+use crate::trace::{Remote, SpanId, TaskTrace, TraceId};
 
 /// Where code finds itself.
 #[derive(Clone, Default)]
@@ -191,6 +191,10 @@ impl TaskScope {
         with_current(|scope| scope.task().map(|task| Self { task: Arc::clone(task) }))
     }
 
+    pub(crate) const fn core_of_task(&self) -> &Arc<TaskCore> {
+        &self.task
+    }
+
     /// The task's identity.
     #[must_use]
     pub fn task_id(&self) -> &str {
@@ -207,6 +211,12 @@ impl TaskScope {
     #[must_use]
     pub fn correlation_id(&self) -> String {
         self.task.correlation_id()
+    }
+
+    /// The W3C trace id that the task is seen under, when it is traced.
+    #[must_use]
+    pub fn trace_id(&self) -> Option<TraceId> {
+        self.task.trace().map(TaskTrace::id)
     }
 
     /// How many steps have begun so far.
@@ -290,6 +300,16 @@ impl StepScope {
     #[must_use]
     pub const fn retry_limit(&self) -> u32 {
         self.place.spec.retry_limit
+    }
+
+    /// The attempt's own span as a W3C `traceparent`, when the task is traced: what an outgoing request carries so that what
+    /// it causes is seen below this step. With the feature `otel`, OpenTelemetry's propagators send it by themselves.
+    #[must_use]
+    pub fn traceparent(&self) -> Option<String> {
+        self.task.trace().map(|trace| {
+            let span = SpanId::of_step(self.task.nonce(), self.place.number, self.place.attempt);
+            Remote::new(trace.id(), span, trace.is_sampled()).to_string()
+        })
     }
 
     /// The task that the step belongs to.

@@ -305,6 +305,11 @@ impl CatalogField {
     }
 }
 
+/// The task of that name that a function of this program is, if there is one.
+pub(crate) fn task_named(name: &str) -> Option<&'static TaskSpec> {
+    inventory::iter::<TaskEntry>.into_iter().map(|entry| entry.0).find(|spec| spec.name == name)
+}
+
 /// The subscribers that register themselves, by name.
 pub(crate) fn auto_subscribers() -> Vec<Registration> {
     let mut entries: Vec<_> = inventory::iter::<SubscriberEntry>.into_iter().collect();

@@ -15,6 +15,4 @@ pub use self::body::{future, hint, once};
 pub use self::probe::{Classify, FailureOf, Probe, WordsOf, advice};
 pub use self::returned::{Returned, ReturnedValue};
 pub use self::traits::{ErrorKind, RetryAdvice, Retryable};
-#[cfg(test)]
-pub(crate) use self::view::ErrorText;
-pub(crate) use self::view::ErrorView;
+pub(crate) use self::view::{ErrorText, ErrorView};

@@ -6,10 +6,12 @@
 //!
 //! - `task_core.rs`: what a running task is, shared by its steps
 //! - `task_run.rs`, `step_run.rs`: the life of one task, of one step; not generic, so compiled once
+//! - `resumed.rs`: a task of another process
 //! - `future.rs`: the thin generic futures around them; `sync.rs`: the same for plain functions
 //! - `wait.rs`: waiting for the next attempt without assuming a runtime
 
 mod future;
+mod resumed;
 mod step_run;
 mod sync;
 mod task_core;
@@ -17,8 +19,9 @@ mod task_run;
 mod wait;
 
 pub use self::future::{StepRetry, run_step, run_task};
+pub use self::resumed::ResumedTask;
 pub use self::sync::{run_step_sync, run_task_sync};
-pub(crate) use self::task_core::TaskCore;
+pub(crate) use self::task_core::{Counts, TaskCore};
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -261,6 +261,7 @@ impl StepRun {
         let now = Moment::now();
         let task = TaskCore::implicit(Arc::clone(core), self.spec, Some(now));
         self.owns_task = true;
+        task.begins(now.timestamp());
         if let Some(metrics) = task.metrics() {
             metrics.began();
         }

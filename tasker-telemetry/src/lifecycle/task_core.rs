@@ -1,7 +1,7 @@
 //! What a running task is: identity, trace, counters and permits, shared by its steps and its events.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use async_lock::Semaphore;
 
@@ -12,7 +12,7 @@ use crate::metrics::TaskSeries;
 use crate::publisher::{Fact, Record, StepPlace};
 use crate::telemetry::Core;
 use crate::time::{Moment, Timestamp};
-use crate::trace::{TaskTrace, TraceId};
+use crate::trace::{Carrier, TaskTrace, TraceId, Tracing};
 use crate::value::{Fields, Value};
 
 /// See the module.
@@ -25,6 +25,8 @@ pub(crate) struct TaskCore {
     field_names: &'static [&'static str],
     fields: Fields,
     nonce: u64,
+    /// When its body began, in nanoseconds since 1970.
+    started_at: AtomicU64,
     /// The bits of all kinds of event that somebody wants to know of, in this task.
     wanted: u32,
     /// `None` when no spans are made.
@@ -117,6 +119,7 @@ impl TaskCore {
             field_names: &[],
             fields: None,
             nonce: id::nonce(),
+            started_at: AtomicU64::new(0),
             steps: AtomicU32::new(0),
             completed: AtomicU32::new(0),
             failed: AtomicU32::new(0),
@@ -197,6 +200,36 @@ impl TaskCore {
     /// When it began, if that was in another process.
     pub(crate) fn origin(&self) -> Option<&Origin> {
         self.origin.as_deref()
+    }
+
+    /// The body begins.
+    pub(crate) fn begins(&self, at: Timestamp) {
+        self.started_at.store(at.as_unix_nanos(), Ordering::Relaxed);
+    }
+
+    /// What must travel for the task to go on in another process.
+    pub(crate) fn carrier(&self) -> Carrier {
+        let counts = self.counts();
+        let started_at = Timestamp::from_unix_nanos(self.started_at.load(Ordering::Relaxed));
+        let started_at = self.origin().map_or(started_at, |origin| origin.started_at);
+        let trace = self.trace();
+        let remote = trace.map(TaskTrace::as_remote);
+        let keys = self.core.tracing().map(Tracing::baggage_keys).unwrap_or_default();
+        let carried = trace.iter().flat_map(|trace| trace.baggage().iter().cloned());
+        Carrier {
+            task_id: self.id.as_str().to_owned(),
+            task_name: self.name.to_owned(),
+            run: trace.map_or(1, TaskTrace::run),
+            started_at_unix_nanos: started_at.as_unix_nanos(),
+            total_steps: counts.total,
+            completed_steps: counts.completed,
+            failed_steps: counts.failed,
+            traceparent: remote.as_ref().map(ToString::to_string),
+            tracestate: remote.as_ref().and_then(|remote| remote.tracestate().map(str::to_owned)),
+            parent: trace.and_then(|trace| trace.parent().map(ToString::to_string)),
+            link: trace.and_then(|trace| trace.link().map(ToString::to_string)),
+            baggage: carried.chain(crate::otel::baggage(keys)).collect(),
+        }
     }
 
     /// The task goes on elsewhere: this process tells no end of it. `false`: that was so already.

@@ -83,6 +83,7 @@ impl TaskRun {
         if task.is_watched() || task.metrics().is_some() {
             let now = Moment::now();
             self.started = Some(now);
+            task.begins(now.timestamp());
             task.emit(EventKind::TaskInitializeRequested, now.timestamp(), None, || Fact::Bare);
             if let Some(event) = advance(&mut self.state, State::InProgress) {
                 task.emit(event, now.timestamp(), None, || Fact::Bare);

@@ -32,6 +32,7 @@
 mod assembler;
 mod books;
 mod builder;
+mod carrier;
 mod export;
 mod ids;
 mod memory;
@@ -49,6 +50,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 pub use self::books::{ExporterHealth, SpansHealth};
+pub use self::carrier::{Carrier, CarrierError};
 pub(crate) use self::export::{Again, Batching, SendError, Sent, SpanSink};
 pub use self::ids::{InvalidId, SpanId, TraceId};
 pub use self::memory::InMemorySpans;
@@ -149,6 +151,30 @@ impl Tracing {
             recording: self.recording(sampled),
             baggage: Box::default(),
             resumed: false,
+        }
+    }
+
+    /// The trace of a task that comes from another process, as its carrier says. Where that says nothing of a trace, or nothing
+    /// that can be read, the task's id does.
+    pub(crate) fn resume(&self, id: &TaskId, carrier: &Carrier) -> TaskTrace {
+        let own = id.trace_id();
+        let remote = carrier.remote();
+        // A later run here must not get this one's root.
+        let run = self.runs.next(own, carrier.run).min(carrier.run).max(1);
+        let trace = remote.as_ref().map_or(own, Remote::trace_id);
+        // The decision travels. Without one, the trace id says here what it said there.
+        let sampled = remote.as_ref().map_or_else(|| self.sampling().samples(trace, None), Remote::is_sampled);
+        let parse = |text: &Option<String>| text.as_deref().and_then(|text| text.parse::<Remote>().ok()).map(Box::new);
+        TaskTrace {
+            id: trace,
+            root: remote.as_ref().map_or_else(|| SpanId::of_root(own, run), Remote::span_id),
+            run,
+            tracestate: remote.as_ref().and_then(Remote::tracestate).map(Into::into),
+            parent: parse(&carrier.parent),
+            link: parse(&carrier.link),
+            recording: self.recording(sampled),
+            baggage: carrier.baggage.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
+            resumed: true,
         }
     }
 
