@@ -86,6 +86,7 @@ mod failure;
 mod filter;
 mod id;
 mod lifecycle;
+mod log_span;
 mod mask;
 pub mod metrics;
 mod otel;

@@ -31,6 +31,7 @@ pub(crate) struct Core {
     filter: Filter,
     metrics: metrics::Store,
     tracing: Option<Tracing>,
+    log_spans: bool,
     catalog_problems: Vec<String>,
     explicit_tasks: AtomicU64,
     implicit_tasks: AtomicU64,
@@ -118,6 +119,7 @@ pub(crate) fn silent() -> Arc<Core> {
         filter: Filter::default(),
         metrics: metrics::Store::new(false, metrics::DEFAULT_SERIES_LIMIT),
         tracing: None,
+        log_spans: false,
         catalog_problems: Vec::new(),
         explicit_tasks: AtomicU64::new(0),
         implicit_tasks: AtomicU64::new(0),
@@ -142,6 +144,11 @@ impl Core {
     /// What makes spans; `None` when there is no exporter.
     pub(crate) const fn tracing(&self) -> Option<&Tracing> {
         self.tracing.as_ref()
+    }
+
+    /// Whether bodies run inside a `tracing` span.
+    pub(crate) const fn makes_log_spans(&self) -> bool {
+        self.log_spans
     }
 
     pub(crate) const fn tells_step_processing(&self) -> bool {
@@ -597,10 +604,11 @@ impl Builder {
             subscriber_capacity: self.subscriber_capacity,
             handler_timeout: self.handler_timeout,
         };
+        let log_spans = self.traces.log_spans;
         let (tracing, span_sink) = if resolved.sinks.is_empty() {
             (None, None)
         } else {
-            let (tracing, sink) = Tracing::start(self.traces, resolved.sinks)?;
+            let (tracing, sink) = Tracing::start(std::mem::take(&mut self.traces), resolved.sinks)?;
             (Some(tracing), Some(sink))
         };
         let core = Core {
@@ -612,6 +620,7 @@ impl Builder {
             filter: Filter::new(self.filter_parameters, &self.filter_mask),
             metrics: metrics::Store::new(resolved.enabled && self.metrics_enabled, self.metrics_series_limit),
             tracing,
+            log_spans,
             catalog_problems,
             explicit_tasks: AtomicU64::new(0),
             implicit_tasks: AtomicU64::new(0),

@@ -229,12 +229,36 @@ impl TaskCore {
             parent: trace.and_then(|trace| trace.parent().map(ToString::to_string)),
             link: trace.and_then(|trace| trace.link().map(ToString::to_string)),
             baggage: carried.chain(crate::otel::baggage(keys)).collect(),
+            undecided: Vec::new(),
+            undecided_lost: 0,
         }
     }
 
-    /// The task goes on elsewhere: this process tells no end of it. `false`: that was so already.
+    /// The task goes on elsewhere, with what is in the carrier: this process tells no end of it. `false`: that was so already.
     pub(crate) fn hand_over(&self) -> bool {
         !self.handed_over.swap(true, Ordering::AcqRel)
+    }
+
+    /// [`carrier`](Self::carrier), and [`hand_over`](Self::hand_over). Spans that wait for the task's end come along.
+    pub(crate) fn send_off(self: &Arc<Self>) -> Carrier {
+        self.hand_over();
+        let mut carrier = self.carrier();
+        let undecided = self.trace.as_ref().and_then(TaskTrace::undecided);
+        let (Some(undecided), Some(tracing)) = (undecided, self.core.tracing()) else { return carrier };
+        match undecided.take() {
+            Err(()) => {} // counted when they were evicted
+            Ok(records) => match tracing.pack(self, &records) {
+                Some(spans) => carrier.undecided = spans,
+                None => {
+                    // Whole or absent: what cannot travel is exported here, and so must be the rest, elsewhere.
+                    self.release(records);
+                    let sampled =
+                        |parent: String| parent.strip_suffix("-00").map_or(parent.clone(), |id| format!("{id}-01"));
+                    carrier.traceparent = carrier.traceparent.map(sampled);
+                }
+            },
+        }
+        carrier
     }
 
     pub(crate) fn is_handed_over(&self) -> bool {
@@ -312,8 +336,12 @@ impl TaskCore {
         if let Ok(records) = undecided.take()
             && keep
         {
-            let records = records.into_iter().map(|record| Record { task: Some(Arc::clone(self)), ..record });
-            self.core.publisher().publish_spans(records.collect());
+            self.release(records);
         }
+    }
+
+    fn release(self: &Arc<Self>, records: Vec<Record>) {
+        let records = records.into_iter().map(|record| Record { task: Some(Arc::clone(self)), ..record });
+        self.core.publisher().publish_spans(records.collect());
     }
 }

@@ -2,6 +2,7 @@
 //! looks. Nothing is recorded here.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use super::family::{Descriptor, Labels};
 use super::lifecycle::Own;
@@ -31,6 +32,21 @@ pub(super) const SUBSCRIBER_FAILURES: Own = Own {
     help: "Handler calls that ended in an error, a panic or a time-out.",
 };
 
+pub(super) const SPANS_EXPORTED: Own = Own {
+    prometheus: "tasker_spans_exported_total",
+    dotted: "tasker.spans.exported",
+    unit: "",
+    labels: &[],
+    help: "Spans that backends took, those of all exporters together.",
+};
+pub(super) const SPANS_DROPPED: Own = Own {
+    prometheus: "tasker_spans_dropped_total",
+    dotted: "tasker.spans.dropped",
+    unit: "",
+    labels: &["reason"],
+    help: "Spans that an exporter could not deliver, those of all exporters together.",
+};
+
 /// Hands the books to an export.
 pub(super) fn encode(health: &Health, encoder: &mut dyn Encoder) {
     let published = health.published.iter().map(|(event, count)| ([*event].to_vec(), *count));
@@ -41,6 +57,17 @@ pub(super) fn encode(health: &Health, encoder: &mut dyn Encoder) {
     counter(&EVENTS_DROPPED, dropped, encoder);
     let failures = health.subscribers.iter().map(|subscriber| ([subscriber.name].to_vec(), subscriber.failed));
     counter(&SUBSCRIBER_FAILURES, failures, encoder);
+    let Some(spans) = &health.spans else { return };
+    let exported = spans.exporters.iter().map(|exporter| exporter.exported).sum();
+    counter(&SPANS_EXPORTED, [(Vec::new(), exported)].into_iter(), encoder);
+    let mut dropped = BTreeMap::new();
+    for (reason, count) in spans.exporters.iter().flat_map(|exporter| &exporter.dropped) {
+        *dropped.entry(*reason).or_default() += *count;
+    }
+    if spans.undecided_evicted > 0 {
+        dropped.insert("undecided_evicted", spans.undecided_evicted);
+    }
+    counter(&SPANS_DROPPED, dropped.into_iter().map(|(reason, count)| (vec![reason], count)), encoder);
 }
 
 fn counter(own: &Own, series: impl Iterator<Item = (Vec<&'static str>, u64)>, encoder: &mut dyn Encoder) {

@@ -46,6 +46,8 @@ pub fn catalog() -> Vec<MetricInfo> {
         (&books::EVENTS_PUBLISHED, Counter),
         (&books::EVENTS_DROPPED, Counter),
         (&books::SUBSCRIBER_FAILURES, Counter),
+        (&books::SPANS_EXPORTED, Counter),
+        (&books::SPANS_DROPPED, Counter),
     ];
     let text = |text: &str| text.to_owned();
     let mut metrics: Vec<_> = own

@@ -34,7 +34,7 @@ pub(super) fn span_data(span: &Span, scope: &InstrumentationScope) -> SpanData {
     span.visit_events(&mut |name, at, visit| {
         let mut attributes = Vec::new();
         visit(&mut |key, value| attributes.push(key_value(key, value)));
-        events.events.push(Event::new(name, SystemTime::from(at), attributes, 0));
+        events.events.push(Event::new(name.to_owned(), SystemTime::from(at), attributes, 0));
     });
     events.dropped_count = span.dropped_events();
     let mut links = SpanLinks::default();

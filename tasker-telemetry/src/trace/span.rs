@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::fmt::{self, Write};
 use std::sync::Arc;
 
+use super::carried::CarriedSpan;
 use super::{Remote, SpanId, TraceId};
 use crate::catalog::Source;
 use crate::event::EventKind;
@@ -91,7 +92,7 @@ pub enum SpanKind {
 #[non_exhaustive]
 pub struct SpanEvent {
     /// `step.started`, `exception`, or the name of a custom event.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// When.
     pub at: Timestamp,
     /// Its values, by name.
@@ -170,6 +171,13 @@ fn integer(number: u64) -> AttributeValue<'static> {
 pub(crate) type Visit<'v> = dyn for<'a> FnMut(&'a str, AttributeValue<'a>) + 'v;
 
 impl Span {
+    fn carried(&self) -> Option<&CarriedSpan> {
+        match &self.record.fact {
+            Fact::Carried(carried) => Some(carried),
+            _ => None,
+        }
+    }
+
     pub(super) fn task(&self) -> Option<&Arc<TaskCore>> {
         self.record.task.as_ref()
     }
@@ -183,6 +191,9 @@ impl Span {
     /// The span.
     #[must_use]
     pub fn span_id(&self) -> SpanId {
+        if let Some(carried) = self.carried() {
+            return carried.span_id();
+        }
         match (self.task(), self.record.step) {
             (Some(task), Some(place)) => SpanId::of_step(task.nonce(), place.number, place.attempt),
             (Some(task), None) => self.root_of(task),
@@ -197,6 +208,9 @@ impl Span {
     /// The span that it is a child of; `None` for a task's, unless the task goes on in its caller's trace.
     #[must_use]
     pub fn parent_span_id(&self) -> Option<SpanId> {
+        if let Some(carried) = self.carried() {
+            return carried.parent_span_id();
+        }
         let task = self.task()?;
         match self.record.step {
             Some(place) => SpanId::of_u64(place.parent).or_else(|| Some(self.root_of(task))),
@@ -213,21 +227,26 @@ impl Span {
     /// Whether the parent is known from another process.
     #[cfg(any(feature = "otlp", feature = "otel-sdk"))]
     pub(crate) fn is_parent_remote(&self) -> bool {
-        let of_root = self.task().filter(|_| self.record.step.is_none()).and_then(|task| task.trace());
+        let of_root = self.task().filter(|_| !self.is_step()).and_then(|task| task.trace());
         of_root.is_some_and(|trace| trace.parent().is_some() && trace.is_called_remotely())
     }
 
     /// `tasker.task.execution` or `tasker.step.execution`.
     #[must_use]
     pub const fn name(&self) -> &'static str {
-        if self.record.step.is_some() { "tasker.step.execution" } else { "tasker.task.execution" }
+        if self.is_step() { "tasker.step.execution" } else { "tasker.task.execution" }
+    }
+
+    /// Only steps are carried: the root is told by whoever ends the task.
+    const fn is_step(&self) -> bool {
+        self.record.step.is_some() || matches!(self.record.fact, Fact::Carried(_))
     }
 
     /// Whether its work was asked for by a message.
     #[must_use]
     pub fn kind(&self) -> SpanKind {
-        let resumed = self.record.step.is_none()
-            && self.task().and_then(|task| task.trace()).is_some_and(|trace| trace.is_resumed());
+        let resumed =
+            !self.is_step() && self.task().and_then(|task| task.trace()).is_some_and(|trace| trace.is_resumed());
         if resumed { SpanKind::Consumer } else { SpanKind::Internal }
     }
 
@@ -240,6 +259,7 @@ impl Span {
                 self.record.at.before(if *ran { *nanos } else { *queue_nanos })
             }
             Fact::TaskEnded(end) => end.started_at,
+            Fact::Carried(carried) => carried.start(),
             _ => self.record.at,
         }
     }
@@ -274,6 +294,9 @@ impl Span {
 
     /// OTLP's number of the status (0 unset, 1 ok, 2 error), and its message.
     pub(crate) fn status_parts(&self) -> (u8, &str) {
+        if let Some(carried) = self.carried() {
+            return (carried.status, &carried.message);
+        }
         match self.record.kind {
             EventKind::StepFailed | EventKind::TaskFailed => (2, self.failure().map_or("", |failure| &failure.message)),
             EventKind::StepCompleted | EventKind::TaskCompleted => (u8::from(self.rules.success_is_ok), ""),
@@ -303,6 +326,9 @@ impl Span {
 
     /// Hands out the attributes.
     pub(crate) fn visit_attributes(&self, visit: &mut Visit<'_>) {
+        if let Some(carried) = self.carried() {
+            return carried.attributes.iter().for_each(|(key, value)| visit(key, of_json(value)));
+        }
         self.visit_fixed(visit);
         self.visit_own(visit);
     }
@@ -319,6 +345,9 @@ impl Span {
 
     /// What [`visit_fixed`](Self::visit_fixed) depends on: step and task, by the addresses of their statics.
     pub(crate) fn fixed_key(&self) -> Option<(usize, usize)> {
+        if self.carried().is_some() {
+            return None;
+        }
         let task = self.task()?;
         let place = match self.record.step {
             Some(place) => std::ptr::from_ref(place.spec).addr(),
@@ -398,13 +427,21 @@ impl Span {
         self.visit_events(&mut |name, at, attributes| {
             let mut kept = Vec::new();
             attributes(&mut |key, value| kept.push((Cow::Owned(key.to_owned()), value.to_value())));
-            events.push(SpanEvent { name, at, attributes: kept });
+            events.push(SpanEvent { name: name.to_owned().into(), at, attributes: kept });
         });
         events
     }
 
     /// Hands out the events: name, time, and what hands out the attributes.
-    pub(crate) fn visit_events(&self, visit: &mut dyn FnMut(&'static str, Timestamp, &dyn Fn(&mut Visit<'_>))) {
+    pub(crate) fn visit_events(&self, visit: &mut dyn FnMut(&str, Timestamp, &dyn Fn(&mut Visit<'_>))) {
+        if let Some(carried) = self.carried() {
+            for (name, at, values) in &carried.events {
+                visit(name, Timestamp::from_unix_nanos(*at), &|visit| {
+                    values.iter().for_each(|(key, value)| visit(key, of_json(value)));
+                });
+            }
+            return;
+        }
         let none = |_: &mut Visit<'_>| {};
         let (is_step, end) = (self.record.step.is_some(), self.record.at);
         let began = !matches!(self.record.fact, Fact::Cancelled { ran: false, .. });
@@ -442,6 +479,9 @@ impl Span {
 
     pub(crate) fn visit_links(&self, visit: &mut dyn FnMut(Link<'_>)) {
         let Some(task) = self.task() else { return };
+        if let Some(carried) = self.carried() {
+            return carried.visit_links(visit);
+        }
         match self.record.step {
             Some(place) if place.attempt > 1 => {
                 let before = SpanId::of_step(task.nonce(), place.number, place.attempt - 1);

@@ -175,7 +175,7 @@ impl Server {
                 let listener = tokio::net::TcpListener::from_std(socket.into()).expect("it listens");
                 let server = tonic::transport::Server::builder().add_service(service);
                 tokio::select! {
-                    served = server.serve_with_incoming(TcpListenerStream::new(listener)) => served.expect("it serves"),
+                    end = server.serve_with_incoming(TcpListenerStream::new(listener)) => end.expect("it serves"),
                     _ = stopped.changed() => {}
                 }
             });

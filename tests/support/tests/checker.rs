@@ -140,7 +140,7 @@ fn spans() -> Vec<ReceivedSpan> {
     let fetch = attempt("fetch", 1, FETCH, ROOT, 10, 20);
     let mut failed = attempt("charge", 1, CHARGE_1, ROOT, 30, 40);
     failed.status = StatusCode::Error;
-    failed.status_message = "no answer".to_owned();
+    "no answer".clone_into(&mut failed.status_message);
     failed.attributes.extend(attributes([("tasker.error", "no answer".into()), ("error.type", "timeout".into())]));
     let exception = attributes([("exception.type", "shop::Timeout".into()), ("exception.message", "no answer".into())]);
     failed.events = vec![

@@ -16,6 +16,8 @@
 
 mod check;
 mod mismatch;
+mod one_span;
+mod relations;
 mod run;
 mod values;
 

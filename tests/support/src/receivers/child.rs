@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// It had more than enough time when it has not started by then; machines may be busy.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_mins(1);
 
 /// A running receiver; it is stopped when it is dropped.
 pub(super) struct Receiver {
@@ -78,7 +78,7 @@ fn collected(from: Option<impl Read + Send + 'static>) -> Arc<Mutex<Vec<u8>>> {
     let collected = Arc::clone(&bytes);
     thread::spawn(move || {
         let Some(mut from) = from else { return };
-        let mut buffer = [0; 64 * 1024];
+        let mut buffer = [0; 8 * 1024];
         while let Ok(length @ 1..) = from.read(&mut buffer) {
             collected.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&buffer[..length]);
         }
