@@ -4,7 +4,9 @@
 
 use std::time::SystemTime;
 
-use opentelemetry::trace::{Event, Link as OtelLink, SpanContext, SpanKind as OtelKind, Status, TraceFlags, TraceState};
+use opentelemetry::trace::{
+    Event, Link as OtelLink, SpanContext, SpanKind as OtelKind, Status, TraceFlags, TraceState,
+};
 use opentelemetry::{
     InstrumentationScope, KeyValue, SpanId as OtelSpanId, StringValue, TraceId as OtelTraceId, Value as OtelValue,
 };

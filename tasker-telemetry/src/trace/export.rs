@@ -23,7 +23,7 @@ pub(crate) trait SpanSink: Send {
     /// Told once, before anything else, where the spans come from.
     fn set_resource(&mut self, _resource: &Resource) {}
 
-    /// Sends a batch.
+    /// Sends a batch, or as much of its beginning as one request can hold.
     fn export(&mut self, spans: &[Span], until: Instant) -> Result<Sent, SendError>;
 
     /// Sees to it that what it was given is where it belongs, if it keeps anything back; an error is only told.
@@ -41,6 +41,8 @@ pub(crate) trait SpanSink: Send {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Sent {
     pub(crate) rejected: usize,
+    /// How many at the end of the batch had no room in the request.
+    pub(crate) left: usize,
     /// What it said about those, or as a warning.
     pub(crate) message: Option<String>,
 }
@@ -229,7 +231,9 @@ impl Worker {
                         // Before anybody hears that all is done: the process may end then.
                         self.tell(|sink| sink.shutdown(until));
                     }
-                    tickets.iter().for_each(|ticket| ticket.passed());
+                    for ticket in tickets {
+                        ticket.passed();
+                    }
                 }
                 Next::End => {
                     if !ended {
@@ -283,41 +287,56 @@ impl Worker {
         }
     }
 
-    /// Sends a batch, again if need be, until it is taken, refused for good, or not worth more time.
+    /// Sends a batch, in as many requests as it takes.
     fn export(&mut self, batch: &[Span]) {
+        let mut rest = batch;
+        while !rest.is_empty() {
+            let done = self.export_some(rest);
+            rest = rest.get(done..).unwrap_or_default();
+        }
+    }
+
+    /// Sends the spans, or the first of them, again if need be, until they are taken, refused for good, or not worth more time.
+    /// Gives how many are accounted for: at least one.
+    fn export_some(&mut self, batch: &[Span]) -> usize {
         let shared = Arc::clone(&self.shared);
         let begun = Instant::now();
         let mut wait = FIRST_WAIT;
+        let dropped = |reason| {
+            shared.books.dropped(batch.len(), reason);
+            batch.len()
+        };
         loop {
             let until = self.limit(after(Instant::now(), shared.batching.timeout));
             let sent = catch_unwind(AssertUnwindSafe(|| self.sink.export(batch, until)));
             let error = match sent {
-                Ok(Ok(Sent { rejected, message })) => {
-                    let rejected = rejected.min(batch.len());
-                    shared.books.exported(batch.len() - rejected);
+                Ok(Ok(Sent { rejected, left, message })) => {
+                    let taken = batch.len().saturating_sub(left).max(1);
+                    let rejected = rejected.min(taken);
+                    shared.books.exported(taken - rejected);
                     shared.books.dropped(rejected, "rejected");
                     if let Some(message) = message {
                         shared.books.failed(&message);
                     }
-                    return;
+                    return taken;
                 }
                 Ok(Err(error)) => error,
                 Err(panic) => {
                     shared.books.failed(&format!("panicked: {}", Failure::of_panic(&*panic).message));
-                    return shared.books.dropped(batch.len(), "panicked");
+                    return dropped("panicked");
                 }
             };
             shared.books.failed(&error.message);
             let pause = match error.again {
-                Again::Never => return shared.books.dropped(batch.len(), "rejected"),
-                Again::Enough => return shared.books.dropped(batch.len(), "export_failed"),
+                Again::Never => return dropped("rejected"),
+                Again::Enough => return dropped("export_failed"),
                 Again::Soon => wait.mul_f64(jitter()),
                 Again::After(asked) => asked,
             };
             let last = self.limit(after(begun, shared.batching.patience));
             // What the server asks for may be any number.
             if after(Instant::now(), pause) >= last || !self.pause(pause) {
-                return shared.books.dropped(batch.len(), "export_failed");
+                return dropped("export_failed");
             }
             wait = (wait * 2).min(LONGEST_WAIT);
         }

@@ -489,7 +489,9 @@ impl Span {
             }
             Some(_) => {}
             None => {
-                if let Some((link, remote)) = task.trace().and_then(|trace| Some((trace.link()?, trace.is_called_remotely()))) {
+                if let Some((link, remote)) =
+                    task.trace().and_then(|trace| Some((trace.link()?, trace.is_called_remotely())))
+                {
                     visit(Link {
                         trace: link.trace_id(),
                         span: link.span_id(),
