@@ -63,6 +63,7 @@
 //! # Features
 //! | feature | default | what it does |
 //! | --- | --- | --- |
+//! | `console` | yes | waterfalls of tasks in the terminal: [`Builder::console`], [`trace::Waterfall`] |
 //! | `serve` | no | `/metrics` and `/health` over HTTP: [`metrics::serve`] |
 //! | `tokio` | yes | waits between attempts use tokio's timer under a tokio runtime (and so its paused clock); async handlers run inside the runtime in which the telemetry was built |
 //!
@@ -75,6 +76,10 @@
 //! # What it does not do
 //! It is no engine: it does not schedule, queue or distribute work. It keeps nothing: an event that nobody subscribes to is not
 //! even built. A crate that is linked but never named contributes nothing to the catalog: see [`link!`].
+
+// Macros find the library by this name, in its own tests, too.
+#[cfg(test)]
+extern crate self as tasker_telemetry;
 
 mod capture;
 mod catalog;

@@ -23,10 +23,21 @@ pub(crate) trait SpanSink: Send {
     /// Told once, before anything else, where the spans come from.
     fn set_resource(&mut self, _resource: &Resource) {}
 
+    /// Told once, before anything else, where it stands in the books. `true`: it enters there itself what became of every span,
+    /// because it keeps some for longer than one call.
+    fn keep_books(&mut self, _books: &Arc<Books>) -> bool {
+        false
+    }
+
+    /// How long spans wait for others, unless the settings say.
+    fn delay(&self) -> Duration {
+        Batching::default().delay
+    }
+
     /// Sends a batch.
     fn export(&mut self, spans: &[Span], until: Instant) -> Result<Sent, SendError>;
 
-    /// Called once, when no more spans follow.
+    /// Called once, when no more spans follow; whoever waits for the end waits for this, too.
     fn shutdown(&mut self, _until: Instant) {}
 }
 
@@ -92,7 +103,7 @@ pub(super) struct Exporter {
 }
 
 struct Shared {
-    books: Books,
+    books: Arc<Books>,
     batching: Batching,
     state: Mutex<State>,
     /// Told of spans, tickets, and the end.
@@ -121,12 +132,15 @@ impl Shared {
 
 impl Exporter {
     /// Starts the thread.
-    pub(super) fn start(sink: Box<dyn SpanSink>, batching: Batching) -> std::io::Result<Self> {
-        let books = Books::new(sink.name());
+    pub(super) fn start(mut sink: Box<dyn SpanSink>, batching: Batching) -> std::io::Result<Self> {
+        let books = Arc::new(Books::new(sink.name()));
+        let counts = !sink.keep_books(&books);
         let shared = Arc::new(Shared { books, batching, state: Mutex::default(), changed: Condvar::new() });
         let name = format!("export-{}", sink.name());
         let theirs = Arc::clone(&shared);
-        thread::Builder::new().name(name).spawn(move || Worker { shared: theirs, sink }.run())?;
+        thread::Builder::new()
+            .name(name)
+            .spawn(move || Worker { shared: theirs, sink, counts, is_over: false }.run())?;
         Ok(Self { shared })
     }
 
@@ -187,6 +201,10 @@ impl Exporter {
 struct Worker {
     shared: Arc<Shared>,
     sink: Box<dyn SpanSink>,
+    /// Whether the books are kept here, and not by the sink.
+    counts: bool,
+    /// The sink has been shut down.
+    is_over: bool,
 }
 
 /// What the thread does next.
@@ -201,13 +219,21 @@ impl Worker {
         loop {
             match self.next() {
                 Next::Export(batch) => self.export(&batch),
-                Next::Pass(tickets) => tickets.iter().for_each(|ticket| ticket.passed()),
-                Next::End => {
-                    let until = Instant::now() + self.shared.batching.timeout;
-                    let _ = catch_unwind(AssertUnwindSafe(|| self.sink.shutdown(until)));
-                    return;
+                Next::Pass(tickets) => {
+                    if self.shared.lock().deadline.is_some() {
+                        self.shut_down();
+                    }
+                    tickets.iter().for_each(|ticket| ticket.passed());
                 }
+                Next::End => return self.shut_down(),
             }
+        }
+    }
+
+    fn shut_down(&mut self) {
+        if !std::mem::replace(&mut self.is_over, true) {
+            let until = self.limit(Instant::now() + self.shared.batching.timeout);
+            let _ = catch_unwind(AssertUnwindSafe(|| self.sink.shutdown(until)));
         }
     }
 
@@ -252,6 +278,7 @@ impl Worker {
             let until = self.limit(Instant::now() + shared.batching.timeout);
             let sent = catch_unwind(AssertUnwindSafe(|| self.sink.export(batch, until)));
             let error = match sent {
+                Ok(Ok(_)) if !self.counts => return,
                 Ok(Ok(Sent { rejected, message })) => {
                     let rejected = rejected.min(batch.len());
                     shared.books.exported(batch.len() - rejected);

@@ -168,6 +168,19 @@ impl Span {
         self.task().map_or(TraceId::from_bytes([0; 16]), |task| task.trace_id())
     }
 
+    /// The run of a task that it belongs to: trace and root span.
+    #[cfg(feature = "console")]
+    pub(super) fn run_key(&self) -> super::waterfall::RunKey {
+        let root = self.task().map_or_else(|| SpanId::from_bytes([0; 8]), |task| self.root_of(task));
+        (self.trace_id(), root)
+    }
+
+    /// Whether it is its task's own.
+    #[cfg(feature = "console")]
+    pub(super) const fn is_root(&self) -> bool {
+        self.record.step.is_none()
+    }
+
     /// The span.
     #[must_use]
     pub fn span_id(&self) -> SpanId {
