@@ -59,6 +59,11 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) keep_failures: bool,
 
+    /// Print what the program can emit, and run nothing: as a table, markdown or json; or what watches it: dashboard (for
+    /// Grafana) or rules (for Prometheus)
+    #[arg(long, value_name = "FORM", hide_possible_values = true, conflicts_with_all = ["json", "metrics", "metrics_out", "otlp", "serve"])]
+    pub(crate) catalog: Option<CatalogForm>,
+
     /// Serve /metrics and /health there, also when all orders are done, until interrupted
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) serve: Option<SocketAddr>,
@@ -93,6 +98,16 @@ impl Args {
         let sampling = self.sampling.map_or(Sampling::all(), Sampling::ratio);
         if self.keep_failures { sampling.keep_failures() } else { sampling }
     }
+}
+
+/// What is made of the catalog.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum CatalogForm {
+    Table,
+    Markdown,
+    Json,
+    Dashboard,
+    Rules,
 }
 
 /// When to use colour.

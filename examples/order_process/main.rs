@@ -34,10 +34,10 @@ use std::time::Instant;
 use tasker_telemetry::metrics::Format;
 use tasker_telemetry::metrics::serve::Pages;
 use tasker_telemetry::trace::{InMemorySpans, Otlp, Waterfall};
-use tasker_telemetry::{BuildError, Telemetry};
+use tasker_telemetry::{BuildError, Catalog, Telemetry};
 use tokio::task::JoinSet;
 
-use crate::args::Args;
+use crate::args::{Args, CatalogForm};
 use crate::domain::{Order, OrderError, Shipment};
 use crate::gateway::Gateway;
 use crate::live::{Live, Output};
@@ -51,6 +51,10 @@ const AT_ONCE: usize = 8;
 #[tokio::main]
 async fn main() -> ExitCode {
     let args = Args::read();
+    if let Some(form) = args.catalog {
+        let printed = print(&catalog(form));
+        return if printed.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     let orders = match orders::load(&args.orders, args.only.as_deref()) {
         Ok(orders) => orders,
         Err(error) => {
@@ -71,6 +75,17 @@ async fn main() -> ExitCode {
             eprintln!("error: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// What the program can emit, and what watches it.
+fn catalog(form: CatalogForm) -> String {
+    match form {
+        CatalogForm::Table => Catalog::table(),
+        CatalogForm::Markdown => Catalog::markdown(),
+        CatalogForm::Json => format!("{:#}\n", Catalog::json()),
+        CatalogForm::Dashboard => format!("{:#}\n", Catalog::grafana_dashboard()),
+        CatalogForm::Rules => Catalog::prometheus_rules(),
     }
 }
 

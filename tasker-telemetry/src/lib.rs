@@ -89,8 +89,10 @@ mod failure;
 mod filter;
 mod id;
 mod lifecycle;
+mod log_span;
 mod mask;
 pub mod metrics;
+pub mod observe;
 mod otel;
 #[cfg(feature = "otlp")]
 mod otlp;

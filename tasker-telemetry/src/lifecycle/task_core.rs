@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use async_lock::Semaphore;
+use serde_json::Value as Json;
 
 use crate::catalog::{Source, StepSpec, TaskSpec};
 use crate::event::EventKind;
@@ -46,10 +47,12 @@ pub(crate) struct TaskCore {
 }
 
 /// What a task brought along from the process in which it began.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Origin {
     pub(crate) started_at: Timestamp,
     pub(crate) counts: Counts,
+    /// The `fields(..)`, masked.
+    pub(crate) context: Vec<(String, Json)>,
 }
 
 /// How many steps a task has had.
@@ -229,12 +232,43 @@ impl TaskCore {
             parent: trace.and_then(|trace| trace.parent().map(ToString::to_string)),
             link: trace.and_then(|trace| trace.link().map(ToString::to_string)),
             baggage: carried.chain(crate::otel::baggage(keys)).collect(),
+            context: match self.origin() {
+                Some(origin) => origin.context.clone(),
+                None => {
+                    let values = self.field_names.iter().zip(self.fields());
+                    values.map(|(name, value)| ((*name).to_owned(), value.to_json())).collect()
+                }
+            },
+            undecided: Vec::new(),
+            undecided_lost: 0,
         }
     }
 
-    /// The task goes on elsewhere: this process tells no end of it. `false`: that was so already.
+    /// The task goes on elsewhere, with what is in the carrier: this process tells no end of it. `false`: that was so already.
     pub(crate) fn hand_over(&self) -> bool {
         !self.handed_over.swap(true, Ordering::AcqRel)
+    }
+
+    /// [`carrier`](Self::carrier), and [`hand_over`](Self::hand_over). Spans that wait for the task's end come along.
+    pub(crate) fn send_off(self: &Arc<Self>) -> Carrier {
+        self.hand_over();
+        let mut carrier = self.carrier();
+        let undecided = self.trace.as_ref().and_then(TaskTrace::undecided);
+        let (Some(undecided), Some(tracing)) = (undecided, self.core.tracing()) else { return carrier };
+        match undecided.take() {
+            Err(()) => {} // counted when they were evicted
+            Ok(records) => match tracing.pack(self, &records) {
+                Some(spans) => carrier.undecided = spans,
+                None => {
+                    // Whole or absent: what cannot travel is exported here, and so must be the rest, elsewhere.
+                    self.release(records);
+                    let sampled =
+                        |parent: String| parent.strip_suffix("-00").map_or(parent.clone(), |id| format!("{id}-01"));
+                    carrier.traceparent = carrier.traceparent.map(sampled);
+                }
+            },
+        }
+        carrier
     }
 
     pub(crate) fn is_handed_over(&self) -> bool {
@@ -247,6 +281,12 @@ impl TaskCore {
 
     pub(crate) const fn permits(&self) -> Option<&Arc<Semaphore>> {
         self.permits.as_ref()
+    }
+
+    /// Whether nobody is to be told of its steps, and they have nothing to wait for.
+    #[inline]
+    pub(crate) const fn is_quiet(&self) -> bool {
+        !self.is_watched() && self.metrics.is_none() && self.permits.is_none()
     }
 
     /// The number of the step that begins now, from 0.
@@ -312,8 +352,12 @@ impl TaskCore {
         if let Ok(records) = undecided.take()
             && keep
         {
-            let records = records.into_iter().map(|record| Record { task: Some(Arc::clone(self)), ..record });
-            self.core.publisher().publish_spans(records.collect());
+            self.release(records);
         }
+    }
+
+    fn release(self: &Arc<Self>, records: Vec<Record>) {
+        let records = records.into_iter().map(|record| Record { task: Some(Arc::clone(self)), ..record });
+        self.core.publisher().publish_spans(records.collect());
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::memory::Discard;
 use super::{Batching, InMemorySpans, Sampling, SinkPlan, TraceParenting, exporters};
 use crate::telemetry::{Builder, Telemetry};
 use crate::variables::{InvalidVariable, Variables};
@@ -11,6 +12,12 @@ impl Builder {
     pub fn in_memory_spans(self, spans: InMemorySpans) -> Self {
         let batching = Batching { queue: usize::MAX, delay: Duration::ZERO, ..Batching::default() };
         self.exporter(SinkPlan::Ready(Box::new(spans), batching))
+    }
+
+    /// Makes spans and throws them away: what making them costs can be measured so.
+    #[doc(hidden)]
+    pub fn __discard_spans(self) -> Self {
+        self.exporter(SinkPlan::Ready(Box::new(Discard), Batching::default()))
     }
 
     pub(crate) fn exporter(mut self, exporter: SinkPlan) -> Self {
@@ -128,6 +135,14 @@ impl Builder {
     /// How long an open task is looked after. Its spans are exported after that, too. Default: 24 hours.
     pub const fn open_task_ttl(mut self, ttl: Duration) -> Self {
         self.traces.open_task_ttl = ttl;
+        self
+    }
+
+    /// Whether bodies run inside a span of the `tracing` crate (target `tasker_telemetry::span`, level `INFO`), so that what
+    /// is logged inside a step says of which step, task and trace. It costs nothing where no `tracing` subscriber wants it.
+    /// Who turns `tracing` spans into OpenTelemetry's switches it off, or filters the target out of that layer. Default: on.
+    pub const fn log_spans(mut self, make: bool) -> Self {
+        self.traces.log_spans = make;
         self
     }
 

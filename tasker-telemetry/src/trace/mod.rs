@@ -32,6 +32,7 @@
 mod assembler;
 mod books;
 mod builder;
+mod carried;
 mod carrier;
 #[cfg(feature = "console")]
 mod console;
@@ -54,6 +55,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 pub use self::books::{ExporterHealth, SpansHealth};
+pub(crate) use self::carried::CarriedSpan;
 pub use self::carrier::{Carrier, CarrierError};
 pub(crate) use self::export::{Again, Batching, SendError, Sent, SpanSink};
 pub use self::ids::{InvalidId, SpanId, TraceId};
@@ -70,7 +72,7 @@ pub use self::waterfall::Waterfall;
 #[cfg(feature = "otlp")]
 pub use crate::otlp::Otlp;
 
-use self::assembler::OpenTasks;
+use self::assembler::{Assembler, OpenTasks};
 use self::books::Totals;
 #[cfg(feature = "console")]
 use self::console::Console;
@@ -80,7 +82,7 @@ use self::subscriber::TelemetrySubscriber;
 use self::undecided::{Budget, Undecided};
 use crate::id::TaskId;
 use crate::lifecycle::TaskCore;
-use crate::publisher::RecordSink;
+use crate::publisher::{Record, RecordSink};
 use crate::time::Timestamp;
 
 /// What the builder says about traces.
@@ -94,6 +96,7 @@ pub(crate) struct TraceSettings {
     pub(crate) open_task_limit: usize,
     pub(crate) open_task_ttl: Duration,
     pub(crate) baggage_keys: Vec<String>,
+    pub(crate) log_spans: bool,
 }
 
 impl Default for TraceSettings {
@@ -106,6 +109,7 @@ impl Default for TraceSettings {
             open_task_limit: 100_000,
             open_task_ttl: Duration::from_hours(24),
             baggage_keys: Vec::new(),
+            log_spans: true,
         }
     }
 }
@@ -200,9 +204,24 @@ impl Tracing {
         }
     }
 
-    /// A task that came from another process is open here from now on.
-    pub(crate) fn resumed(&self, task: &Arc<TaskCore>, since: Timestamp) {
+    /// A task that came from another process is open here from now on; `carried`: the spans that came with it.
+    pub(crate) fn resumed(&self, task: &Arc<TaskCore>, since: Timestamp, carried: Vec<CarriedSpan>, lost: u64) {
         self.open.add(task, since);
+        self.undecided.evicted_elsewhere(lost);
+        match task.trace().and_then(TaskTrace::undecided) {
+            Some(undecided) => carried.into_iter().for_each(|span| undecided.push(task, Record::carried(span))),
+            None => self.undecided.evicted_elsewhere(carried.len() as u64),
+        }
+    }
+
+    /// What has to travel of the spans of a task that goes on elsewhere; `None`: they are so many that they are kept here, and
+    /// the task with them.
+    pub(crate) fn pack(&self, task: &Arc<TaskCore>, records: &[Record]) -> Option<Vec<CarriedSpan>> {
+        let mut assembler = Assembler::new(self.settings.rules, Arc::clone(&self.open), Arc::clone(&self.totals));
+        let records = records.iter().map(|record| Record { task: Some(Arc::clone(task)), ..record.clone() });
+        let mut spans = Vec::new();
+        assembler.assemble(records.collect(), &mut spans);
+        CarriedSpan::pack(&spans)
     }
 
     pub(crate) fn baggage_keys(&self) -> &[String] {

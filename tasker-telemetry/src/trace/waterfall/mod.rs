@@ -142,7 +142,7 @@ impl fmt::Display for Waterfall {
 /// An attempt whose task has been shown already: a line of its own.
 pub(super) fn late(span: &Span, color: bool) -> String {
     let paint = Paint { is_on: color };
-    let attempt = model::attempt(span);
+    let model::Told { attempt, name, .. } = model::Told::of(span);
     let id = span.task().map_or_else(String::new, |task| model::shown(task.id().as_str(), 80));
     let took = attempt.end.saturating_duration_since(attempt.begin).as_secs_f64();
     let class = if attempt.class.is_empty() { String::new() } else { format!(": {}", attempt.class) };
@@ -150,7 +150,7 @@ pub(super) fn late(span: &Span, color: bool) -> String {
         "{} {} {} attempt {} {} after {}{class}  {}",
         paint.bold(id),
         draw::mark(attempt.state, paint),
-        model::name(span),
+        name,
         attempt.number,
         draw::word(attempt.state),
         duration(took),

@@ -8,6 +8,7 @@ use super::paint::{clip, harmless};
 use crate::publisher::Fact;
 use crate::state::State;
 use crate::time::Timestamp;
+use crate::trace::span::visit_context;
 use crate::trace::{Span, SpanId, TraceId};
 use crate::value::Value;
 
@@ -98,7 +99,7 @@ pub(super) fn tasks(spans: &[Span]) -> Vec<Task> {
 }
 
 fn task(spans: &[&Span]) -> Option<Task> {
-    let root = spans.iter().find(|span| span.record.step.is_none());
+    let root = spans.iter().find(|span| span.is_root());
     let core = root.or(spans.first())?.task()?;
     let steps = steps(spans);
     let attempts = || steps.iter().flat_map(|step| &step.attempts);
@@ -108,12 +109,13 @@ fn task(spans: &[&Span]) -> Option<Task> {
         Some(Fact::TaskEnded(end)) => end.total_steps,
         _ => 0,
     };
-    let fields = core.field_names().iter().zip(core.fields());
+    let mut context = Vec::new();
+    visit_context(core, &mut |name, value| context.push(readable(name, &value.to_value())));
     Some(Task {
         trace: core.trace_id(),
         id: core.id().as_str().to_owned(),
         name: core.name().to_owned(),
-        context: fields.map(|(name, value)| readable(name, value)).collect(),
+        context,
         begin: begin.unwrap_or_default(),
         end: end.unwrap_or_default(),
         state: root.map_or(State::InProgress, |root| state(root)),
@@ -128,79 +130,112 @@ fn task(spans: &[&Span]) -> Option<Task> {
 
 /// The steps, in the order in which they asked to run.
 fn steps(spans: &[&Span]) -> Vec<Step> {
-    /// The nonce of the task where the step ran, and the step's number there.
-    type Place = (u64, u32);
-    let mut found: HashMap<Place, Vec<&Span>> = HashMap::new();
-    for span in spans {
-        if let (Some(task), Some(place)) = (span.task(), span.record.step) {
-            found.entry((task.nonce(), place.number)).or_default().push(span);
-        }
+    let mut found: HashMap<String, Vec<(&Span, Told)>> = HashMap::new();
+    for span in spans.iter().filter(|span| !span.is_root()) {
+        let told = Told::of(span);
+        found.entry(told.step_id.clone()).or_default().push((span, told));
     }
-    let mut found: Vec<(Timestamp, Place, Vec<&Span>)> = found
-        .into_iter()
-        .map(|(place, mut attempts)| {
-            attempts.sort_by_key(|span| span.record.step.map(|place| place.attempt));
-            attempts.dedup_by_key(|span| span.span_id());
-            let asked = attempts.iter().map(|span| attempt(span).asked).min().unwrap_or_default();
-            (asked, place, attempts)
-        })
-        .collect();
-    found.sort_by_key(|(asked, place, _)| (*asked, *place));
+    let mut found: Vec<Vec<(&Span, Told)>> = found.into_values().collect();
+    for attempts in &mut found {
+        attempts.sort_by_key(|(_, told)| told.attempt.number);
+        attempts.dedup_by_key(|(span, _)| span.span_id());
+    }
+    // Of those that asked at the same time, the one that is the first by its number, where there is one.
+    found.sort_by_cached_key(|attempts| {
+        let asked = attempts.iter().map(|(_, told)| told.attempt.asked).min();
+        attempts
+            .first()
+            .map(|(span, told)| (asked, span.record.step.map_or(u32::MAX, |place| place.number), told.step_id.clone()))
+    });
 
     let mut places: HashMap<SpanId, (usize, usize)> = HashMap::new();
-    for (step, (.., attempts)) in found.iter().enumerate() {
-        places.extend(attempts.iter().enumerate().map(|(attempt, span)| (span.span_id(), (step, attempt))));
+    for (step, attempts) in found.iter().enumerate() {
+        places.extend(attempts.iter().enumerate().map(|(attempt, (span, _))| (span.span_id(), (step, attempt))));
     }
-    let within = |attempts: &[&Span]| {
-        let parent = attempts.first()?.record.step?.parent;
-        places.get(&SpanId::of_u64(parent)?).copied()
+    let step = |attempts: Vec<(&Span, Told)>| {
+        let (span, told) = attempts.first()?;
+        Some(Step {
+            name: told.name.clone(),
+            input: attempts.iter().find_map(|(_, told)| told.input.clone()),
+            within: span.parent_span_id().and_then(|parent| places.get(&parent).copied()),
+            attempts: attempts.into_iter().map(|(_, told)| told.attempt).collect(),
+        })
     };
-    let step = |(_, _, attempts): &(Timestamp, Place, Vec<&Span>)| Step {
-        name: attempts.first().map_or_else(String::new, |span| name(span)),
-        input: attempts.iter().find_map(|span| first_input(span)),
-        attempts: attempts.iter().map(|span| attempt(span)).collect(),
-        within: within(attempts),
-    };
-    found.iter().map(step).collect()
+    found.into_iter().filter_map(step).collect()
 }
 
-/// The step's name.
-pub(super) fn name(span: &Span) -> String {
-    span.record.step.map_or_else(String::new, |place| shown(place.spec.name, LONGEST_TEXT))
+/// What a span says of its attempt: by its attributes, since it may come from another process.
+pub(super) struct Told {
+    step_id: String,
+    pub(super) name: String,
+    input: Option<String>,
+    pub(super) attempt: Attempt,
 }
 
-fn first_input(span: &Span) -> Option<String> {
-    let name = span.record.step?.spec.fields.first()?;
-    let inputs = match &span.record.fact {
-        Fact::Completed { inputs, .. } | Fact::Cancelled { inputs, .. } => inputs.as_ref(),
-        Fact::Failed { failure, .. } => failure.inputs.as_ref(),
-        _ => None,
-    };
-    Some(readable(name, inputs?.first()?))
+impl Told {
+    pub(super) fn of(span: &Span) -> Self {
+        let (mut step_id, mut name, mut input, mut number, mut queue) = (String::new(), String::new(), None, 1, 0.0);
+        span.visit_attributes(&mut |key, value| match (key, value.to_value()) {
+            ("tasker.step_id", Value::Str(text)) => step_id = text.into_owned(),
+            ("tasker.step_name", Value::Str(text)) => name = shown(&text, LONGEST_TEXT),
+            ("tasker.attempt_number", Value::I64(of)) => number = u32::try_from(of).unwrap_or(1),
+            ("tasker.queue_time", Value::F64(seconds)) => queue = seconds,
+            (key, value) if input.is_none() && !is_ours(key) => input = Some(readable(key, &value)),
+            _ => {}
+        });
+        let Ending { ran, retried, class } = ending(span);
+        let (begin, end) = if ran { (span.start(), span.end()) } else { (span.end(), span.end()) };
+        // One that never ran waited for a place, or, after another attempt, for what was left of the backoff.
+        let queue = if ran || number == 1 { nanos(queue) } else { 0 };
+        let class = shown(class.rsplit("::").next().unwrap_or_default(), 60);
+        let attempt = Attempt { number, asked: begin.before(queue), begin, end, state: state(span), retried, class };
+        Self { step_id, name, input, attempt }
+    }
 }
 
-pub(super) fn attempt(span: &Span) -> Attempt {
-    let (number, end) = (span.record.step.map_or(1, |place| place.attempt), span.end());
-    let (begin, queue, retried) = match &span.record.fact {
-        Fact::Failed { queue_nanos, retried, .. } => (span.start(), *queue_nanos, *retried),
-        Fact::Completed { queue_nanos, .. } | Fact::Cancelled { queue_nanos, ran: true, .. } => {
-            (span.start(), *queue_nanos, false)
+/// The attributes that every span may have; others are of `fields(..)`.
+fn is_ours(key: &str) -> bool {
+    key.starts_with("tasker.") || key.starts_with("code.") || key == "error.type"
+}
+
+struct Ending {
+    ran: bool,
+    retried: bool,
+    class: String,
+}
+
+fn ending(span: &Span) -> Ending {
+    let class = span.failure().map_or_else(String::new, |failure| failure.class.clone());
+    match &span.record.fact {
+        Fact::Failed { retried, .. } => Ending { ran: true, retried: *retried, class },
+        Fact::Cancelled { ran, .. } => Ending { ran: *ran, retried: false, class },
+        Fact::Carried(_) => {
+            let events = span.events();
+            let has = |name: &str| events.iter().any(|event| event.name == name);
+            let exception = events.iter().filter(|event| event.name == "exception");
+            let mut types = exception.flat_map(|event| &event.attributes).filter(|(key, _)| key == "exception.type");
+            let class = types.find_map(|(_, value)| match value {
+                Value::Str(class) => Some(class.to_string()),
+                _ => None,
+            });
+            Ending { ran: has("step.started"), retried: has("step.retry_requested"), class: class.unwrap_or_default() }
         }
-        // It never began. Its wait was for a place, or, after another attempt, what is left of the backoff.
-        Fact::Cancelled { queue_nanos, ran: false, .. } => (end, if number > 1 { 0 } else { *queue_nanos }, false),
-        _ => (span.start(), 0, false),
-    };
-    let class = span.failure().map_or("", |failure| failure.class.rsplit("::").next().unwrap_or_default());
-    Attempt { number, asked: begin.before(queue), begin, end, state: state(span), retried, class: shown(class, 60) }
+        _ => Ending { ran: true, retried: false, class },
+    }
 }
 
 fn state(span: &Span) -> State {
-    use crate::event::EventKind as Kind;
-    match span.record.kind {
-        Kind::StepCompleted | Kind::TaskCompleted => State::Complete,
-        Kind::StepFailed | Kind::TaskFailed => State::Error,
-        _ => State::Cancelled,
+    match span.status_parts() {
+        (2, _) => State::Error,
+        (1, _) => State::Complete,
+        _ if span.attribute("tasker.cancel_reason").is_some() => State::Cancelled,
+        _ => State::Complete,
     }
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast of a float saturates")]
+fn nanos(seconds: f64) -> u64 {
+    (seconds * 1e9).round() as u64
 }
 
 /// Texts speak for themselves, other values need their name.
