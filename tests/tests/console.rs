@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tasker_telemetry::prelude::*;
 use tasker_telemetry::testing::block_on;
-use tasker_telemetry::trace::ExporterHealth;
+use tasker_telemetry::trace::{Carrier, ExporterHealth, Sampling};
 
 /// What was written, and what happens to what is written next.
 #[derive(Clone)]
@@ -49,6 +49,11 @@ fn books(telemetry: &Telemetry) -> ExporterHealth {
     telemetry.health().spans.unwrap().exporters.remove(0)
 }
 
+/// The first column of a row.
+fn name(line: &str) -> String {
+    line.chars().take(31).collect::<String>().trim_end().to_owned()
+}
+
 #[derive(Debug, PartialEq)]
 struct Refused;
 
@@ -89,8 +94,7 @@ fn a_task_that_ended_is_a_waterfall() {
     }
     telemetry.flush_blocking().unwrap();
     let text = page.text();
-    let names = |line: &str| line.chars().take(31).collect::<String>().trim_end().to_owned();
-    let of_first: Vec<String> = text.lines().skip(2).take_while(|line| !line.is_empty()).map(names).collect();
+    let of_first: Vec<String> = text.lines().skip(2).take_while(|line| !line.is_empty()).map(name).collect();
     let expected = [
         "order",
         "├─ charge amount=1",
@@ -143,6 +147,43 @@ fn a_task_that_goes_on_elsewhere_is_shown_as_far_as_it_came() {
     telemetry.flush_blocking().unwrap();
     assert!(page.text().starts_with("ORD-8, goes on elsewhere"), "{}", page.text());
     assert_eq!(books(&telemetry).exported, 1);
+}
+
+#[test]
+fn spans_that_travelled_with_their_task_are_drawn_like_others() {
+    #[task(id = "ORD-9", fields(customer = "Zoë"))]
+    async fn hands_over() -> Carrier {
+        let _ = charge(9).await;
+        ship().await;
+        TaskScope::current().unwrap().hand_over()
+    }
+    let pages = [Page::good(), Page::good()];
+    let [one, two] = [0, 1].map(|at| {
+        let builder = Telemetry::builder().auto_subscribers(false).sampling(Sampling::none().keep_failures());
+        builder.console_to(pages[at].clone()).build().unwrap()
+    });
+    let carrier = block_on(one.scope(hands_over()));
+    let sent = serde_json::to_string(&carrier).unwrap();
+    let task = two.in_scope(|| TaskScope::resume(serde_json::from_str(&sent).unwrap()));
+    block_on(task.scope(pack()));
+    task.fail(&Refused);
+    one.flush_blocking().unwrap();
+    two.flush_blocking().unwrap();
+    let text = pages[1].text();
+    assert!(text.starts_with("ORD-9, failed after ") && text.contains("refused  Zoë\n"), "{text}");
+    let names: Vec<String> = text.lines().skip(2).take_while(|line| !line.is_empty()).map(name).collect();
+    let expected = [
+        "hands_over",
+        "├─ charge amount=9",
+        "│  ├─ attempt 1: Refused",
+        "│  │  wait",
+        "│  └─ attempt 2",
+        "├─ ship",
+        "│  └─ pack",
+        "└─ pack",
+    ];
+    assert_eq!(names, expected, "{text}");
+    assert_eq!((pages[0].text().as_str(), books(&two).exported), ("", 6));
 }
 
 #[test]
