@@ -385,6 +385,7 @@ order_process                   ✓      0  1.00 s  █████████�
         let lines = |task: &Task| draw(task, PLAIN).lines().inspect(|line| assert!(width(line) <= 100)).count();
         assert_eq!(lines(&task), 5_003);
         task.steps[0].within = Some((4_999, 0));
+        assert_eq!(lines(&task), 5_003, "each step once, though each is said to run in another");
         task.steps[7].within = Some((7, 0));
         task.steps[9].within = Some((10_000, 3));
         assert_eq!(lines(&task), 5_003, "each step once");
