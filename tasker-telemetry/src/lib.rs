@@ -64,6 +64,8 @@
 //! | feature | default | what it does |
 //! | --- | --- | --- |
 //! | `console` | yes | waterfalls of tasks in the terminal: [`Builder::console`], [`trace::Waterfall`] |
+//! | `grpc` | no | OTLP over gRPC: [`trace::Otlp::grpc`] |
+//! | `otel-sdk` | no | exporters and processors of spans for the `opentelemetry_sdk` crate: [`Builder::span_exporter`] |
 //! | `serve` | no | `/metrics` and `/health` over HTTP: [`metrics::serve`] |
 //! | `tokio` | yes | waits between attempts use tokio's timer under a tokio runtime (and so its paused clock); async handlers run inside the runtime in which the telemetry was built |
 //!
@@ -84,6 +86,7 @@ extern crate self as tasker_telemetry;
 mod capture;
 mod catalog;
 mod classify;
+mod drive;
 pub mod event;
 mod failure;
 mod filter;

@@ -117,7 +117,7 @@ impl Console {
     }
 
     /// What was written is out only now.
-    fn flush(&mut self) {
+    fn send(&mut self) {
         let written = std::mem::take(&mut self.written);
         let out = &mut self.out;
         match guarded(|| out.flush()) {
@@ -169,15 +169,16 @@ impl SpanSink for Console {
             self.take(span);
         }
         self.show_handed_over();
-        self.flush();
+        self.send();
         Ok(Sent::default())
     }
 
-    fn shutdown(&mut self, _: Instant) {
+    fn shutdown(&mut self, _: Instant) -> Result<(), String> {
         for (run, spans) in self.waiting.take_all() {
             self.show(run, &spans);
         }
-        self.flush();
+        self.send();
+        Ok(())
     }
 }
 

@@ -103,7 +103,7 @@ fn what_waits_is_bounded_and_evictions_are_counted() {
     console.waiting = Waiting::new(5, 4);
     assert_eq!(export(&mut console, &steps), (0, vec![("evicted", 8)], 4), "six tasks, two spans each");
     assert_eq!(console.waiting.runs.len(), console.waiting.order.len());
-    console.shutdown(Instant::now());
+    console.shutdown(Instant::now()).unwrap();
     let health = console.books.as_ref().unwrap().health();
     assert_eq!((health.exported, health.backlog), (4, 0));
     assert!(page.text().starts_with("4, not over"), "{}", page.text());
