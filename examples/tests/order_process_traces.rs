@@ -36,10 +36,13 @@ fn ends(events: &[Value]) -> Vec<&Value> {
     events.iter().filter(|event| ends.iter().any(|end| event["event"] == *end)).collect()
 }
 
+/// First line and body.
+type Request = (String, Vec<u8>);
+
 /// A server that takes whatever is sent to it.
 struct Backend {
     url: String,
-    requests: Arc<Mutex<Vec<(String, Vec<u8>)>>>,
+    requests: Arc<Mutex<Vec<Request>>>,
 }
 
 impl Backend {
@@ -62,7 +65,7 @@ impl Backend {
     }
 }
 
-fn serve(stream: &TcpStream, requests: &Mutex<Vec<(String, Vec<u8>)>>) {
+fn serve(stream: &TcpStream, requests: &Mutex<Vec<Request>>) {
     let mut reader = BufReader::new(stream);
     loop {
         let mut head = Vec::new();
