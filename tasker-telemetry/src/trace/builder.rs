@@ -44,6 +44,37 @@ impl Builder {
         self.exporter(SinkPlan::Otlp(otlp))
     }
 
+    /// Prints every task that ends as a waterfall of its steps to standard error ([`Waterfall`](super::Waterfall)): in colour
+    /// where that is a terminal, unless `NO_COLOR` is set. What `OTEL_TRACES_EXPORTER=console` asks for.
+    ///
+    /// A task's spans wait until it ends, at most 100,000 of at most 10,000 tasks; over that, those of the oldest tasks are
+    /// dropped, and counted. At shutdown what is left is shown as it stands.
+    ///
+    /// ```no_run
+    /// use tasker_telemetry::Telemetry;
+    /// let telemetry = Telemetry::builder().console().install()?;
+    /// # Ok::<(), tasker_telemetry::BuildError>(())
+    /// ```
+    #[cfg(feature = "console")]
+    pub fn console(self) -> Self {
+        let console = super::Console::new(std::io::stderr(), super::console::wants_color());
+        self.exporter(SinkPlan::Batched(Box::new(console)))
+    }
+
+    /// The same, without colour, to a file or whatever else takes text. Where that fails, spans are counted as dropped
+    /// (`write_failed`), and nothing else happens.
+    ///
+    /// ```no_run
+    /// use tasker_telemetry::Telemetry;
+    /// let file = std::fs::File::create("tasks.txt")?;
+    /// let telemetry = Telemetry::builder().console_to(file).install()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "console")]
+    pub fn console_to(self, writer: impl std::io::Write + Send + 'static) -> Self {
+        self.exporter(SinkPlan::Batched(Box::new(super::Console::new(writer, false))))
+    }
+
     /// One more attribute of the resource: what tells this service, host or deployment from others. It beats one of that name
     /// in `OTEL_RESOURCE_ATTRIBUTES`. Name and version of the service have settings of their own.
     pub fn resource_attribute(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
@@ -146,11 +177,36 @@ impl Telemetry {
             builder = match exporter {
                 #[cfg(feature = "otlp")]
                 "otlp" => builder.otlp(),
+                #[cfg(feature = "console")]
+                "console" => builder.console(),
                 _ => builder,
             };
         }
         builder.variables = variables;
         builder.obeys_variables = true;
         Ok(builder)
+    }
+}
+
+#[cfg(all(test, feature = "console"))]
+mod tests {
+    use super::*;
+    use crate::trace::resolve;
+
+    fn given(pairs: &[(&str, &str)]) -> Variables {
+        Variables::Given(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+    }
+
+    #[test]
+    fn the_console_is_had_by_a_variable_and_is_quick_unless_told_otherwise() {
+        for (more, delay) in [(("", ""), 100), (("OTEL_BSP_SCHEDULE_DELAY", "7000"), 7_000)] {
+            let variables = given(&[("OTEL_TRACES_EXPORTER", "console"), more]);
+            let mut builder = Telemetry::from_variables(variables).unwrap();
+            let sinks = resolve(&mut builder).unwrap().sinks;
+            let seen: Vec<_> = sinks.iter().map(|(sink, batching)| (sink.name(), batching.delay)).collect();
+            assert_eq!(seen, [("console", Duration::from_millis(delay))]);
+        }
+        let mut none = Telemetry::from_variables(given(&[("OTEL_TRACES_EXPORTER", "none")])).unwrap();
+        assert!(resolve(&mut none).unwrap().sinks.is_empty());
     }
 }

@@ -37,7 +37,10 @@ pub(crate) fn exporters(variables: &Variables) -> Result<Vec<&'static str>, Inva
             "none" => {}
             "otlp" if cfg!(feature = "otlp") => exporters.push("otlp"),
             "otlp" => return Err(InvalidVariable::new(NAME, &value, "needs the feature `otlp` of tasker-telemetry")),
-            "console" => exporters.push("console"),
+            "console" if cfg!(feature = "console") => exporters.push("console"),
+            "console" => {
+                return Err(InvalidVariable::new(NAME, &value, "needs the feature `console` of tasker-telemetry"));
+            }
             _ => return Err(InvalidVariable::new(NAME, &value, "known are `otlp`, `console` and `none`")),
         }
     }
@@ -125,7 +128,8 @@ fn sink(
         SinkPlan::Ready(sink, batching) => Ok((sink, batching)),
         SinkPlan::Batched(mut sink) => {
             sink.set_resource(resource);
-            Ok((sink, batching(variables)?))
+            let delay = variables.millis(&[DELAY])?.unwrap_or_else(|| sink.delay());
+            Ok((sink, Batching { delay, ..batching(variables)? }))
         }
         #[cfg(feature = "otlp")]
         SinkPlan::Otlp(otlp) => {
@@ -137,13 +141,15 @@ fn sink(
     }
 }
 
+const DELAY: &str = "OTEL_BSP_SCHEDULE_DELAY";
+
 /// `OTEL_BSP_*`, which every exporter that sends batches obeys.
 pub(crate) fn batching(variables: &Variables) -> Result<Batching, InvalidVariable> {
     let default = Batching::default();
     Ok(Batching {
         queue: variables.positive("OTEL_BSP_MAX_QUEUE_SIZE")?.unwrap_or(default.queue),
         batch: variables.positive("OTEL_BSP_MAX_EXPORT_BATCH_SIZE")?.unwrap_or(default.batch),
-        delay: variables.millis(&["OTEL_BSP_SCHEDULE_DELAY"])?.unwrap_or(default.delay),
+        delay: variables.millis(&[DELAY])?.unwrap_or(default.delay),
         timeout: variables.millis(&["OTEL_BSP_EXPORT_TIMEOUT"])?.unwrap_or(default.timeout),
         patience: default.patience,
     })
@@ -181,6 +187,7 @@ mod tests {
 
     #[test]
     fn exporters_are_named_by_a_list() {
+        #[cfg(feature = "console")]
         assert_eq!(exporters(&given(&[("OTEL_TRACES_EXPORTER", "console, none")])).unwrap(), ["console"]);
         let error = exporters(&given(&[("OTEL_TRACES_EXPORTER", "zipkin")])).unwrap_err().to_string();
         assert!(error.contains("OTEL_TRACES_EXPORTER=zipkin"), "{error}");
