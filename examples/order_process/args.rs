@@ -41,6 +41,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FORMAT", conflicts_with = "json")]
     pub(crate) metrics: Option<Format>,
 
+    /// Print what the program can emit, and run nothing: as a table, markdown or json; or what watches it: dashboard (for
+    /// Grafana) or rules (for Prometheus)
+    #[arg(long, value_name = "FORM", hide_possible_values = true, conflicts_with_all = ["json", "metrics", "serve"])]
+    pub(crate) catalog: Option<CatalogForm>,
+
     /// Serve /metrics and /health there, also when all orders are done, until interrupted
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) serve: Option<SocketAddr>,
@@ -48,6 +53,16 @@ pub(crate) struct Args {
     /// Colour: always, never, or auto (on a terminal, unless the variable `NO_COLOR` is set)
     #[arg(long, value_name = "WHEN", value_enum, default_value_t, hide_possible_values = true)]
     pub(crate) color: Color,
+}
+
+/// What is made of the catalog.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum CatalogForm {
+    Table,
+    Markdown,
+    Json,
+    Dashboard,
+    Rules,
 }
 
 /// When to use colour.

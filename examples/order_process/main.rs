@@ -31,11 +31,11 @@ use std::sync::mpsc;
 use std::time::Instant;
 
 use clap::Parser as _;
-use tasker_telemetry::Telemetry;
 use tasker_telemetry::metrics::serve::Pages;
+use tasker_telemetry::{Catalog, Telemetry};
 use tokio::task::JoinSet;
 
-use crate::args::Args;
+use crate::args::{Args, CatalogForm};
 use crate::domain::{Order, OrderError, Shipment};
 use crate::gateway::Gateway;
 use crate::live::{Live, Output};
@@ -49,6 +49,10 @@ const AT_ONCE: usize = 8;
 #[tokio::main]
 async fn main() -> ExitCode {
     let args = Args::parse();
+    if let Some(form) = args.catalog {
+        let printed = print(&catalog(form));
+        return if printed.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     let orders = match orders::load(&args.orders, args.only.as_deref()) {
         Ok(orders) => orders,
         Err(error) => {
@@ -99,6 +103,17 @@ async fn run(args: &Args, orders: Vec<Order>) -> Result<(), Box<dyn Error>> {
         std::future::pending::<()>().await;
     }
     Ok(())
+}
+
+/// What the program can emit, and what watches it.
+fn catalog(form: CatalogForm) -> String {
+    match form {
+        CatalogForm::Table => Catalog::table(),
+        CatalogForm::Markdown => Catalog::markdown(),
+        CatalogForm::Json => format!("{:#}\n", Catalog::json()),
+        CatalogForm::Dashboard => format!("{:#}\n", Catalog::grafana_dashboard()),
+        CatalogForm::Rules => Catalog::prometheus_rules(),
+    }
 }
 
 /// What is shown when all is done.

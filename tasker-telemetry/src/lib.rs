@@ -90,6 +90,7 @@ mod lifecycle;
 mod log_span;
 mod mask;
 pub mod metrics;
+pub mod observe;
 mod otel;
 #[cfg(feature = "otlp")]
 mod otlp;

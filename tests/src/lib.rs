@@ -1,6 +1,8 @@
 //! What the integration tests share.
 
 pub mod metrics;
+#[cfg(feature = "services")]
+pub mod services;
 
 use std::sync::Once;
 

@@ -10,8 +10,9 @@ use super::error::{MetricError, excerpt};
 use super::family::{Family, Handle};
 use super::lifecycle::LifeCycle;
 use super::name::{Names, names};
+use super::push::{AllPushBooks, PushBooks, PushHealth};
 use super::registry::{AnyFamily, Kind, Plan, Registry, existing};
-use super::render::{self, Encoder, Format};
+use super::render::{self, Format, Visitor};
 use super::{DEFAULT_BUCKETS, books, user};
 use crate::filter::Filter;
 use crate::telemetry::{self, Core};
@@ -22,6 +23,7 @@ pub(crate) struct Store {
     life_cycle: Option<LifeCycle>,
     registry: Registry,
     limit: usize,
+    pushes: AllPushBooks,
 }
 
 impl Store {
@@ -29,13 +31,23 @@ impl Store {
         if enabled {
             user::touch_registered();
         }
-        Self { life_cycle: enabled.then(|| LifeCycle::new(limit)), registry: Registry::new(), limit }
+        Self {
+            life_cycle: enabled.then(|| LifeCycle::new(limit)),
+            registry: Registry::new(),
+            limit,
+            pushes: AllPushBooks::default(),
+        }
     }
 
     /// Where the life cycle records; `None` when metrics are off.
     #[inline]
     pub(crate) const fn life_cycle(&self) -> Option<&LifeCycle> {
         self.life_cycle.as_ref()
+    }
+
+    /// How pushing them fares.
+    pub(crate) fn push_health(&self) -> Vec<PushHealth> {
+        self.pushes.health()
     }
 }
 
@@ -142,14 +154,19 @@ impl MetricsBackend {
     #[must_use]
     pub fn render(&self, format: Format) -> String {
         let mut encoder = render::encoder(format);
+        self.visit(&mut *encoder);
+        encoder.finish()
+    }
+
+    /// Shows everything recorded so far; nothing when metrics are off.
+    pub(super) fn visit(&self, visitor: &mut dyn Visitor) {
         if let Some(life_cycle) = &self.store().life_cycle {
             for family in life_cycle.families() {
-                render::family(&family, None, &mut *encoder);
+                render::family(&family, None, visitor);
             }
-            books::encode(&self.core.health(), &mut *encoder);
-            self.encode_users(&mut *encoder);
+            books::encode(&self.core.health(), visitor);
+            self.visit_users(visitor);
         }
-        encoder.finish()
     }
 
     /// What keeps metrics from being exported: statics with impossible or double names.
@@ -167,13 +184,13 @@ impl MetricsBackend {
         problems
     }
 
-    fn encode_users(&self, encoder: &mut dyn Encoder) {
+    fn visit_users(&self, visitor: &mut dyn Visitor) {
         let named = |family: AnyFamily| (family.descriptor().names.prometheus.clone(), family);
         let mut families: BTreeMap<_, _> = self.store().registry.families().into_iter().map(named).collect();
         families.extend(user::families().into_iter().map(named));
         let filter: &Filter = self.core.filter();
         for family in families.values() {
-            render::family(family, Some(filter), encoder);
+            render::family(family, Some(filter), visitor);
         }
     }
 
@@ -188,6 +205,11 @@ impl MetricsBackend {
         let plan = Plan { name, unit: "", help: "".into(), labels: names, limit: self.store().limit };
         let family: Arc<Family<C>> = self.store().registry.get_or_make(plan, Arc::new(shape))?;
         Ok(Handle(Arc::clone(family.series(&values))))
+    }
+
+    /// Books for one more that pushes them.
+    pub(super) fn open_push_books(&self, name: &'static str) -> Arc<PushBooks> {
+        self.store().pushes.open(name)
     }
 
     /// How the telemetry itself is doing.

@@ -12,12 +12,14 @@
 //!
 //! | file | subject |
 //! | --- | --- |
-//! | `cell.rs`, `exemplar.rs` | the atomics of one series |
+//! | `cell.rs`, `exemplar.rs`, `shards.rs` | the atomics of one series, and how threads keep out of each other's way |
 //! | `table.rs` | finding without a lock |
 //! | `family.rs`, `registry.rs`, `name.rs`, `error.rs` | a metric and its series; metrics by name; what is allowed |
 //! | `user.rs`, `backend.rs` | the two ways in |
 //! | `lifecycle.rs`, `error_type.rs`, `books.rs` | what the library says of tasks, steps and itself |
 //! | `render/` | the exports |
+//! | `serve/` | pages over HTTP |
+//! | `push/`, `statsd/` | sending them somewhere |
 
 mod backend;
 mod books;
@@ -29,15 +31,20 @@ mod exemplar;
 mod family;
 mod lifecycle;
 mod name;
+pub mod push;
 mod registry;
 mod render;
 #[cfg(feature = "serve")]
 pub mod serve;
+mod shards;
+#[cfg(feature = "statsd")]
+pub mod statsd;
 mod table;
 mod user;
 
 pub use self::backend::MetricsBackend;
 pub(crate) use self::backend::Store;
+pub(crate) use self::catalog::problems_of_registered;
 pub use self::catalog::{MetricInfo, catalog};
 pub use self::cell::{CounterSeries, GaugeSeries, HistogramSeries};
 pub use self::error::MetricError;

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::cell::{Buckets, Cell, CounterSeries, GaugeSeries, HistogramSeries};
+use super::cell::{Buckets, Cell, CounterSeries, GaugeSeries, HistogramSeries, LevelSeries};
 use super::error::MetricError;
 use super::family::{Descriptor, Family};
 use super::name::{MetricKind, Names, check_labels, names};
@@ -16,6 +16,8 @@ use super::name::{MetricKind, Names, check_labels, names};
 pub(super) enum AnyFamily {
     Counter(Arc<Family<CounterSeries>>),
     Gauge(Arc<Family<GaugeSeries>>),
+    /// A gauge, too.
+    Level(Arc<Family<LevelSeries>>),
     Histogram(Arc<Family<HistogramSeries>>),
 }
 
@@ -24,6 +26,7 @@ impl AnyFamily {
         match self {
             Self::Counter(family) => &family.descriptor,
             Self::Gauge(family) => &family.descriptor,
+            Self::Level(family) => &family.descriptor,
             Self::Histogram(family) => &family.descriptor,
         }
     }

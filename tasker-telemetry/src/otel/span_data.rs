@@ -74,6 +74,7 @@ fn of_value(value: AttributeValue<'_>) -> OtelValue {
         AttributeValue::Str(text) => text.to_owned().into(),
         AttributeValue::I64(number) => OtelValue::I64(number),
         AttributeValue::F64(number) => OtelValue::F64(number),
+        AttributeValue::Big(number) => number.to_string().into(),
         AttributeValue::Bool(is) => OtelValue::Bool(is),
         // The crate has no maps.
         AttributeValue::Json(json) => json.to_string().into(),

@@ -117,6 +117,8 @@ pub(crate) enum AttributeValue<'a> {
     Str(&'a str),
     I64(i64),
     F64(f64),
+    /// An integer that OpenTelemetry's do not hold, to be written as text: as a float it would be another number.
+    Big(u64),
     Bool(bool),
     Json(&'a serde_json::Value),
     /// A UUID, to be written as text.
@@ -132,6 +134,7 @@ impl AttributeValue<'_> {
             Self::Str(text) => Value::Str(text.to_owned().into()),
             Self::I64(number) => Value::I64(number),
             Self::F64(number) => Value::F64(number),
+            Self::Big(number) => Value::Str(number.to_string().into()),
             Self::Bool(is) => Value::Bool(is),
             Self::Json(json) => Value::Json(json.clone()),
             Self::Uuid(uuid) => Value::Str(uuid.to_string().into()),
@@ -145,8 +148,7 @@ impl<'a> From<&'a Value> for AttributeValue<'a> {
         match value {
             Value::Bool(is) => Self::Bool(*is),
             Value::I64(number) => Self::I64(*number),
-            // OpenTelemetry has no unsigned integers: what does not fit is a number all the same.
-            Value::U64(number) => i64::try_from(*number).map_or_else(|_| Self::F64(approximately(*number)), Self::I64),
+            Value::U64(number) => i64::try_from(*number).map_or(Self::Big(*number), Self::I64),
             Value::F64(number) => Self::F64(*number),
             Value::Str(text) => Self::Str(text),
             Value::Json(json) => Self::Json(json),
@@ -418,6 +420,9 @@ impl Span {
             }
         }
         visit_fields(task.field_names(), task.fields(), visit);
+        for (name, value) in task.origin().iter().flat_map(|origin| &origin.context) {
+            visit(name, of_json(value));
+        }
     }
 
     /// What happened in it, in the order in which it happened.
@@ -550,9 +555,10 @@ fn of_json(json: &serde_json::Value) -> AttributeValue<'_> {
     match json {
         serde_json::Value::Bool(is) => AttributeValue::Bool(*is),
         serde_json::Value::String(text) => AttributeValue::Str(text),
-        serde_json::Value::Number(number) => match (number.as_i64(), number.as_f64()) {
-            (Some(number), _) => AttributeValue::I64(number),
-            (None, number) => AttributeValue::F64(number.unwrap_or_default()),
+        serde_json::Value::Number(number) => match (number.as_i64(), number.as_u64(), number.as_f64()) {
+            (Some(number), ..) => AttributeValue::I64(number),
+            (None, Some(number), _) => AttributeValue::Big(number),
+            (None, None, number) => AttributeValue::F64(number.unwrap_or_default()),
         },
         other => AttributeValue::Json(other),
     }
