@@ -1,5 +1,9 @@
 //! OTLP over gRPC: what arrives, what is tried again, and that no server can harm the program.
 
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tasker_telemetry::prelude::*;
@@ -88,7 +92,7 @@ fn codes_are_tried_again_as_the_specification_says() {
         (recovers(13), 0, 1),
         (recovers(16), 0, 1),
         (GrpcMode::Code(8), 0, 1),
-        (GrpcMode::RetryAfter(8, Duration::from_secs(u64::MAX / 4)), 0, 1),
+        (GrpcMode::RetryAfter(8, Duration::from_secs(u64::MAX / 2)), 0, 1),
         (GrpcMode::RetryAfter(3, Duration::ZERO), 0, 1),
         (GrpcMode::PartialSuccess { rejected: 1, message: "too old".into() }, 1, 1),
     ] {
@@ -152,6 +156,48 @@ fn it_connects_late_and_again() {
     ids.sort();
     ids.dedup();
     assert_eq!(ids.len(), 14);
+}
+
+/// Stands between client and server. While it says so, nothing comes through, and nobody is told: not on connections that are
+/// open then, ever.
+fn tunnel(to: &str, dead: &Arc<AtomicBool>) -> String {
+    let (listener, to) = (TcpListener::bind("127.0.0.1:0").unwrap(), to.trim_start_matches("http://").to_owned());
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let dead = Arc::clone(dead);
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let (client, server) = (client.unwrap(), TcpStream::connect(&to).unwrap());
+            for (mut from, mut to) in [(client.try_clone().unwrap(), server.try_clone().unwrap()), (server, client)] {
+                let dead = Arc::clone(&dead);
+                std::thread::spawn(move || {
+                    let (mut buffer, mut is_dead) = ([0; 4096], false);
+                    while let Ok(read @ 1..) = from.read(&mut buffer) {
+                        is_dead |= dead.load(Ordering::SeqCst);
+                        if !is_dead && to.write_all(&buffer[..read]).is_err() {
+                            break;
+                        }
+                    }
+                });
+            }
+        }
+    });
+    endpoint
+}
+
+#[test]
+fn a_connection_that_died_silently_is_given_up() {
+    let (sink, dead) = (GrpcSink::start(), Arc::new(AtomicBool::new(false)));
+    let otlp = to(&sink).endpoint(tunnel(&sink.endpoint(), &dead));
+    let telemetry = builder().otlp_with(otlp).shutdown_timeout(SOON).build().unwrap();
+    run(&telemetry);
+    let _ = sink.wait_for_spans(2, SOON);
+    dead.store(true, Ordering::SeqCst);
+    run(&telemetry);
+    std::thread::sleep(Duration::from_millis(200));
+    dead.store(false, Ordering::SeqCst);
+    let _ = sink.wait_for_spans(4, Duration::from_secs(5));
+    telemetry.flush_blocking().unwrap();
+    assert_eq!(health(&telemetry).exported, 4);
 }
 
 #[test]

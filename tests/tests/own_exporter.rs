@@ -269,6 +269,29 @@ fn through_tonic(runtime: &tokio::runtime::Runtime) {
     assert_eq!(spans[0].resource["service.name"], "shop".into());
 }
 
+/// Sleeps and spawns in `export`.
+#[derive(Debug)]
+struct OfTokio;
+
+impl SpanExporter for OfTokio {
+    async fn export(&self, _: Vec<SpanData>) -> OTelSdkResult {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        tokio::spawn(async {}).await.map_err(|error| OTelSdkError::InternalFailure(error.to_string()))
+    }
+}
+
+#[test]
+fn an_exporter_that_uses_tokio_itself_may() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let telemetry = builder().span_exporter(OfTokio).build().unwrap();
+        let _ = telemetry.scope(order(7)).await;
+        telemetry.shutdown().await.unwrap();
+        let health = health(&telemetry, 0);
+        assert_eq!((health.exported, health.last_error), (2, None));
+    });
+}
+
 #[test]
 fn an_exporter_that_needs_a_runtime_has_it() {
     through_tonic(&tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap());

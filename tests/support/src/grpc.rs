@@ -16,6 +16,7 @@ use socket2::Socket;
 use tokio::sync::watch;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::codec::CompressionEncoding;
+use tonic::transport::{Identity, ServerTlsConfig};
 use tonic::{Code, Request, Response, Status};
 
 use crate::decode;
@@ -90,6 +91,7 @@ impl Shared {
 #[derive(Debug)]
 pub struct GrpcSink {
     address: SocketAddr,
+    identity: Option<Identity>,
     /// Bound and never listening: keeps the port ours while nothing accepts on it.
     _reserved: Socket,
     server: Mutex<Option<Server>>,
@@ -103,17 +105,31 @@ impl GrpcSink {
     /// When there is no port.
     #[must_use]
     pub fn start() -> Self {
+        Self::with(None)
+    }
+
+    /// The same with TLS: the server's certificate and its key, as PEM.
+    ///
+    /// # Panics
+    /// When there is no port, or they are none.
+    #[must_use]
+    pub fn with_tls(certificate: &str, key: &str) -> Self {
+        Self::with(Some(Identity::from_pem(certificate, key)))
+    }
+
+    fn with(identity: Option<Identity>) -> Self {
         let reserved = bound(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("there is a free port");
         let address = reserved.local_addr().ok().and_then(|address| address.as_socket()).expect("it is bound");
         let shared = Arc::default();
-        let server = Mutex::new(Some(Server::start(address, &shared)));
-        Self { address, _reserved: reserved, server, shared }
+        let server = Mutex::new(Some(Server::start(address, identity.clone(), &shared)));
+        Self { address, identity, _reserved: reserved, server, shared }
     }
 
     /// What `OTEL_EXPORTER_OTLP_ENDPOINT` is set to.
     #[must_use]
     pub fn endpoint(&self) -> String {
-        format!("http://{}", self.address)
+        let scheme = if self.identity.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
     }
 
     /// Behaves like this from the next call on. Calls that hang are cut.
@@ -128,7 +144,7 @@ impl GrpcSink {
             drop(server.take());
         }
         if !refuses && server.is_none() {
-            *server = Some(Server::start(self.address, &self.shared));
+            *server = Some(Server::start(self.address, self.identity.clone(), &self.shared));
         }
     }
 
@@ -173,7 +189,7 @@ struct Server {
 }
 
 impl Server {
-    fn start(address: SocketAddr, shared: &Arc<Shared>) -> Self {
+    fn start(address: SocketAddr, identity: Option<Identity>, shared: &Arc<Shared>) -> Self {
         let socket = bound(address).expect("the port is reserved");
         socket.listen(128).expect("a bound socket can listen");
         socket.set_nonblocking(true).expect("a socket can be that");
@@ -184,7 +200,12 @@ impl Server {
         let thread = thread::spawn(move || {
             runtime.block_on(async {
                 let listener = tokio::net::TcpListener::from_std(socket.into()).expect("it listens");
-                let server = tonic::transport::Server::builder().add_service(service).add_service(logs);
+                let mut server = tonic::transport::Server::builder();
+                if let Some(identity) = identity {
+                    let tls = ServerTlsConfig::new().identity(identity);
+                    server = server.tls_config(tls).expect("a certificate and its key");
+                }
+                let server = server.add_service(service).add_service(logs);
                 tokio::select! {
                     end = server.serve_with_incoming(TcpListenerStream::new(listener)) => end.expect("it serves"),
                     _ = stopped.changed() => {}
