@@ -53,7 +53,8 @@ pub(super) const SPANS_DROPPED: Own = Own {
 const EVENT_REASONS: [&str; 6] = ["queue_full", "recursion", "shutdown", "start_failed", "subscriber_full", "untyped"];
 
 /// Why spans are dropped; see `ExporterHealth::dropped`.
-const SPAN_REASONS: [&str; 6] = ["export_failed", "panicked", "queue_full", "rejected", "shutdown", "undecided_evicted"];
+const SPAN_REASONS: [&str; 6] =
+    ["export_failed", "panicked", "queue_full", "rejected", "shutdown", "undecided_evicted"];
 
 /// Shows the books to an export.
 pub(super) fn encode(health: &Health, visitor: &mut dyn Visitor) {

@@ -19,7 +19,7 @@
 //! | `lifecycle.rs`, `error_type.rs`, `books.rs` | what the library says of tasks, steps and itself |
 //! | `render/` | the exports |
 //! | `serve/` | pages over HTTP |
-//! | `push/`, `statsd/` | sending them somewhere |
+//! | `push/`, `otlp/`, `pushgateway.rs`, `statsd/` | sending them somewhere |
 
 mod backend;
 mod books;
@@ -31,7 +31,11 @@ mod exemplar;
 mod family;
 mod lifecycle;
 mod name;
+#[cfg(feature = "otlp")]
+pub mod otlp;
 pub mod push;
+#[cfg(feature = "otlp")]
+pub mod pushgateway;
 mod registry;
 mod render;
 #[cfg(feature = "serve")]

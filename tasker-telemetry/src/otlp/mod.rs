@@ -11,10 +11,12 @@ mod sink;
 mod spans;
 mod wire;
 
-pub(crate) use self::http::BadTarget;
+pub(crate) use self::attributes::{attribute, envelope, resource};
+pub(crate) use self::http::{BadTarget, Http};
 pub use self::settings::Otlp;
 pub(crate) use self::settings::{Protocol, Target};
-pub(crate) use self::sink::OtlpHttp;
+pub(crate) use self::sink::{OtlpHttp, PROTOBUF, partial_success};
+pub(crate) use self::wire::Writer;
 
 use crate::resource::Resource;
 use crate::trace::SpanSink;

@@ -56,7 +56,7 @@ pub use self::carrier::{Carrier, CarrierError};
 pub(crate) use self::export::{Again, Batching, SendError, Sent, SpanSink};
 pub use self::ids::{InvalidId, SpanId, TraceId};
 pub use self::memory::InMemorySpans;
-pub(crate) use self::plan::{SinkPlan, batching, exporters, resolve};
+pub(crate) use self::plan::{SinkPlan, batching, exporters, metric_exporters, resolve};
 pub use self::sampling::Sampling;
 pub(crate) use self::span::{AttributeValue, Rules, visit_exception};
 pub use self::span::{Span, SpanEvent, SpanKind, SpanStatus};
