@@ -23,6 +23,8 @@
 
 mod backend;
 mod books;
+#[cfg(feature = "metrics-bridge")]
+pub mod bridge;
 mod catalog;
 mod cell;
 mod error;

@@ -26,7 +26,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-#[cfg(any(feature = "otlp", feature = "statsd"))]
+#[cfg(any(feature = "statsd", feature = "metrics-bridge"))]
+pub(super) mod spread;
+#[cfg(any(feature = "otlp", feature = "statsd", feature = "metrics-bridge"))]
 mod told;
 mod worker;
 
@@ -40,7 +42,7 @@ use std::time::{Duration, Instant};
 use futures_timer::Delay;
 use serde::Serialize;
 
-#[cfg(any(feature = "otlp", feature = "statsd"))]
+#[cfg(any(feature = "otlp", feature = "statsd", feature = "metrics-bridge"))]
 pub(super) use self::told::Told;
 pub use self::worker::Pusher;
 use super::MetricsBackend;

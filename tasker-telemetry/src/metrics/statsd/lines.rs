@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 
-use super::{Dialect, spread};
+use super::Dialect;
 use crate::metrics::family::{Descriptor, Labels};
-use crate::metrics::push::Told;
+use crate::metrics::push::{Told, spread};
 use crate::metrics::render::{Reading, Visitor};
 
 /// The lines that one series needs, and what is known of it when they have been sent.

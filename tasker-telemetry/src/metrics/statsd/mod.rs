@@ -31,7 +31,6 @@
 //! way is lost: UDP does not tell.
 
 mod lines;
-mod spread;
 
 use std::collections::HashMap;
 use std::fmt;
