@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::memory::Discard;
-use super::{Batching, InMemorySpans, Sampling, SinkPlan, TraceParenting, exporters};
+use super::{Batching, InMemorySpans, Sampling, SinkPlan, TraceParenting, exporters, metric_exporters};
 use crate::telemetry::{Builder, Telemetry};
 use crate::variables::{InvalidVariable, Variables};
 
@@ -156,7 +156,7 @@ impl Builder {
 
 impl Telemetry {
     /// A builder that obeys the standard variables of OpenTelemetry: service name and resource (`OTEL_SERVICE_NAME`,
-    /// `OTEL_RESOURCE_ATTRIBUTES`), exporters (`OTEL_TRACES_EXPORTER`, `OTEL_EXPORTER_OTLP_*`, `OTEL_BSP_*`), sampling
+    /// `OTEL_RESOURCE_ATTRIBUTES`), exporters (`OTEL_TRACES_EXPORTER`, `OTEL_METRICS_EXPORTER`, `OTEL_EXPORTER_OTLP_*`, `OTEL_BSP_*`), sampling
     /// (`OTEL_TRACES_SAMPLER`), `OTEL_SDK_DISABLED`. What is said in code is stronger.
     ///
     /// # Errors
@@ -179,6 +179,13 @@ impl Telemetry {
                 "otlp" => builder.otlp(),
                 #[cfg(feature = "console")]
                 "console" => builder.console(),
+                _ => builder,
+            };
+        }
+        for exporter in metric_exporters(&variables)? {
+            builder = match exporter {
+                #[cfg(feature = "otlp")]
+                "otlp" => builder.otlp_metrics(),
                 _ => builder,
             };
         }

@@ -60,7 +60,7 @@ pub use self::carrier::{Carrier, CarrierError};
 pub(crate) use self::export::{Again, Batching, SendError, Sent, SpanSink};
 pub use self::ids::{InvalidId, SpanId, TraceId};
 pub use self::memory::InMemorySpans;
-pub(crate) use self::plan::{SinkPlan, batching, exporters, resolve};
+pub(crate) use self::plan::{SinkPlan, batching, exporters, metric_exporters, resolve};
 pub use self::sampling::Sampling;
 #[cfg(feature = "otel-sdk")]
 pub(crate) use self::span::Link;
