@@ -63,6 +63,7 @@
 //! # Features
 //! | feature | default | what it does |
 //! | --- | --- | --- |
+//! | `console` | yes | waterfalls of tasks in the terminal: [`Builder::console`], [`trace::Waterfall`] |
 //! | `grpc` | no | OTLP over gRPC: [`trace::Otlp::grpc`] |
 //! | `otel-sdk` | no | exporters and processors of spans for the `opentelemetry_sdk` crate: [`Builder::span_exporter`] |
 //! | `serve` | no | `/metrics` and `/health` over HTTP: [`metrics::serve`] |
@@ -77,6 +78,10 @@
 //! # What it does not do
 //! It is no engine: it does not schedule, queue or distribute work. It keeps nothing: an event that nobody subscribes to is not
 //! even built. A crate that is linked but never named contributes nothing to the catalog: see [`link!`].
+
+// Macros find the library by this name, in its own tests, too.
+#[cfg(test)]
+extern crate self as tasker_telemetry;
 
 mod capture;
 mod catalog;

@@ -510,9 +510,9 @@ pub struct Builder {
     shutdown_timeout: Duration,
     filter_parameters: Vec<String>,
     filter_mask: String,
-    metrics_enabled: bool,
+    pub(crate) metrics_enabled: bool,
     metrics_series_limit: usize,
-    pushes: Vec<PlannedPush>,
+    pub(crate) pushes: Vec<PlannedPush>,
     pub(crate) traces: TraceSettings,
     pub(crate) span_sinks: Vec<SinkPlan>,
     pub(crate) resource: Vec<(String, String)>,
@@ -667,7 +667,21 @@ impl Builder {
     /// Sends the metrics there every so often, and when the telemetry is flushed or shut down. May be given several times.
     /// See [`metrics::push`].
     pub fn push_metrics(mut self, to: impl Push, every: Duration) -> Self {
-        self.pushes.push(PlannedPush::new(to, every));
+        self.pushes.push(PlannedPush::Ready(Box::new(to), every));
+        self
+    }
+
+    /// Sends the metrics over OTLP, as the standard variables say: by default with HTTP and protobuf to `http://localhost:4318`,
+    /// every minute and when the telemetry is flushed or shut down. [`otlp_metrics_with`](Self::otlp_metrics_with) says it in code.
+    #[cfg(feature = "otlp")]
+    pub fn otlp_metrics(self) -> Self {
+        self.otlp_metrics_with(metrics::otlp::OtlpMetrics::new())
+    }
+
+    /// The same with settings of your own.
+    #[cfg(feature = "otlp")]
+    pub fn otlp_metrics_with(mut self, settings: metrics::otlp::OtlpMetrics) -> Self {
+        self.pushes.push(PlannedPush::Otlp(settings));
         self
     }
 
@@ -735,10 +749,8 @@ impl Builder {
         };
         let core = Arc::new(core);
         let mut pushers = Vec::new();
-        if core.metrics.life_cycle().is_some() {
-            for push in self.pushes {
-                pushers.push(push.start(MetricsBackend::new(Arc::clone(&core)))?);
-            }
+        for (push, every) in resolved.pushes {
+            pushers.push(Pusher::start_boxed(MetricsBackend::new(Arc::clone(&core)), push, every)?);
         }
         Ok(Telemetry {
             core,

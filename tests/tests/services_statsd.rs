@@ -52,8 +52,11 @@ impl Etsy {
         let config = folder.write("config.js", &config);
         let stats_js = installed("statsd/node_modules/statsd/stats.js");
         assert!(stats_js.exists(), "{}: run scripts/test-services", stats_js.display());
-        let mut server =
-            Server::start(Command::new(installed("node-binary")).arg(stats_js).arg(config).stdout(Stdio::piped()));
+        // It is older than this Node, which no longer has `util.log`.
+        let shim = folder.write("shim.js", "require('util').log = (...words) => console.error(...words);");
+        let mut command = Command::new(installed("node-binary"));
+        command.arg("--require").arg(shim).arg(stats_js).arg(config).stdout(Stdio::piped());
+        let mut server = Server::start(&mut command);
         let lines = BufReader::new(server.stdout()).lines();
         let (flush, flushed) = mpsc::channel();
         std::thread::spawn(move || {

@@ -19,10 +19,12 @@
 //! | `lifecycle.rs`, `error_type.rs`, `books.rs` | what the library says of tasks, steps and itself |
 //! | `render/` | the exports |
 //! | `serve/` | pages over HTTP |
-//! | `push/`, `statsd/` | sending them somewhere |
+//! | `push/`, `otlp/`, `pushgateway.rs`, `statsd/` | sending them somewhere |
 
 mod backend;
 mod books;
+#[cfg(feature = "metrics-bridge")]
+pub mod bridge;
 mod catalog;
 mod cell;
 mod error;
@@ -31,7 +33,11 @@ mod exemplar;
 mod family;
 mod lifecycle;
 mod name;
+#[cfg(feature = "otlp")]
+pub mod otlp;
 pub mod push;
+#[cfg(feature = "otlp")]
+pub mod pushgateway;
 mod registry;
 mod render;
 #[cfg(feature = "serve")]

@@ -39,6 +39,8 @@ pub(super) struct Plan<'a> {
     pub(super) help: Cow<'static, str>,
     pub(super) labels: Vec<Cow<'a, str>>,
     pub(super) limit: usize,
+    /// Whether a metric of that name may have other labels: the text formats allow it, and the facade `metrics` does.
+    pub(super) may_vary: bool,
 }
 
 /// A kind of series, and how it stands among metrics of any kind.
@@ -139,6 +141,9 @@ impl Kind for HistogramSeries {
 
 const MOST_BUCKETS: usize = 256;
 
+/// Names are made at run time, too: somebody will put an id into one.
+const MOST_METRICS: usize = 10_000;
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Registry(Mutex<BTreeMap<Cow<'static, str>, AnyFamily>>);
@@ -160,13 +165,24 @@ impl Registry {
     ) -> Result<Arc<Family<C>>, MetricError> {
         let names = names(plan.name, plan.unit, C::KIND)?;
         let mut families = self.lock();
-        if let Some(family) = families.get(&names.prometheus) {
-            return existing(family, &names, &plan.labels, &*shape);
+        let mut key = names.prometheus.clone();
+        if let Some(family) = families.get(&key) {
+            let found = existing(family, &names, &plan.labels, &*shape);
+            if !(plan.may_vary && matches!(found, Err(MetricError::Labels { .. }))) {
+                return found;
+            }
+            // No name has this character: it comes right behind the first of its name.
+            key = format!("{key}\u{1}{}", plan.labels.join(",")).into();
+            if let Some(family) = families.get(&key) {
+                return existing(family, &names, &plan.labels, &*shape);
+            }
+        }
+        if families.len() >= MOST_METRICS {
+            return Err(MetricError::TooMany { name: names.prometheus.into_owned(), limit: MOST_METRICS });
         }
         check_labels(&names.prometheus, plan.labels.iter().map(|label| &**label))?;
         C::check(&names.prometheus, &shape)?;
         let labels = plan.labels.into_iter().map(|label| Cow::Owned(label.into_owned())).collect();
-        let key = names.prometheus.clone();
         let family = Arc::new(Family::new(Descriptor::new(names, C::KIND, labels, plan.help), shape, plan.limit));
         families.insert(key, C::wrap(Arc::clone(&family)));
         Ok(family)

@@ -13,9 +13,12 @@ mod sink;
 mod spans;
 mod wire;
 
-pub(crate) use self::http::BadTarget;
+pub(crate) use self::attributes::{attribute, envelope, resource};
+pub(crate) use self::http::{BadTarget, Http};
 pub use self::settings::Otlp;
 pub(crate) use self::settings::{Protocol, Target};
+pub(crate) use self::sink::{PROTOBUF, partial_success};
+pub(crate) use self::wire::Writer;
 
 use self::sink::{OtlpSink, OverHttp};
 use crate::resource::Resource;

@@ -120,7 +120,7 @@ impl Transport for OverHttp {
 }
 
 /// What an `ExportTraceServiceResponse` says; an answer that is none says that all is well, since the status did.
-fn partial_success(answer: &[u8]) -> Sent {
+pub(crate) fn partial_success(answer: &[u8]) -> Sent {
     let mut sent = Sent::default();
     for (field, value) in Reader::new(answer) {
         let (1, Field::Bytes(partial)) = (field, value) else { continue };

@@ -23,6 +23,17 @@ pub(crate) trait SpanSink: Send {
     /// Told once, before anything else, where the spans come from.
     fn set_resource(&mut self, _resource: &Resource) {}
 
+    /// Told once, before anything else, where it stands in the books. `true`: it enters there itself what became of every span,
+    /// because it keeps some for longer than one call.
+    fn keep_books(&mut self, _books: &Arc<Books>) -> bool {
+        false
+    }
+
+    /// How long spans wait for others, unless the settings say.
+    fn delay(&self) -> Duration {
+        Batching::default().delay
+    }
+
     /// Sends a batch, or as much of its beginning as one request can hold.
     fn export(&mut self, spans: &[Span], until: Instant) -> Result<Sent, SendError>;
 
@@ -110,7 +121,7 @@ pub(super) struct Exporter {
 }
 
 struct Shared {
-    books: Books,
+    books: Arc<Books>,
     batching: Batching,
     state: Mutex<State>,
     /// Told of spans, tickets, and the end.
@@ -139,13 +150,14 @@ impl Shared {
 
 impl Exporter {
     /// Starts the thread.
-    pub(super) fn start(sink: Box<dyn SpanSink>, batching: Batching) -> std::io::Result<Self> {
-        let books = Books::new(sink.name());
+    pub(super) fn start(mut sink: Box<dyn SpanSink>, batching: Batching) -> std::io::Result<Self> {
+        let books = Arc::new(Books::new(sink.name()));
+        let counts = !sink.keep_books(&books);
         let shared = Arc::new(Shared { books, batching, state: Mutex::default(), changed: Condvar::new() });
         // Linux shows 15 bytes of a thread's name: a type's own, without its path, says most.
         let name = format!("export-{}", sink.name().rsplit("::").next().unwrap_or_default());
         let theirs = Arc::clone(&shared);
-        thread::Builder::new().name(name).spawn(move || Worker { shared: theirs, sink }.run())?;
+        thread::Builder::new().name(name).spawn(move || Worker { shared: theirs, sink, counts }.run())?;
         Ok(Self { shared })
     }
 
@@ -206,6 +218,8 @@ impl Exporter {
 struct Worker {
     shared: Arc<Shared>,
     sink: Box<dyn SpanSink>,
+    /// Whether the books are kept here, and not by the sink.
+    counts: bool,
 }
 
 /// What the thread does next.
@@ -310,6 +324,7 @@ impl Worker {
             let until = self.limit(after(Instant::now(), shared.batching.timeout));
             let sent = catch_unwind(AssertUnwindSafe(|| self.sink.export(batch, until)));
             let error = match sent {
+                Ok(Ok(_)) if !self.counts => return batch.len(),
                 Ok(Ok(Sent { rejected, left, message })) => {
                     let taken = batch.len().saturating_sub(left).max(1);
                     let rejected = rejected.min(taken);

@@ -6,7 +6,7 @@
 //! - which spans: a task is `tasker.task.execution`, each attempt of a step `tasker.step.execution`
 //! - which ids: [`TraceId`] and root span are functions of the task's id, so any process finds them without asking
 //! - which tasks: [`Sampling`]
-//! - where to: [`Otlp`], the console, [`InMemorySpans`], or any exporter of the `opentelemetry` crate (feature `otel-sdk`)
+//! - where to: [`Otlp`], the console ([`Waterfall`]), [`InMemorySpans`], or any exporter of the `opentelemetry` crate (feature `otel-sdk`)
 //! - over processes: [`Carrier`]
 //!
 //! ```
@@ -34,6 +34,8 @@ mod books;
 mod builder;
 mod carried;
 mod carrier;
+#[cfg(feature = "console")]
+mod console;
 mod export;
 mod ids;
 mod memory;
@@ -45,6 +47,8 @@ mod subscriber;
 mod task;
 mod undecided;
 mod w3c;
+#[cfg(feature = "console")]
+mod waterfall;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -56,7 +60,7 @@ pub use self::carrier::{Carrier, CarrierError};
 pub(crate) use self::export::{Again, Batching, SendError, Sent, SpanSink};
 pub use self::ids::{InvalidId, SpanId, TraceId};
 pub use self::memory::InMemorySpans;
-pub(crate) use self::plan::{SinkPlan, batching, exporters, resolve};
+pub(crate) use self::plan::{SinkPlan, batching, exporters, metric_exporters, resolve};
 pub use self::sampling::Sampling;
 #[cfg(feature = "otel-sdk")]
 pub(crate) use self::span::Link;
@@ -65,11 +69,15 @@ pub use self::span::{Span, SpanEvent, SpanKind, SpanStatus};
 pub use self::task::TraceParenting;
 pub(crate) use self::task::{Recording, TaskTrace};
 pub use self::w3c::{InvalidTraceparent, Remote};
+#[cfg(feature = "console")]
+pub use self::waterfall::Waterfall;
 #[cfg(feature = "otlp")]
 pub use crate::otlp::Otlp;
 
 use self::assembler::{Assembler, OpenTasks};
 use self::books::Totals;
+#[cfg(feature = "console")]
+use self::console::Console;
 use self::export::Exporter;
 use self::runs::Runs;
 use self::subscriber::TelemetrySubscriber;

@@ -190,6 +190,19 @@ impl Span {
         self.task().map_or(TraceId::from_bytes([0; 16]), |task| task.trace_id())
     }
 
+    /// The run of a task that it belongs to: trace and root span.
+    #[cfg(feature = "console")]
+    pub(super) fn run_key(&self) -> super::waterfall::RunKey {
+        let root = self.task().map_or_else(|| SpanId::from_bytes([0; 8]), |task| self.root_of(task));
+        (self.trace_id(), root)
+    }
+
+    /// Whether it is its task's own.
+    #[cfg(feature = "console")]
+    pub(super) const fn is_root(&self) -> bool {
+        !self.is_step()
+    }
+
     /// The span.
     #[must_use]
     pub fn span_id(&self) -> SpanId {
@@ -419,10 +432,7 @@ impl Span {
                 visit("tasker.cancel_reason", AttributeValue::Str(reason.as_str()));
             }
         }
-        visit_fields(task.field_names(), task.fields(), visit);
-        for (name, value) in task.origin().iter().flat_map(|origin| &origin.context) {
-            visit(name, of_json(value));
-        }
+        visit_context(task, visit);
     }
 
     /// What happened in it, in the order in which it happened.
@@ -512,6 +522,14 @@ impl Span {
     /// The error that it ended with, for exporters that send exceptions as logs.
     pub(crate) fn exception(&self) -> Option<&Failure> {
         self.failure().filter(|_| self.is_failed())
+    }
+}
+
+/// The `fields(..)` of a task, wherever it began.
+pub(super) fn visit_context(task: &TaskCore, visit: &mut Visit<'_>) {
+    visit_fields(task.field_names(), task.fields(), visit);
+    for (name, value) in task.origin().iter().flat_map(|origin| &origin.context) {
+        visit(name, of_json(value));
     }
 }
 

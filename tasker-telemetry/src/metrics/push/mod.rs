@@ -26,9 +26,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+#[cfg(any(feature = "statsd", feature = "metrics-bridge"))]
+pub(super) mod spread;
+#[cfg(any(feature = "otlp", feature = "statsd", feature = "metrics-bridge"))]
+mod told;
 mod worker;
 
-use std::fmt;
 use std::future::{Future as _, poll_fn};
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -39,9 +42,18 @@ use std::time::{Duration, Instant};
 use futures_timer::Delay;
 use serde::Serialize;
 
+#[cfg(any(feature = "otlp", feature = "statsd", feature = "metrics-bridge"))]
+pub(super) use self::told::Told;
 pub use self::worker::Pusher;
 use super::MetricsBackend;
+#[cfg(feature = "otlp")]
+use super::otlp::OtlpMetrics;
 use crate::publisher::{End, Ended, Ticket};
+use crate::resource::Resource;
+use crate::telemetry::BuildError;
+#[cfg(feature = "otlp")]
+use crate::trace::{Again, SendError};
+use crate::variables::Variables;
 
 /// Where metrics are sent, and as what.
 pub trait Push: Send + 'static {
@@ -63,14 +75,9 @@ pub enum PushError {
     /// Nothing could be sent, or no answer came.
     #[error("{0}")]
     Io(#[from] std::io::Error),
-    /// The other side did not want it.
-    #[error("the answer was {status}: {text}")]
-    Refused {
-        /// The HTTP status.
-        status: u16,
-        /// The start of what it said.
-        text: String,
-    },
+    /// The other side did not want it, and will not want it again.
+    #[error("{0}")]
+    Refused(String),
     /// It took too long.
     #[error("it was not done in time")]
     Late,
@@ -135,25 +142,49 @@ impl PushBooks {
     }
 }
 
+#[cfg(feature = "otlp")]
+impl From<SendError> for PushError {
+    fn from(error: SendError) -> Self {
+        match error.again {
+            Again::Never => Self::Refused(error.message),
+            Again::Enough | Again::Soon | Again::After(_) => Self::Io(std::io::Error::other(error.message)),
+        }
+    }
+}
+
 /// What a builder keeps until there are metrics to push.
-pub(crate) struct PlannedPush {
-    push: Box<dyn Push>,
-    every: Duration,
+pub(crate) enum PlannedPush {
+    /// As it is, that often.
+    Ready(Box<dyn Push>, Duration),
+    /// OTLP, once the variables have been read.
+    #[cfg(feature = "otlp")]
+    Otlp(OtlpMetrics),
 }
 
 impl PlannedPush {
-    pub(crate) fn new(push: impl Push, every: Duration) -> Self {
-        Self { push: Box::new(push), every }
+    /// Whether the standard variables must be read.
+    pub(crate) const fn obeys_variables(&self) -> bool {
+        !matches!(self, Self::Ready(..))
     }
 
-    pub(crate) fn start(self, metrics: MetricsBackend) -> std::io::Result<Pusher> {
-        Pusher::start_boxed(metrics, self.push, self.every)
-    }
-}
-
-impl fmt::Debug for PlannedPush {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PlannedPush").field("name", &self.push.name()).field("every", &self.every).finish()
+    /// Decides what is open.
+    #[cfg_attr(not(feature = "otlp"), allow(unused_variables, clippy::unnecessary_wraps, reason = "OTLP needs it"))]
+    pub(crate) fn resolve(
+        self,
+        variables: &Variables,
+        resource: &Resource,
+    ) -> Result<(Box<dyn Push>, Duration), BuildError> {
+        match self {
+            Self::Ready(push, every) => Ok((push, every)),
+            #[cfg(feature = "otlp")]
+            Self::Otlp(settings) => {
+                let target = settings.resolve(variables)?;
+                let every = target.every;
+                let push = target.push(resource);
+                let push = push.map_err(|error| BuildError::Exporter { exporter: "otlp metrics", problem: error.0 })?;
+                Ok((Box::new(push), every))
+            }
+        }
     }
 }
 

@@ -15,6 +15,9 @@ use crate::publisher::Ticket;
 /// How long a push may take that no shutdown waits for.
 const LIMIT: Duration = Duration::from_secs(10);
 
+/// The wait before a last push is tried again.
+const PAUSE: Duration = Duration::from_millis(250);
+
 /// How long dropping a pusher may take.
 const DROP_LIMIT: Duration = Duration::from_secs(5);
 
@@ -63,7 +66,7 @@ impl Pusher {
         Self::start_boxed(metrics, Box::new(push), every)
     }
 
-    pub(super) fn start_boxed(metrics: MetricsBackend, push: Box<dyn Push>, every: Duration) -> std::io::Result<Self> {
+    pub(crate) fn start_boxed(metrics: MetricsBackend, push: Box<dyn Push>, every: Duration) -> std::io::Result<Self> {
         let name = push.name();
         let (commands, to_do) = mpsc::channel();
         let books = metrics.open_push_books(name);
@@ -152,7 +155,7 @@ impl Worker {
         loop {
             match to_do.recv_timeout(next.saturating_duration_since(Instant::now())) {
                 Ok(Command { deadline, last, answer }) => {
-                    answer(self.push(deadline));
+                    answer(if last { self.push_again_and_again(deadline) } else { self.push(deadline) });
                     if last {
                         return;
                     }
@@ -165,6 +168,18 @@ impl Worker {
                 }
                 Err(RecvTimeoutError::Disconnected) => return,
             }
+        }
+    }
+
+    /// The last time nothing follows that could make up for a failure.
+    fn push_again_and_again(&mut self, deadline: Instant) -> Result<(), PushError> {
+        loop {
+            let result = self.push(deadline);
+            let may_help = matches!(result, Err(PushError::Io(_)));
+            if !may_help || Instant::now() + PAUSE >= deadline {
+                return result;
+            }
+            std::thread::sleep(PAUSE);
         }
     }
 

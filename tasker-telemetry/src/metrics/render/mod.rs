@@ -94,12 +94,17 @@ impl Reading<'_> {
 
 /// Shows a metric to a visitor; `filter` names the labels whose values are masked.
 pub(super) fn family(family: &AnyFamily, filter: Option<&Filter>, visitor: &mut dyn Visitor) {
+    family_after(family, filter, false, visitor);
+}
+
+/// The same; `has_begun`: it is the metric that the visitor saw last.
+pub(super) fn family_after(family: &AnyFamily, filter: Option<&Filter>, has_begun: bool, visitor: &mut dyn Visitor) {
     match family {
-        AnyFamily::Counter(family) => encode(family, filter, |cell| Reading::Counter(cell.value()), visitor),
-        AnyFamily::Gauge(family) => encode(family, filter, |cell| Reading::Gauge(cell.value()), visitor),
-        AnyFamily::Level(family) => encode(family, filter, |cell| Reading::Gauge(cell.value()), visitor),
+        AnyFamily::Counter(family) => encode(family, filter, has_begun, |cell| Reading::Counter(cell.value()), visitor),
+        AnyFamily::Gauge(family) => encode(family, filter, has_begun, |cell| Reading::Gauge(cell.value()), visitor),
+        AnyFamily::Level(family) => encode(family, filter, has_begun, |cell| Reading::Gauge(cell.value()), visitor),
         AnyFamily::Histogram(family) => {
-            encode(family, filter, |cell| Reading::Histogram(HistogramReading::of(cell)), visitor);
+            encode(family, filter, has_begun, |cell| Reading::Histogram(HistogramReading::of(cell)), visitor);
         }
     }
 }
@@ -107,6 +112,7 @@ pub(super) fn family(family: &AnyFamily, filter: Option<&Filter>, visitor: &mut 
 fn encode<'a, C: Cell>(
     family: &'a Family<C>,
     filter: Option<&Filter>,
+    has_begun: bool,
     read: impl Fn(&'a C) -> Reading<'a>,
     visitor: &mut dyn Visitor,
 ) {
@@ -114,7 +120,9 @@ fn encode<'a, C: Cell>(
     if family.iter().next().is_none() {
         return;
     }
-    visitor.begin(metric);
+    if !has_begun {
+        visitor.begin(metric);
+    }
     if let Some(filter) = filter.filter(|filter| metric.labels.iter().any(|label| filter.masks(label))) {
         return encode_masked(family, filter, read, visitor);
     }

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 
-use super::{Dialect, Told, spread};
+use super::Dialect;
 use crate::metrics::family::{Descriptor, Labels};
+use crate::metrics::push::{Told, spread};
 use crate::metrics::render::{Reading, Visitor};
 
 /// The lines that one series needs, and what is known of it when they have been sent.
@@ -121,10 +122,10 @@ impl Seen {
         let line = |value: f64, kind: &str, rate: &str| format!("{}:{value}|{kind}{rate}{end}", self.name);
         match self.value {
             Value::Counter(now) => {
-                let before = if let Some(Told::Counter(before)) = told { Some(*before) } else { None };
-                let more = now.wrapping_sub(before.unwrap_or_default());
+                let now = Told::Counter(now);
+                let Told::Counter(more) = now.since(told) else { return None };
                 let text = format!("{}:{more}|c{end}", self.name);
-                (before.is_none() || more > 0).then(|| (vec![text], Some(Told::Counter(now))))
+                (told.is_none() || more > 0).then(|| (vec![text], Some(now)))
             }
             Value::Gauge(value) if value.is_finite() => {
                 let mut lines = vec![line(value, "g", "")];
@@ -136,13 +137,8 @@ impl Seen {
             }
             Value::Gauge(_) => None,
             Value::Histogram { bounds, counts, sum, unit } => {
-                let (new, new_sum) = match told {
-                    Some(Told::Histogram { counts: before, sum: before_sum }) => {
-                        let new = counts.iter().zip(before).map(|(now, before)| now.wrapping_sub(*before)).collect();
-                        (new, sum - before_sum)
-                    }
-                    _ => (counts.clone(), sum),
-                };
+                let now = Told::Histogram { counts, sum };
+                let Told::Histogram { counts: new, sum: new_sum } = now.since(told) else { return None };
                 let (kind, scale) = match (unit, dialect) {
                     (Unit::Seconds, _) => ("ms", 1e3),
                     (Unit::Other, Dialect::Plain) => ("ms", 1.0),
@@ -157,7 +153,7 @@ impl Seen {
                     let text = line(value, kind, &rate);
                     lines.extend(std::iter::repeat_n(text, sample.lines));
                 }
-                (!lines.is_empty()).then_some((lines, Some(Told::Histogram { counts, sum })))
+                (!lines.is_empty()).then_some((lines, Some(now)))
             }
         }
     }

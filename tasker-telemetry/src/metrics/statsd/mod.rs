@@ -31,7 +31,6 @@
 //! way is lost: UDP does not tell.
 
 mod lines;
-mod spread;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -42,7 +41,7 @@ use cadence::{MetricSink, UdpMetricSink};
 
 use self::lines::{Change, Gather};
 use super::MetricsBackend;
-use super::push::{Push, PushError};
+use super::push::{Push, PushError, Told};
 
 /// What fits into an Ethernet frame with all headers: larger datagrams are cut up on the way, and lost when one part is.
 const PACKET: usize = 1_432;
@@ -62,13 +61,6 @@ pub struct StatsD {
     tags: String,
     packet: usize,
     told: HashMap<String, Told>,
-}
-
-/// What was sent of a series so far.
-#[derive(Debug, Clone, PartialEq)]
-enum Told {
-    Counter(u64),
-    Histogram { counts: Vec<u64>, sum: f64 },
 }
 
 impl StatsD {

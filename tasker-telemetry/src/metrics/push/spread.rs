@@ -1,20 +1,23 @@
 //! Values that a histogram may have been made of: as many as there were in each bucket, within its bounds, with the true sum.
 
 /// How many lines the new values of one series may become.
+#[cfg(feature = "statsd")]
 const MOST_LINES: u64 = 1_000;
 
 /// So many lines with this value.
+#[cfg(feature = "statsd")]
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Sample {
-    pub(super) value: f64,
-    pub(super) lines: usize,
+pub(in crate::metrics) struct Sample {
+    pub(in crate::metrics) value: f64,
+    pub(in crate::metrics) lines: usize,
     /// Each line stands for 1 / rate values.
-    pub(super) rate: f64,
+    pub(in crate::metrics) rate: f64,
 }
 
 /// The samples of each bucket that has values.
+#[cfg(feature = "statsd")]
 #[allow(clippy::cast_precision_loss, reason = "counts of one interval, below 2^53")]
-pub(super) fn samples(bounds: &[f64], counts: &[u64], sum: f64) -> Vec<Sample> {
+pub(in crate::metrics) fn samples(bounds: &[f64], counts: &[u64], sum: f64) -> Vec<Sample> {
     let all = counts.iter().copied().fold(0, u64::saturating_add);
     let values = values(bounds, counts, sum);
     let lines_of = |count: u64| {
@@ -34,7 +37,7 @@ pub(super) fn samples(bounds: &[f64], counts: &[u64], sum: f64) -> Vec<Sample> {
 /// A value for each bucket. From the lower ends of the buckets to the upper ones, all go the same part of their way, so far that
 /// the sum is right; what is above all bounds takes the rest.
 #[allow(clippy::cast_precision_loss, reason = "counts of one interval, below 2^53")]
-fn values(bounds: &[f64], counts: &[u64], sum: f64) -> Vec<f64> {
+pub(in crate::metrics) fn values(bounds: &[f64], counts: &[u64], sum: f64) -> Vec<f64> {
     let lowest = bounds.first().map_or(0.0, |first| first.min(0.0));
     let low = |bucket: usize| if bucket == 0 { lowest } else { bounds[bucket - 1] };
     let high = |bucket: usize| bounds.get(bucket).copied();
@@ -65,7 +68,7 @@ fn values(bounds: &[f64], counts: &[u64], sum: f64) -> Vec<f64> {
     values
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "statsd"))]
 mod tests {
     use super::*;
 
