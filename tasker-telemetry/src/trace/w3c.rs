@@ -48,9 +48,8 @@ impl Remote {
             && state.bytes().all(|byte| matches!(byte, b' '..=b'~'))
             && state.split(',').all(|entry| entry.trim().is_empty() || entry.contains('='));
         // Blanks around entries, and empty entries, are allowed to come; whoever reads it next may know less.
-        let entries = state.split(',').map(str::trim).filter(|entry| !entry.is_empty());
-        self.state =
-            valid.then(|| entries.collect::<Vec<_>>().join(",").into()).filter(|state: &Box<str>| !state.is_empty());
+        let entries: Vec<_> = state.split(',').map(str::trim).filter(|entry| !entry.is_empty()).collect();
+        self.state = (valid && !entries.is_empty()).then(|| entries.join(",").into());
         self
     }
 
