@@ -260,8 +260,8 @@ fn exceptions_are_logs_where_they_are_asked_for() {
     assert_eq!((logs.len(), spans.len()), (3, 3), "two attempts and the task");
     assert!(logs.iter().all(|log| log.event_name == "exception"));
     assert!(spans.iter().all(|span| span.events_named("exception").next().is_none()));
-    let hex = |id: &[u8]| id.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
-    assert!(logs.iter().all(|log| spans.iter().any(|span| span.span_id == hex(&log.span_id))));
+    let ids = |log: &[u8]| log.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+    assert!(logs.iter().all(|log| spans.iter().any(|span| span.span_id == ids(&log.span_id))));
 }
 
 #[test]

@@ -162,7 +162,7 @@ fn sampled_out_there_is_nothing_and_failures_are_kept_whole() {
     async fn maybe(number: u64) -> Result<(), Timeout> {
         outer().await;
         publish(Said { words: 1, card: String::new() });
-        if number % 3 == 0 { Err(Timeout) } else { Ok(()) }
+        if number.is_multiple_of(3) { Err(Timeout) } else { Ok(()) }
     }
     let run = |sampling| {
         let (telemetry, spans) = traced(|builder| builder.sampling(sampling));

@@ -99,7 +99,7 @@ impl TaskCore {
     pub(crate) fn implicit(core: Arc<Core>, spec: &'static StepSpec, begun: Option<Moment>) -> Arc<Self> {
         let metrics = core.metrics().life_cycle().and_then(|metrics| metrics.lone_step(spec)).map(Arc::clone);
         let place = Some((spec.function, &spec.source));
-        Arc::new(Self { begun, metrics, place, ..Self::fresh(core, spec.name, TaskId::random()) })
+        Arc::new(Self { place, begun, metrics, ..Self::fresh(core, spec.name, TaskId::random()) })
     }
 
     fn fresh(core: Arc<Core>, name: &'static str, id: TaskId) -> Self {
@@ -232,16 +232,19 @@ impl TaskCore {
             parent: trace.and_then(|trace| trace.parent().map(ToString::to_string)),
             link: trace.and_then(|trace| trace.link().map(ToString::to_string)),
             baggage: carried.chain(crate::otel::baggage(keys)).collect(),
-            context: match self.origin() {
-                Some(origin) => origin.context.clone(),
-                None => {
-                    let values = self.field_names.iter().zip(self.fields());
-                    values.map(|(name, value)| ((*name).to_owned(), value.to_json())).collect()
-                }
-            },
+            context: self.context(),
             undecided: Vec::new(),
             undecided_lost: 0,
         }
+    }
+
+    /// The `fields(..)` by name, masked.
+    fn context(&self) -> Vec<(String, Json)> {
+        if let Some(origin) = self.origin() {
+            return origin.context.clone();
+        }
+        let values = self.field_names.iter().zip(self.fields());
+        values.map(|(name, value)| ((*name).to_owned(), value.to_json())).collect()
     }
 
     /// The task goes on elsewhere, with what is in the carrier: this process tells no end of it. `false`: that was so already.
@@ -255,18 +258,14 @@ impl TaskCore {
         let mut carrier = self.carrier();
         let undecided = self.trace.as_ref().and_then(TaskTrace::undecided);
         let (Some(undecided), Some(tracing)) = (undecided, self.core.tracing()) else { return carrier };
-        match undecided.take() {
-            Err(()) => {} // counted when they were evicted
-            Ok(records) => match tracing.pack(self, &records) {
-                Some(spans) => carrier.undecided = spans,
-                None => {
-                    // Whole or absent: what cannot travel is exported here, and so must be the rest, elsewhere.
-                    self.release(records);
-                    let sampled =
-                        |parent: String| parent.strip_suffix("-00").map_or(parent.clone(), |id| format!("{id}-01"));
-                    carrier.traceparent = carrier.traceparent.map(sampled);
-                }
-            },
+        let Ok(records) = undecided.take() else { return carrier }; // evicted, and counted
+        if let Some(spans) = tracing.pack(self, &records) {
+            carrier.undecided = spans;
+        } else {
+            // Whole or absent: what cannot travel is exported here, and so must be the rest, elsewhere.
+            self.release(records);
+            let sampled = |parent: String| parent.strip_suffix("-00").map_or(parent.clone(), |id| format!("{id}-01"));
+            carrier.traceparent = carrier.traceparent.map(sampled);
         }
         carrier
     }

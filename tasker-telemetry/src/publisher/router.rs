@@ -71,7 +71,7 @@ impl Router {
             for item in batch.drain(..) {
                 match item {
                     Item::Event(record) => self.sort(record),
-                    Item::Spans(records) => self.to_spans(records),
+                    Item::Spans(records) => self.send_to_spans(records),
                     Item::Flush(ticket) => self.flush(ticket, Message::Flush),
                     // What stands behind it was let in as well: finish the batch first.
                     Item::Shutdown(ticket) => shutdown = Some(ticket),
@@ -104,7 +104,7 @@ impl Router {
         self.outgoing[last].push(record);
     }
 
-    fn to_spans(&mut self, records: Vec<Record>) {
+    fn send_to_spans(&mut self, records: Vec<Record>) {
         let place = self.mailboxes.iter().position(|mailbox| mailbox.account.makes_spans());
         if let Some(place) = place {
             self.outgoing[place].extend(records);
@@ -162,7 +162,7 @@ impl Router {
             for item in rest.drain(..) {
                 match item {
                     Item::Event(record) => self.sort(record),
-                    Item::Spans(records) => self.to_spans(records),
+                    Item::Spans(records) => self.send_to_spans(records),
                     Item::Flush(flush) | Item::Shutdown(flush) => self.flush(flush, Message::Flush),
                 }
             }

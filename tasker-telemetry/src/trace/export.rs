@@ -98,7 +98,7 @@ impl Default for Batching {
             batch: 4_096,
             delay: Duration::from_secs(1),
             timeout: Duration::from_secs(10),
-            patience: Duration::from_secs(60),
+            patience: Duration::from_mins(1),
         }
     }
 }

@@ -48,8 +48,9 @@ impl Remote {
             && state.bytes().all(|byte| matches!(byte, b' '..=b'~'))
             && state.split(',').all(|entry| entry.trim().is_empty() || entry.contains('='));
         // Blanks around entries, and empty entries, are allowed to come; whoever reads it next may know less.
-        let entries: Vec<_> = state.split(',').map(str::trim).filter(|entry| !entry.is_empty()).collect();
-        self.state = (valid && !entries.is_empty()).then(|| entries.join(",").into());
+        let entries = state.split(',').map(str::trim).filter(|entry| !entry.is_empty());
+        let state = entries.collect::<Vec<_>>().join(",");
+        self.state = (valid && !state.is_empty()).then(|| state.into());
         self
     }
 
