@@ -63,6 +63,8 @@
 //! # Features
 //! | feature | default | what it does |
 //! | --- | --- | --- |
+//! | `grpc` | no | OTLP over gRPC: [`trace::Otlp::grpc`] |
+//! | `otel-sdk` | no | exporters and processors of spans for the `opentelemetry_sdk` crate: [`Builder::span_exporter`] |
 //! | `serve` | no | `/metrics` and `/health` over HTTP: [`metrics::serve`] |
 //! | `tokio` | yes | waits between attempts use tokio's timer under a tokio runtime (and so its paused clock); async handlers run inside the runtime in which the telemetry was built |
 //!
@@ -79,6 +81,7 @@
 mod capture;
 mod catalog;
 mod classify;
+mod drive;
 pub mod event;
 mod failure;
 mod filter;

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
@@ -37,6 +37,8 @@ pub(crate) struct Core {
     explicit_tasks: AtomicU64,
     implicit_tasks: AtomicU64,
     concurrency_overruns: AtomicU64,
+    /// Which installation it is; 0 until it is installed.
+    installation: AtomicU32,
     _live: Option<Live>,
 }
 
@@ -61,6 +63,15 @@ impl Drop for Live {
 /// The telemetry of the process, where no scope names another.
 static INSTALLED: ArcSwapOption<Core> = ArcSwapOption::const_empty();
 
+/// What a step outside any task has to know of it: the number of its installation if nobody is to be told of such a step,
+/// else 0. Looking at `INSTALLED` costs 90 instructions more.
+static QUIET: AtomicU32 = AtomicU32::new(0);
+
+/// The steps that began with that knowledge, to be added to the core's own count.
+static QUIET_STEPS: AtomicU64 = AtomicU64::new(0);
+
+static INSTALLATIONS: AtomicU32 = AtomicU32::new(0);
+
 /// Whether there is any telemetry in this process.
 #[inline]
 pub(crate) fn is_on() -> bool {
@@ -79,13 +90,30 @@ pub(crate) fn with_installed(look: impl FnOnce(&Arc<Core>)) {
     }
 }
 
+/// The number of the installed telemetry for a step outside any task, which is counted; `None` if there is none, or somebody
+/// is to be told of the step.
+#[inline]
+pub(crate) fn begin_quiet_step() -> Option<u32> {
+    let installation = QUIET.load(Ordering::Acquire);
+    if installation == 0 {
+        return None;
+    }
+    QUIET_STEPS.fetch_add(1, Ordering::Relaxed);
+    Some(installation)
+}
+
+/// The telemetry of the process, if it is still that one.
+pub(crate) fn installed_as(installation: u32) -> Option<Arc<Core>> {
+    installed().filter(|core| core.installation.load(Ordering::Relaxed) == installation)
+}
+
 /// The telemetry that applies where the calling code runs; `None` when there is none, or it is off.
 pub(crate) fn current() -> Option<Arc<Core>> {
     if !is_on() {
         return None;
     }
     let core = scope::with_current(|scope| match scope {
-        Scope::Empty => None,
+        Scope::Empty | Scope::Installed(..) => None,
         Scope::Telemetry(core) | Scope::Light(core, ..) => Some(Arc::clone(core)),
         Scope::Task(task) | Scope::Step(task, ..) => Some(Arc::clone(task.core())),
     });
@@ -102,7 +130,7 @@ pub(crate) fn is_listened_to() -> bool {
 fn is_listened_to_here() -> bool {
     let listens = |core: &Core| core.enabled && !core.publisher.is_silent();
     let found = scope::with_current(|scope| match scope {
-        Scope::Empty => None,
+        Scope::Empty | Scope::Installed(..) => None,
         Scope::Telemetry(core) | Scope::Light(core, ..) => Some(listens(core)),
         Scope::Task(task) | Scope::Step(task, ..) => Some(task.is_watched()),
     });
@@ -125,6 +153,7 @@ pub(crate) fn silent() -> Arc<Core> {
         explicit_tasks: AtomicU64::new(0),
         implicit_tasks: AtomicU64::new(0),
         concurrency_overruns: AtomicU64::new(0),
+        installation: AtomicU32::new(0),
         _live: Some(Live::new()),
     })
 }
@@ -173,6 +202,36 @@ impl Core {
         self.concurrency_overruns.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Whether nobody is to be told of a step in it: no event, no metric.
+    #[inline]
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.enabled && self.publisher.is_silent() && self.metrics.life_cycle().is_none()
+    }
+
+    /// It has become the telemetry of the process.
+    fn installed(&self) {
+        let installation = INSTALLATIONS.fetch_add(1, Ordering::Relaxed).wrapping_add(1).max(1);
+        self.installation.store(installation, Ordering::Relaxed);
+        if self.is_quiet() {
+            QUIET_STEPS.store(0, Ordering::Relaxed);
+            QUIET.store(installation, Ordering::Release);
+        }
+    }
+
+    /// It is not the telemetry of the process any more. What was counted for it is its own now.
+    fn uninstalled(&self) {
+        let installation = self.installation.load(Ordering::Relaxed);
+        if installation != 0 && QUIET.compare_exchange(installation, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+            self.implicit_tasks.fetch_add(QUIET_STEPS.swap(0, Ordering::Relaxed), Ordering::Relaxed);
+        }
+    }
+
+    fn quiet_steps(&self) -> u64 {
+        let installation = self.installation.load(Ordering::Relaxed);
+        let is_counted_apart = installation != 0 && QUIET.load(Ordering::Relaxed) == installation;
+        if is_counted_apart { QUIET_STEPS.load(Ordering::Relaxed) } else { 0 }
+    }
+
     /// The values of `fields(..)` as they may be shown.
     pub(crate) fn mask_fields(&self, names: &[&'static str], values: Box<[Value]>) -> Box<[Value]> {
         let mut names = names.iter();
@@ -184,7 +243,7 @@ impl Core {
         let mut health = self.publisher.health();
         health.spans = self.tracing.as_ref().map(Tracing::health);
         health.service_name.clone_from(&self.service_name);
-        health.implicit_tasks = count(&self.implicit_tasks);
+        health.implicit_tasks = count(&self.implicit_tasks) + self.quiet_steps();
         health.tasks_started = count(&self.explicit_tasks) + health.implicit_tasks;
         health.concurrency_overruns = count(&self.concurrency_overruns);
         health.catalog_problems.clone_from(&self.catalog_problems);
@@ -311,6 +370,7 @@ impl Telemetry {
         if self.installed {
             let installed = INSTALLED.load();
             if installed.as_ref().is_some_and(|core| Arc::ptr_eq(core, &self.core)) {
+                self.core.uninstalled();
                 INSTALLED.compare_and_swap(&*installed, None);
             }
         }
@@ -684,6 +744,7 @@ impl Builder {
             explicit_tasks: AtomicU64::new(0),
             implicit_tasks: AtomicU64::new(0),
             concurrency_overruns: AtomicU64::new(0),
+            installation: AtomicU32::new(0),
             _live: resolved.enabled.then(Live::new),
         };
         let core = Arc::new(core);
@@ -714,6 +775,7 @@ impl Builder {
             return Err(BuildError::AlreadyInstalled);
         }
         telemetry.installed = true;
+        telemetry.core.installed();
         Ok(telemetry)
     }
 }

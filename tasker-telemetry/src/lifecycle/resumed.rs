@@ -30,7 +30,8 @@ impl TaskScope {
         core.task_began();
         let id = TaskId::given(carrier.task_id.clone());
         let trace = core.tracing().map(|tracing| tracing.resume(&id, &carrier));
-        let origin = Origin { started_at: carrier.started_at(), counts: carrier.counts() };
+        let (started_at, counts, context) = (carrier.started_at(), carrier.counts(), carrier.context.clone());
+        let origin = Origin { started_at, counts, context };
         let spec = spec_named(&carrier.task_name);
         let task = TaskCore::resumed(core, spec, id, trace, origin);
         if let Some(metrics) = task.metrics() {

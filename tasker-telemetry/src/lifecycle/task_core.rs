@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use async_lock::Semaphore;
+use serde_json::Value as Json;
 
 use crate::catalog::{Source, StepSpec, TaskSpec};
 use crate::event::EventKind;
@@ -46,10 +47,12 @@ pub(crate) struct TaskCore {
 }
 
 /// What a task brought along from the process in which it began.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Origin {
     pub(crate) started_at: Timestamp,
     pub(crate) counts: Counts,
+    /// The `fields(..)`, masked.
+    pub(crate) context: Vec<(String, Json)>,
 }
 
 /// How many steps a task has had.
@@ -229,6 +232,13 @@ impl TaskCore {
             parent: trace.and_then(|trace| trace.parent().map(ToString::to_string)),
             link: trace.and_then(|trace| trace.link().map(ToString::to_string)),
             baggage: carried.chain(crate::otel::baggage(keys)).collect(),
+            context: match self.origin() {
+                Some(origin) => origin.context.clone(),
+                None => {
+                    let values = self.field_names.iter().zip(self.fields());
+                    values.map(|(name, value)| ((*name).to_owned(), value.to_json())).collect()
+                }
+            },
             undecided: Vec::new(),
             undecided_lost: 0,
         }
@@ -271,6 +281,12 @@ impl TaskCore {
 
     pub(crate) const fn permits(&self) -> Option<&Arc<Semaphore>> {
         self.permits.as_ref()
+    }
+
+    /// Whether nobody is to be told of its steps, and they have nothing to wait for.
+    #[inline]
+    pub(crate) const fn is_quiet(&self) -> bool {
+        !self.is_watched() && self.metrics.is_none() && self.permits.is_none()
     }
 
     /// The number of the step that begins now, from 0.

@@ -145,7 +145,7 @@ fn compress<'a>(body: &[u8], out: &'a mut Vec<u8>) -> &'a [u8] {
     out
 }
 
-fn check_url(url: &str) -> Result<(), BadTarget> {
+pub(super) fn check_url(url: &str) -> Result<(), BadTarget> {
     let parsed: ureq::http::Uri =
         url.parse().map_err(|error| BadTarget(format!("`{url}` is no address of a server: {error}")))?;
     match parsed.scheme_str() {

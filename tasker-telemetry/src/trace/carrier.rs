@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 
 use super::carried::CarriedSpan;
 use super::w3c::Remote;
@@ -74,6 +75,9 @@ pub struct Carrier {
     pub(crate) link: Option<String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) baggage: BTreeMap<String, String>,
+    /// The task's `fields(..)`, masked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) context: Vec<(String, Json)>,
     /// Finished spans of a task of which it is not known yet whether they are kept.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) undecided: Vec<CarriedSpan>,
@@ -229,6 +233,7 @@ mod tests {
             parent: None,
             link: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b8-01".to_owned()),
             baggage: BTreeMap::from([("tenant".to_owned(), "a b,c".to_owned())]),
+            context: vec![("amount".to_owned(), Json::from(2.0))],
             undecided: Vec::new(),
             undecided_lost: 0,
         }

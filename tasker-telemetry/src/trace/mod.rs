@@ -58,6 +58,8 @@ pub use self::ids::{InvalidId, SpanId, TraceId};
 pub use self::memory::InMemorySpans;
 pub(crate) use self::plan::{SinkPlan, batching, exporters, metric_exporters, resolve};
 pub use self::sampling::Sampling;
+#[cfg(feature = "otel-sdk")]
+pub(crate) use self::span::Link;
 pub(crate) use self::span::{AttributeValue, Rules, visit_exception};
 pub use self::span::{Span, SpanEvent, SpanKind, SpanStatus};
 pub use self::task::TraceParenting;
@@ -139,8 +141,12 @@ impl Tracing {
         let run = if id.is_given() { self.runs.next(own, 1) } else { 1 };
         let caller = match self.settings.parenting {
             TraceParenting::None => None,
-            TraceParenting::Link | TraceParenting::Child => crate::otel::caller().or_else(crate::scope::span),
+            TraceParenting::Link | TraceParenting::Child => {
+                crate::otel::caller().or_else(|| Some((crate::scope::span()?, false)))
+            }
         };
+        let called_remotely = caller.as_ref().is_some_and(|(_, remote)| *remote);
+        let caller = caller.map(|(caller, _)| caller);
         let child = self.settings.parenting == TraceParenting::Child;
         let (parent, link) = if child { (caller, None) } else { (None, caller) };
         let trace = parent.as_ref().map_or(own, Remote::trace_id);
@@ -152,6 +158,7 @@ impl Tracing {
             tracestate: parent.as_ref().and_then(Remote::tracestate).map(Into::into),
             parent: parent.map(Box::new),
             link: link.map(Box::new),
+            called_remotely,
             recording: self.recording(sampled),
             baggage: Box::default(),
             resumed: false,
@@ -176,6 +183,7 @@ impl Tracing {
             tracestate: remote.as_ref().and_then(Remote::tracestate).map(Into::into),
             parent: parse(&carrier.parent),
             link: parse(&carrier.link),
+            called_remotely: true,
             recording: self.recording(sampled),
             baggage: carrier.baggage.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
             resumed: true,

@@ -99,12 +99,26 @@ pub struct SpanEvent {
     pub attributes: Vec<(Cow<'static, str>, Value)>,
 }
 
+/// A span that another refers to, borrowed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Link<'a> {
+    pub(crate) trace: TraceId,
+    pub(crate) span: SpanId,
+    pub(crate) sampled: bool,
+    /// It is known from another process.
+    pub(crate) remote: bool,
+    /// The `tracestate`, or nothing.
+    pub(crate) state: &'a str,
+}
+
 /// A value of an attribute, borrowed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum AttributeValue<'a> {
     Str(&'a str),
     I64(i64),
     F64(f64),
+    /// An integer that OpenTelemetry's do not hold, to be written as text: as a float it would be another number.
+    Big(u64),
     Bool(bool),
     Json(&'a serde_json::Value),
     /// A UUID, to be written as text.
@@ -120,6 +134,7 @@ impl AttributeValue<'_> {
             Self::Str(text) => Value::Str(text.to_owned().into()),
             Self::I64(number) => Value::I64(number),
             Self::F64(number) => Value::F64(number),
+            Self::Big(number) => Value::Str(number.to_string().into()),
             Self::Bool(is) => Value::Bool(is),
             Self::Json(json) => Value::Json(json.clone()),
             Self::Uuid(uuid) => Value::Str(uuid.to_string().into()),
@@ -133,8 +148,7 @@ impl<'a> From<&'a Value> for AttributeValue<'a> {
         match value {
             Value::Bool(is) => Self::Bool(*is),
             Value::I64(number) => Self::I64(*number),
-            // OpenTelemetry has no unsigned integers: what does not fit is a number all the same.
-            Value::U64(number) => i64::try_from(*number).map_or_else(|_| Self::F64(approximately(*number)), Self::I64),
+            Value::U64(number) => i64::try_from(*number).map_or(Self::Big(*number), Self::I64),
             Value::F64(number) => Self::F64(*number),
             Value::Str(text) => Self::Str(text),
             Value::Json(json) => Self::Json(json),
@@ -210,6 +224,13 @@ impl Span {
     #[must_use]
     pub fn tracestate(&self) -> &str {
         self.task().and_then(|task| task.trace()?.tracestate()).unwrap_or_default()
+    }
+
+    /// Whether the parent is known from another process.
+    #[cfg(any(feature = "otlp", feature = "otel-sdk"))]
+    pub(crate) fn is_parent_remote(&self) -> bool {
+        let of_root = self.task().filter(|_| !self.is_step()).and_then(|task| task.trace());
+        of_root.is_some_and(|trace| trace.parent().is_some() && trace.is_called_remotely())
     }
 
     /// `tasker.task.execution` or `tasker.step.execution`.
@@ -399,6 +420,9 @@ impl Span {
             }
         }
         visit_fields(task.field_names(), task.fields(), visit);
+        for (name, value) in task.origin().iter().flat_map(|origin| &origin.context) {
+            visit(name, of_json(value));
+        }
     }
 
     /// What happened in it, in the order in which it happened.
@@ -451,14 +475,14 @@ impl Span {
     #[must_use]
     pub fn links(&self) -> Vec<Remote> {
         let mut links = Vec::new();
-        self.visit_links(&mut |trace, span, sampled, state| {
+        self.visit_links(&mut |Link { trace, span, sampled, state, .. }| {
             let link = Remote::new(trace, span, sampled);
             links.push(if state.is_empty() { link } else { link.with_tracestate(state) });
         });
         links
     }
 
-    pub(crate) fn visit_links(&self, visit: &mut dyn FnMut(TraceId, SpanId, bool, &str)) {
+    pub(crate) fn visit_links(&self, visit: &mut dyn FnMut(Link<'_>)) {
         let Some(task) = self.task() else { return };
         if let Some(carried) = self.carried() {
             return carried.visit_links(visit);
@@ -466,12 +490,20 @@ impl Span {
         match self.record.step {
             Some(place) if place.attempt > 1 => {
                 let before = SpanId::of_step(task.nonce(), place.number, place.attempt - 1);
-                visit(self.trace_id(), before, true, "");
+                visit(Link { trace: self.trace_id(), span: before, sampled: true, remote: false, state: "" });
             }
             Some(_) => {}
             None => {
-                if let Some(link) = task.trace().and_then(|trace| trace.link()) {
-                    visit(link.trace_id(), link.span_id(), link.is_sampled(), link.tracestate().unwrap_or_default());
+                if let Some((link, remote)) =
+                    task.trace().and_then(|trace| Some((trace.link()?, trace.is_called_remotely())))
+                {
+                    visit(Link {
+                        trace: link.trace_id(),
+                        span: link.span_id(),
+                        sampled: link.is_sampled(),
+                        remote,
+                        state: link.tracestate().unwrap_or_default(),
+                    });
                 }
             }
         }
@@ -523,9 +555,10 @@ fn of_json(json: &serde_json::Value) -> AttributeValue<'_> {
     match json {
         serde_json::Value::Bool(is) => AttributeValue::Bool(*is),
         serde_json::Value::String(text) => AttributeValue::Str(text),
-        serde_json::Value::Number(number) => match (number.as_i64(), number.as_f64()) {
-            (Some(number), _) => AttributeValue::I64(number),
-            (None, number) => AttributeValue::F64(number.unwrap_or_default()),
+        serde_json::Value::Number(number) => match (number.as_i64(), number.as_u64(), number.as_f64()) {
+            (Some(number), ..) => AttributeValue::I64(number),
+            (None, Some(number), _) => AttributeValue::Big(number),
+            (None, None, number) => AttributeValue::F64(number.unwrap_or_default()),
         },
         other => AttributeValue::Json(other),
     }

@@ -5,10 +5,13 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::{LogsService, LogsServiceServer};
+use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsServiceRequest, ExportLogsServiceResponse};
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
+use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use socket2::Socket;
 use tokio::sync::watch;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -68,6 +71,7 @@ struct State {
     mode: Option<GrpcMode>,
     spans: Vec<ReceivedSpan>,
     calls: Vec<Call>,
+    logs: Vec<LogRecord>,
 }
 
 #[derive(Debug, Default)]
@@ -134,7 +138,13 @@ impl GrpcSink {
         self.shared.lock().spans.clone()
     }
 
-    /// All calls, also those that were refused.
+    /// All log records. They are taken whatever the mode.
+    #[must_use]
+    pub fn logs(&self) -> Vec<LogRecord> {
+        self.shared.lock().logs.clone()
+    }
+
+    /// All calls about spans, also those that were refused.
     #[must_use]
     pub fn calls(&self) -> Vec<Call> {
         self.shared.lock().calls.clone()
@@ -170,10 +180,11 @@ impl Server {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime starts");
         let (stop, mut stopped) = watch::channel(false);
         let service = TraceServiceServer::new(Service(Arc::clone(shared))).accept_compressed(CompressionEncoding::Gzip);
+        let logs = LogsServiceServer::new(Service(Arc::clone(shared))).accept_compressed(CompressionEncoding::Gzip);
         let thread = thread::spawn(move || {
             runtime.block_on(async {
                 let listener = tokio::net::TcpListener::from_std(socket.into()).expect("it listens");
-                let server = tonic::transport::Server::builder().add_service(service);
+                let server = tonic::transport::Server::builder().add_service(service).add_service(logs);
                 tokio::select! {
                     end = server.serve_with_incoming(TcpListenerStream::new(listener)) => end.expect("it serves"),
                     _ = stopped.changed() => {}
@@ -195,6 +206,18 @@ impl Drop for Server {
 
 #[derive(Debug)]
 struct Service(Arc<Shared>);
+
+#[tonic::async_trait]
+impl LogsService for Service {
+    async fn export(
+        &self,
+        request: Request<ExportLogsServiceRequest>,
+    ) -> Result<Response<ExportLogsServiceResponse>, Status> {
+        let scopes = request.into_inner().resource_logs.into_iter().flat_map(|of_resource| of_resource.scope_logs);
+        self.0.lock().logs.extend(scopes.flat_map(|of_scope| of_scope.log_records));
+        Ok(Response::new(ExportLogsServiceResponse::default()))
+    }
+}
 
 #[tonic::async_trait]
 impl TraceService for Service {

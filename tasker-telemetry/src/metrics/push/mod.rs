@@ -147,7 +147,7 @@ impl From<SendError> for PushError {
     fn from(error: SendError) -> Self {
         match error.again {
             Again::Never => Self::Refused(error.message),
-            Again::Soon | Again::After(_) => Self::Io(std::io::Error::other(error.message)),
+            Again::Soon | Again::After(_) | Again::Enough => Self::Io(std::io::Error::other(error.message)),
         }
     }
 }
