@@ -2,9 +2,9 @@
 //!
 //! | metric | dotted | type | labels |
 //! | --- | --- | --- | --- |
-//! | `span_calls_total` | `span.calls` | counter | span_name, task_name, step_name, status = success / failure / cancelled |
-//! | `span_errors_total` | `span.errors` | counter | span_name, task_name, step_name, error_type |
-//! | `span_duration_seconds` | `span.duration` | histogram | span_name, task_name, step_name |
+//! | `span_calls_total` | `span.calls` | counter | `span_name`, `task_name`, `step_name`, `status` = success / failure / cancelled |
+//! | `span_errors_total` | `span.errors` | counter | `span_name`, `task_name`, `step_name`, `error_type` |
+//! | `span_duration_seconds` | `span.duration` | histogram | `span_name`, `task_name`, `step_name` |
 //!
 //! Of a telemetry's own spans, with [`Builder::span_metrics`](crate::Builder::span_metrics):
 //!
