@@ -2,7 +2,7 @@
 //!
 //! Put [`#[step]`](macro@step) on a unit of work and [`#[task]`](macro@task) on the workflow around it. Each run then emits typed
 //! events: which step ran, how often it was tried, how long it waited and took, why it failed. Subscribers receive them; the same
-//! facts become one OpenTelemetry [trace](trace) a task and [metrics]; a [`Catalog`] lists every event the program can emit; and
+//! facts become one OpenTelemetry [trace] a task and [metrics]; a [`Catalog`] lists every event the program can emit; and
 //! your functions stay what they were: same signature, same value, same panics, with telemetry on or off.
 //!
 //! ```
@@ -71,7 +71,7 @@
 //! | `metrics-bridge` | no | to and from the facade `metrics` |
 //! | `otel-sdk` | no | exporters and processors of spans for the `opentelemetry_sdk` crate: [`Builder::span_exporter`] |
 //! | `serve` | no | `/metrics` and `/health` over HTTP: [`metrics::serve`] |
-//! | `statsd` | no | metrics to StatsD and DogStatsD |
+//! | `statsd` | no | metrics to `StatsD` and `DogStatsD` |
 //! | `tls` | no | OTLP over https |
 //!
 //! No runtime is assumed: without the feature, and outside tokio, everything works on plain threads and any executor.
