@@ -85,7 +85,7 @@
 //! even built. A crate that is linked but never named contributes nothing to the catalog: see [`link!`].
 
 // Macros find the library by this name, in its own tests, too.
-#[cfg(test)]
+#[cfg(all(test, feature = "console"))]
 extern crate self as tasker_telemetry;
 
 mod capture;
