@@ -9,7 +9,7 @@ use crate::catalog::{Source, StepSpec, TaskSpec};
 use crate::event::EventKind;
 use crate::id::{self, TaskId};
 use crate::metrics::TaskSeries;
-use crate::publisher::{Fact, Record, StepPlace};
+use crate::publisher::{Fact, OUT_OF_LINE, Record, StepPlace};
 use crate::telemetry::Core;
 use crate::time::{Moment, Timestamp};
 use crate::trace::{Carrier, TaskTrace, TraceId, Tracing};
@@ -38,12 +38,22 @@ pub(crate) struct TaskCore {
     completed: AtomicU32,
     failed: AtomicU32,
     events: AtomicU32,
+    /// Those that do not go through the queue.
+    others: AtomicU32,
+    /// The bits of the kinds that do.
+    queued: u32,
+    in_line: InLine,
     permits: Option<Arc<Semaphore>>,
     /// When it began, if it is a step outside any task that somebody listens to.
     begun: Option<Moment>,
     /// `None` when metrics are off.
     metrics: Option<Arc<TaskSeries>>,
 }
+
+/// What the router alone writes, apart from what publishing threads write: they would wait for each other's cache line.
+#[derive(Default)]
+#[repr(align(64))]
+struct InLine(AtomicU32);
 
 /// What a task brought along from the process in which it began.
 #[derive(Debug, Clone, Copy)]
@@ -107,6 +117,7 @@ impl TaskCore {
     fn bare(core: Arc<Core>, name: &'static str, id: TaskId, trace: Option<TaskTrace>) -> Self {
         let publisher = core.publisher();
         let spans = trace.as_ref().is_some_and(TaskTrace::is_recorded);
+        let queued = publisher.queue_mask(trace.as_ref().is_some_and(TaskTrace::is_sampled));
         Self {
             wanted: publisher.mask() | if spans { publisher.span_mask() } else { 0 },
             trace,
@@ -124,6 +135,9 @@ impl TaskCore {
             completed: AtomicU32::new(0),
             failed: AtomicU32::new(0),
             events: AtomicU32::new(0),
+            others: AtomicU32::new(0),
+            queued,
+            in_line: InLine::default(),
             permits: None,
             begun: None,
             metrics: None,
@@ -278,9 +292,20 @@ impl TaskCore {
         }
     }
 
-    /// The number of the event that happens now, from 0.
-    pub(crate) fn next_event(&self) -> u32 {
-        self.events.fetch_add(1, Ordering::Relaxed)
+    /// The number of the event of that kind that happens now. Those that go through the queue have numbers from 0, without gaps.
+    #[inline]
+    pub(crate) fn next_event(&self, kind: EventKind) -> u32 {
+        if self.queued & kind.bit() != 0 {
+            self.events.fetch_add(1, Ordering::Relaxed) & !OUT_OF_LINE
+        } else {
+            self.others.fetch_add(1, Ordering::Relaxed) | OUT_OF_LINE
+        }
+    }
+
+    /// The number of the event that the router expects next.
+    #[inline]
+    pub(crate) const fn next_in_line(&self) -> &AtomicU32 {
+        &self.in_line.0
     }
 
     /// Hands an event of this task to the publisher, if anybody listens to its kind; `fact` is asked for only then.
@@ -294,7 +319,7 @@ impl TaskCore {
         if !self.wants(kind) {
             return;
         }
-        let record = Record { kind, sequence: self.next_event(), at, task: Some(Arc::clone(self)), step, fact: fact() };
+        let record = Record { kind, sequence: self.next_event(kind), at, task: Some(Arc::clone(self)), step, fact: fact() };
         self.publish(record);
     }
 

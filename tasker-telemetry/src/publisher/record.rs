@@ -3,7 +3,9 @@
 //! Texts, ids and typed structs are made of it on the subscribers' side (`build.rs`), by whoever needs them.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
+use super::order::Numbered;
 use crate::catalog::{EventSpec, StepSpec};
 use crate::event::{EventKind, Payload};
 use crate::failure::Failure;
@@ -16,13 +18,25 @@ use crate::value::Value;
 #[derive(Clone)]
 pub(crate) struct Record {
     pub(crate) kind: EventKind,
-    /// The event's number in its task: its identity is made of it.
+    /// The event's number in its task: its identity is made of it, and for one that goes through the queue its place in the
+    /// order of the task's events ([`OUT_OF_LINE`] for others).
     pub(crate) sequence: u32,
     pub(crate) at: Timestamp,
     /// `None` for an event published outside any task; its identity then is `sequence` under `stray`.
     pub(crate) task: Option<Arc<TaskCore>>,
     pub(crate) step: Option<StepPlace>,
     pub(crate) fact: Fact,
+}
+
+/// Added to the numbers of events that do not go through the queue, so that those that do are without gaps.
+pub(crate) const OUT_OF_LINE: u32 = 1 << 31;
+
+impl Numbered for Record {
+    #[inline]
+    fn place(&self) -> Option<(usize, &AtomicU32, u32)> {
+        let task = self.task.as_ref()?;
+        (self.sequence < OUT_OF_LINE).then(|| (Arc::as_ptr(task) as usize, task.next_in_line(), self.sequence))
+    }
 }
 
 /// Which attempt of which step.
