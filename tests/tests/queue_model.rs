@@ -70,7 +70,7 @@ fn no_schedule_loses_a_wake_up() {
                     thread::spawn(move || {
                         let lane = queue.open_lane();
                         for number in 0..2 {
-                            assert!(queue.push_in(&lane, 0, (producer, number)).is_ok());
+                            assert!(queue.push_in(&lane, 0, &mut || (producer, number)));
                         }
                     })
                 })
@@ -104,8 +104,8 @@ fn no_schedule_loses_an_item_at_the_close() {
                     thread::spawn(move || {
                         let lane = queue.open_lane();
                         let push = |number: &u32| match producer {
-                            0 => queue.push(0, (producer, *number)).is_ok(),
-                            _ => queue.push_in(&lane, 0, (producer, *number)).is_ok(),
+                            0 => queue.push(0, &mut || (producer, *number)),
+                            _ => queue.push_in(&lane, 0, &mut || (producer, *number)),
                         };
                         (0..2).filter(push).count()
                     })
@@ -123,7 +123,7 @@ fn no_schedule_loses_an_item_at_the_close() {
             let let_in: usize = producers.into_iter().map(|producer| producer.join().unwrap()).sum();
             assert_eq!(taken.len(), let_in);
             let lane = queue.open_lane();
-            assert_eq!(queue.push_in(&lane, 0, (9, 9)), Err((9, 9)), "closed for good");
+            assert!(!queue.push_in(&lane, 0, &mut || (9, 9)), "closed for good");
         },
         SCHEDULES,
     );
@@ -151,10 +151,12 @@ fn no_schedule_turns_cause_and_effect_around() {
             let (numbers, next) = (Arc::new(SharedU32::new(0)), std::sync::Arc::new(AtomicU32::new(0)));
             let push = {
                 let (queue, numbers, next) = (Arc::clone(&queue), Arc::clone(&numbers), std::sync::Arc::clone(&next));
-                move |lane: &queue::Lane<(u32, Event)>, what| {
-                    let number = numbers.fetch_add(1, Ordering::Relaxed);
-                    let event = Event { next: std::sync::Arc::clone(&next), number };
-                    assert!(queue.push_in(lane, 0, (what, event)).is_ok());
+                move |lane: &queue::Lane<Labelled>, what| {
+                    let mut make = || {
+                        let number = numbers.fetch_add(1, Ordering::Relaxed);
+                        Labelled(what, Event { next: std::sync::Arc::clone(&next), number })
+                    };
+                    assert!(queue.push_in(lane, 0, &mut make));
                 }
             };
             let chain = thread::spawn({
@@ -177,8 +179,8 @@ fn no_schedule_turns_cause_and_effect_around() {
                 order.begin_reading();
                 let mut taken = Vec::new();
                 let count = read(&queue, &mut taken);
-                for (what, event) in taken {
-                    seen.extend(order.admit(Labelled(what, event)).map(|event| event.0));
+                for event in taken {
+                    seen.extend(order.admit(event).map(|event| event.0));
                 }
                 order.settle(|event| seen.push(event.0));
                 if count == 0 && !order.is_waiting() {

@@ -439,11 +439,11 @@ impl StepRun {
         let Some(Times { asked, started }) = &mut self.times else { return };
         // Without a wait the two moments are one: it saves reading the clock again.
         if waited {
-            *started = asked.dated(Moment::now());
+            *started = asked.later();
         }
         let (asked, now) = (*asked, *started);
         if let Some(event) = self.advance(State::InProgress) {
-            let queue_nanos = u64::try_from(asked.until(now).as_nanos()).unwrap_or(u64::MAX);
+            let queue_nanos = asked.nanos_until(now);
             self.meter_start(queue_nanos);
             self.emit(event, now, || Fact::Started { queue_nanos });
             self.find_spot();
@@ -627,7 +627,7 @@ impl StepRun {
         if let (Some((task, _)), Some(Times { asked, started })) = (self.task(), self.times)
             && task.core().tells_step_processing()
         {
-            let queue_nanos = u64::try_from(asked.until(started).as_nanos()).unwrap_or(u64::MAX);
+            let queue_nanos = asked.nanos_until(started);
             self.emit(EventKind::ObservabilityStepProcessing, end, || Fact::Processing { nanos, queue_nanos });
         }
     }
@@ -635,9 +635,8 @@ impl StepRun {
     /// When the attempt ended and how long its body ran; `None` when nobody is told.
     fn ended(&self) -> Option<Ended> {
         let Times { asked, started } = self.times?;
-        let end = started.dated(Moment::now());
-        let between = |from: Moment, to| u64::try_from(from.until(to).as_nanos()).unwrap_or(u64::MAX);
-        Some(Ended { end, nanos: between(started, end), queue_nanos: between(asked, started) })
+        let end = started.later();
+        Some(Ended { end, nanos: started.nanos_until(end), queue_nanos: asked.nanos_until(started) })
     }
 
     #[inline]
@@ -747,10 +746,10 @@ impl StepRun {
         // A moment of its own only where nobody kept the times, which somebody who listens always does.
         let since = if ran { self.times.map(|times| times.started) } else { self.times.map(|times| times.asked) };
         let since = since.unwrap_or_else(Moment::now);
-        let end = since.dated(Moment::now());
-        let took = u64::try_from(since.until(end).as_nanos()).unwrap_or(u64::MAX);
+        let end = since.later();
+        let took = since.nanos_until(end);
         let queue_nanos = match self.times {
-            Some(Times { asked, started }) if ran => u64::try_from(asked.until(started).as_nanos()).unwrap_or(u64::MAX),
+            Some(Times { asked, started }) if ran => asked.nanos_until(started),
             _ => took,
         };
         let nanos = if ran { took } else { 0 };

@@ -1,5 +1,6 @@
 //! What a running task is: identity, trace, counters and permits, shared by its steps and its events.
 
+use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
@@ -42,6 +43,8 @@ pub(crate) struct TaskCore {
     others: AtomicU32,
     /// The bits of the kinds that do.
     queued: u32,
+    /// The bits of those that go nowhere else.
+    direct: u32,
     in_line: InLine,
     permits: Option<Arc<Semaphore>>,
     /// When it began, if it is a step outside any task that somebody listens to.
@@ -117,8 +120,11 @@ impl TaskCore {
     fn bare(core: Arc<Core>, name: &'static str, id: TaskId, trace: Option<TaskTrace>) -> Self {
         let publisher = core.publisher();
         let spans = trace.as_ref().is_some_and(TaskTrace::is_recorded);
+        let is_undecided = trace.as_ref().is_some_and(|trace| trace.undecided().is_some());
         let queued = publisher.queue_mask(trace.as_ref().is_some_and(TaskTrace::is_sampled));
+        let direct = if is_undecided { 0 } else { queued & !publisher.inline_mask() };
         Self {
+            direct,
             wanted: publisher.mask() | if spans { publisher.span_mask() } else { 0 },
             trace,
             origin: None,
@@ -309,6 +315,7 @@ impl TaskCore {
     }
 
     /// Hands an event of this task to the publisher, if anybody listens to its kind; `fact` is asked for only then.
+    #[inline]
     pub(crate) fn emit(
         self: &Arc<Self>,
         kind: EventKind,
@@ -316,11 +323,22 @@ impl TaskCore {
         step: Option<StepPlace>,
         fact: impl FnOnce() -> Fact,
     ) {
-        if !self.wants(kind) {
-            return;
+        if self.wants(kind) {
+            self.emit_wanted(kind, at, step, fact());
         }
-        let record = Record { kind, sequence: self.next_event(kind), at, task: Some(Arc::clone(self)), step, fact: fact() };
-        self.publish(record);
+    }
+
+    #[inline(never)]
+    fn emit_wanted(self: &Arc<Self>, kind: EventKind, at: Timestamp, step: Option<StepPlace>, mut fact: Fact) {
+        let mut record = || {
+            let fact = mem::replace(&mut fact, Fact::Bare);
+            Record { kind, sequence: self.next_event(kind), at, task: Some(Arc::clone(self)), step, fact }
+        };
+        if self.direct & kind.bit() != 0 {
+            self.core.publisher().send(kind, record);
+        } else {
+            self.publish(record());
+        }
     }
 
     /// Hands on a record of this task, which somebody wants to have.

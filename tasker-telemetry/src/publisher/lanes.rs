@@ -16,25 +16,24 @@ thread_local! {
     static LANES: RefCell<Vec<Own>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Pushes an item through the thread's own lane; `id` is the queue's.
+/// Has an item made and pushes it through the thread's own lane; `id` is the queue's. `false`: the queue is full.
 #[inline]
-pub(super) fn push(queue: &Queue<Item>, id: u64, kind: usize, item: Item) -> Result<(), Item> {
-    let mut item = Some(item);
-    let mut push = |lane: &Lane<Item>| item.take().map_or(Ok(()), |item| queue.push_in(lane, kind, item));
+pub(super) fn push(queue: &Queue<Item>, id: u64, kind: usize, make: &mut impl FnMut() -> Item) -> bool {
     let pushed = LANES.try_with(|lanes| {
         let lanes = lanes.try_borrow().ok()?;
         let own = lanes.iter().find(|own| own.queue == id)?;
-        Some(push(&own.lane))
+        Some(queue.push_in(&own.lane, kind, make))
     });
     match pushed {
         Ok(Some(pushed)) => pushed,
-        _ => item.take().map_or(Ok(()), |item| push_first(queue, id, kind, item)),
+        _ => push_first(queue, id, kind, make),
     }
 }
 
 /// The thread has no lane yet; or it is being torn down, and gets none any more.
 #[cold]
-fn push_first(queue: &Queue<Item>, id: u64, kind: usize, item: Item) -> Result<(), Item> {
+#[inline(never)]
+fn push_first(queue: &Queue<Item>, id: u64, kind: usize, make: &mut impl FnMut() -> Item) -> bool {
     let opened = LANES.try_with(|lanes| {
         let mut lanes = lanes.try_borrow_mut().ok()?;
         lanes.retain(|own| Arc::strong_count(&own.lane) > 1); // those of telemetries that are no more
@@ -43,7 +42,7 @@ fn push_first(queue: &Queue<Item>, id: u64, kind: usize, item: Item) -> Result<(
         Some(lane)
     });
     match opened {
-        Ok(Some(lane)) => queue.push_in(&lane, kind, item),
-        _ => queue.push(kind, item),
+        Ok(Some(lane)) => queue.push_in(&lane, kind, make),
+        _ => queue.push(kind, make),
     }
 }

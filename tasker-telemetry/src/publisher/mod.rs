@@ -168,6 +168,11 @@ impl Publisher {
         self.queued_mask | if for_spans { self.span_mask } else { 0 }
     }
 
+    /// The bits of all kinds that inline subscribers get.
+    pub(crate) const fn inline_mask(&self) -> u32 {
+        self.inline_mask
+    }
+
     /// Whether nobody subscribed to anything, and no spans are made.
     pub(crate) const fn is_silent(&self) -> bool {
         self.mask | self.span_mask == 0
@@ -194,11 +199,25 @@ impl Publisher {
         if self.inline_mask & bit != 0 {
             inline::run(&self.inline, &record);
         }
-        let kind = record.kind as usize;
+        let kind = record.kind;
         if self.queued_mask & bit == 0 && !for_spans {
-            self.published[kind].fetch_add(1, Ordering::Relaxed);
-        } else if let Err(Item::Event(record)) = lanes::push(&self.queue, self.id, kind, Item::Event(record)) {
+            self.published[kind as usize].fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let mut record = record;
+        let pushed = lanes::push(&self.queue, self.id, kind as usize, &mut || Item::Event(record.take()));
+        if !pushed {
             self.drop_full(&record);
+        }
+    }
+
+    /// Hands on an event that goes through the queue and nowhere else. It is made where it stays, if it can be.
+    #[inline]
+    pub(crate) fn send(&self, kind: EventKind, mut record: impl FnMut() -> Record) {
+        if self.closed.load(Ordering::Relaxed) {
+            self.drop_everywhere(&record(), Account::drop_closed);
+        } else if !lanes::push(&self.queue, self.id, kind as usize, &mut || Item::Event(record())) {
+            self.drop_full(&record());
         }
     }
 

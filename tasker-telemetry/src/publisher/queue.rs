@@ -112,22 +112,23 @@ impl<T> Queue<T> {
         lane
     }
 
-    /// Puts an item of that kind at the end of a lane of this queue, or gives it back when the queue is full.
+    /// Has an item of that kind made and put at the end of a lane of this queue. `false`: the queue is full, and nothing was
+    /// made. (What makes it is borrowed, not taken and given back: moving what it holds cost more than all the rest.)
     #[inline]
-    pub(super) fn push_in(&self, lane: &Lane<T>, kind: usize, item: T) -> Result<(), T> {
-        let Ok(mut inside) = lane.0.try_lock() else { return self.push(kind, item) };
+    pub(super) fn push_in(&self, lane: &Lane<T>, kind: usize, make: &mut impl FnMut() -> T) -> bool {
+        let Ok(mut inside) = lane.0.try_lock() else { return self.push(kind, make) };
         if inside.room == 0 && !self.take_places(&mut inside) {
-            return Err(item);
+            return false;
         }
         inside.room -= 1;
-        inside.items.push(item);
+        inside.items.push(make());
         inside.tally[kind % KINDS] += 1;
         let is_asleep = self.asleep.load(Ordering::Relaxed);
         drop(inside);
         if is_asleep {
             self.wake();
         }
-        Ok(())
+        true
     }
 
     /// Takes a portion of places for a lane, as far as there are any.
@@ -150,16 +151,16 @@ impl<T> Queue<T> {
         granted > 0
     }
 
-    /// Puts an item at the end of the list that all threads share, or gives it back when the queue is full.
+    /// Has an item made and put at the end of the list that all threads share. `false`: the queue is full.
     #[cold]
-    pub(super) fn push(&self, kind: usize, item: T) -> Result<(), T> {
+    pub(super) fn push(&self, kind: usize, make: &mut impl FnMut() -> T) -> bool {
         if self.taken.fetch_add(1, Ordering::AcqRel) >= self.capacity {
             self.taken.fetch_sub(1, Ordering::AcqRel);
-            return Err(item);
+            return false;
         }
         self.shared_tally[kind % KINDS].fetch_add(1, Ordering::Relaxed);
-        self.put(item);
-        Ok(())
+        self.put(make());
+        true
     }
 
     /// Puts an item there whatever the capacity; for the few that control the consumer.

@@ -115,6 +115,12 @@ pub(crate) struct Published {
 }
 
 impl Record {
+    /// The record, moved out; an empty one stays.
+    pub(super) fn take(&mut self) -> Self {
+        let empty = Self { kind: self.kind, sequence: OUT_OF_LINE, at: self.at, task: None, step: None, fact: Fact::Bare };
+        std::mem::replace(self, empty)
+    }
+
     /// Whether it belongs to a task whose spans are made as they end.
     pub(crate) fn is_for_spans(&self) -> bool {
         self.task.as_ref().and_then(|task| task.trace()).is_some_and(TaskTrace::is_sampled)
