@@ -42,7 +42,7 @@ mod queue;
 
 use std::sync::atomic::AtomicU32;
 
-use order::{Numbered, Order};
+use order::{Numbered, Order, Place};
 use queue::Queue;
 use shuttle::sync::Arc;
 use shuttle::sync::atomic::{AtomicU32 as SharedU32, Ordering};
@@ -136,8 +136,8 @@ struct Event {
 }
 
 impl Numbered for Event {
-    fn place(&self) -> Option<(usize, &AtomicU32, u32)> {
-        Some((0, &self.next, self.number))
+    fn place(&self) -> Option<Place<'_>> {
+        Some(Place { line: 0, next: &self.next, number: self.number, width: 1 })
     }
 }
 
@@ -200,7 +200,7 @@ fn no_schedule_turns_cause_and_effect_around() {
 struct Labelled(u32, Event);
 
 impl Numbered for Labelled {
-    fn place(&self) -> Option<(usize, &AtomicU32, u32)> {
+    fn place(&self) -> Option<Place<'_>> {
         self.1.place()
     }
 }

@@ -356,6 +356,10 @@ impl StepRun {
     /// Brings the next attempt to the point where its body may run.
     pub(super) fn poll_start(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.phase == Phase::Ready {
+            if self.permit_needed().is_none() {
+                self.ask_and_start();
+                return Poll::Ready(());
+            }
             self.ask();
             if let Some((semaphore, _)) = self.permit_needed() {
                 let permit = Box::pin(semaphore.acquire_arc());
@@ -373,6 +377,10 @@ impl StepRun {
     /// The same for a plain function, which waits by blocking.
     #[inline(never)]
     pub(super) fn start_blocking(&mut self) {
+        if self.permit_needed().is_none() {
+            self.ask_and_start();
+            return;
+        }
         self.ask();
         if let Some((semaphore, task)) = self.permit_needed() {
             if !scope::is_polling() {
@@ -395,17 +403,53 @@ impl StepRun {
         }
     }
 
+    /// The attempt asks to run, and has nothing to wait for.
+    fn ask_and_start(&mut self) {
+        if !self.prepare() {
+            self.phase = Phase::Running;
+            return;
+        }
+        let Some(Times { asked: now, .. }) = self.times else { return };
+        match self.scope() {
+            Some(Scope::Step(task, place, _)) if task.wants_begun() && self.state == State::Pending => {
+                task.emit_begun(now.timestamp(), *place, self.inputs());
+                self.advance(State::InProgress);
+                self.phase = Phase::Running;
+                self.meter_start(0);
+                self.find_spot();
+            }
+            _ => {
+                self.tell_asked(now);
+                self.start();
+            }
+        }
+    }
+
     fn ask(&mut self) {
         self.phase = Phase::Asked;
-        if self.is_watched() {
-            let now = Moment::now();
-            self.times = Some(Times { asked: now, started: now });
-            if self.attempt == 1 {
-                self.find_parent();
-                self.mask_fields();
-            }
-            self.emit(EventKind::StepExecutionRequested, now, || self.inputs().map_or(Fact::Bare, Fact::Inputs));
+        if self.prepare()
+            && let Some(Times { asked, .. }) = self.times
+        {
+            self.tell_asked(asked);
         }
+    }
+
+    /// Takes down when the attempt asks to run, if anybody wants to know.
+    fn prepare(&mut self) -> bool {
+        if !self.is_watched() {
+            return false;
+        }
+        let now = Moment::now();
+        self.times = Some(Times { asked: now, started: now });
+        if self.attempt == 1 {
+            self.find_parent();
+            self.mask_fields();
+        }
+        true
+    }
+
+    fn tell_asked(&self, now: Moment) {
+        self.emit(EventKind::StepExecutionRequested, now, || self.inputs().map_or(Fact::Bare, Fact::Inputs));
     }
 
     /// Finds the span that this one's is a child of.

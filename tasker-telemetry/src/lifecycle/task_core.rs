@@ -10,7 +10,7 @@ use crate::catalog::{Source, StepSpec, TaskSpec};
 use crate::event::EventKind;
 use crate::id::{self, TaskId};
 use crate::metrics::TaskSeries;
-use crate::publisher::{Fact, OUT_OF_LINE, Record, StepPlace};
+use crate::publisher::{Fact, Inputs, OUT_OF_LINE, Record, StepPlace};
 use crate::telemetry::Core;
 use crate::time::{Moment, Timestamp};
 use crate::trace::{Carrier, TaskTrace, TraceId, Tracing};
@@ -339,6 +339,26 @@ impl TaskCore {
         } else {
             self.publish(record());
         }
+    }
+
+    /// Whether a step that begins at once can say so in one record.
+    #[inline]
+    pub(crate) const fn wants_begun(&self) -> bool {
+        const BOTH: u32 = EventKind::StepExecutionRequested.bit() | EventKind::StepStarted.bit();
+        self.direct & BOTH == BOTH
+    }
+
+    /// Hands `step.execution_requested` and `step.started` to the publisher, if [`wants_begun`](Self::wants_begun).
+    #[inline(never)]
+    pub(crate) fn emit_begun(self: &Arc<Self>, at: Timestamp, step: StepPlace, mut inputs: Option<Inputs>) {
+        self.core.publisher().send_begun(|| Record {
+            kind: EventKind::StepStarted,
+            sequence: self.events.fetch_add(2, Ordering::Relaxed) & !OUT_OF_LINE,
+            at,
+            task: Some(Arc::clone(self)),
+            step: Some(step),
+            fact: Fact::Begun(inputs.take()),
+        });
     }
 
     /// Hands on a record of this task, which somebody wants to have.

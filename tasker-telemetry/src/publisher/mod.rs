@@ -59,6 +59,9 @@ fn next_id() -> u64 {
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
+/// As what records of two events are counted: no kind has that number.
+const BEGUN: usize = EventKind::ALL.len();
+
 /// The publisher of one telemetry.
 pub(crate) struct Publisher {
     /// The bits of all kinds that somebody subscribed to.
@@ -213,11 +216,24 @@ impl Publisher {
 
     /// Hands on an event that goes through the queue and nowhere else. It is made where it stays, if it can be.
     #[inline]
-    pub(crate) fn send(&self, kind: EventKind, mut record: impl FnMut() -> Record) {
+    pub(crate) fn send(&self, kind: EventKind, record: impl FnMut() -> Record) {
+        self.send_counted(kind as usize, record);
+    }
+
+    /// The same for `step.execution_requested` and `step.started` in one record.
+    #[inline]
+    pub(crate) fn send_begun(&self, record: impl FnMut() -> Record) {
+        self.send_counted(BEGUN, record);
+    }
+
+    #[inline]
+    fn send_counted(&self, kind: usize, mut record: impl FnMut() -> Record) {
         if self.closed.load(Ordering::Relaxed) {
-            self.drop_everywhere(&record(), Account::drop_closed);
-        } else if !lanes::push(&self.queue, self.id, kind as usize, &mut || Item::Event(record())) {
-            self.drop_full(&record());
+            let (first, second) = record().apart();
+            first.iter().chain([&second]).for_each(|record| self.drop_everywhere(record, Account::drop_closed));
+        } else if !lanes::push(&self.queue, self.id, kind, &mut || Item::Event(record())) {
+            let (first, second) = record().apart();
+            first.iter().chain([&second]).for_each(|record| self.drop_full(record));
         }
     }
 
@@ -292,7 +308,10 @@ impl Publisher {
             .map(|account| account.health())
             .collect();
         subscribers.sort_by_key(|subscriber| subscriber.name);
-        let (tally, (skipped, late)) = (self.queue.tally(), self.queue.disorder());
+        let (mut tally, (skipped, late)) = (self.queue.tally(), self.queue.disorder());
+        for kind in [EventKind::StepExecutionRequested, EventKind::StepStarted] {
+            tally[kind as usize] += tally[BEGUN];
+        }
         Health {
             queue: QueueHealth {
                 capacity: self.queue.capacity(),

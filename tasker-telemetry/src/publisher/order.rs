@@ -10,8 +10,26 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 /// What stands in line.
 pub(super) trait Numbered {
-    /// Which line, its next number, and this one's; `None` for what stands in none.
-    fn place(&self) -> Option<(usize, &AtomicU32, u32)>;
+    /// Where it stands; `None` for what stands in no line.
+    fn place(&self) -> Option<Place<'_>>;
+}
+
+/// A place in a line.
+pub(super) struct Place<'a> {
+    /// Which line it is.
+    pub(super) line: usize,
+    /// The number that is next in it.
+    pub(super) next: &'a AtomicU32,
+    pub(super) number: u32,
+    /// How many numbers the item has, from that one on.
+    pub(super) width: u32,
+}
+
+impl Place<'_> {
+    #[inline]
+    fn pass(&self) {
+        self.next.store(self.number.wrapping_add(self.width), Ordering::Relaxed);
+    }
 }
 
 /// Everything held back, and what was found out.
@@ -43,13 +61,13 @@ impl<R: Numbered> Order<R> {
     /// An item that was read. It comes back if it may go on now.
     #[inline]
     pub(super) fn admit(&mut self, item: R) -> Option<R> {
-        let Some((_, next, number)) = item.place() else { return Some(item) };
-        let due = next.load(Ordering::Relaxed);
-        if number == due {
-            next.store(number.wrapping_add(1), Ordering::Relaxed);
+        let Some(place) = item.place() else { return Some(item) };
+        let due = place.next.load(Ordering::Relaxed);
+        if place.number == due {
+            place.pass();
             return Some(item);
         }
-        if number < due {
+        if place.number < due {
             self.late += 1;
             return Some(item);
         }
@@ -73,19 +91,19 @@ impl<R: Numbered> Order<R> {
     #[cold]
     fn settle_held(&mut self, mut go_on: impl FnMut(R)) {
         let mut held = std::mem::take(&mut self.held);
-        held.sort_by_key(|held| held.item.place().map(|(line, _, number)| (line, number)));
+        held.sort_by_key(|held| held.item.place().map(|place| (place.line, place.number)));
         for held in held {
-            if let Some((_, next, number)) = held.item.place() {
-                let due = next.load(Ordering::Relaxed);
-                if number > due && held.reading == self.reading {
+            if let Some(place) = held.item.place() {
+                let due = place.next.load(Ordering::Relaxed);
+                if place.number > due && held.reading == self.reading {
                     self.held.push(held);
                     continue;
                 }
-                if number < due {
+                if place.number < due {
                     self.late += 1;
                 } else {
-                    self.skipped += u64::from(number - due);
-                    next.store(number.wrapping_add(1), Ordering::Relaxed);
+                    self.skipped += u64::from(place.number - due);
+                    place.pass();
                 }
             }
             go_on(held.item);
@@ -103,8 +121,8 @@ mod tests {
     struct Item(Arc<AtomicU32>, u32);
 
     impl Numbered for Item {
-        fn place(&self) -> Option<(usize, &AtomicU32, u32)> {
-            Some((Arc::as_ptr(&self.0) as usize, &self.0, self.1))
+        fn place(&self) -> Option<Place<'_>> {
+            Some(Place { line: Arc::as_ptr(&self.0) as usize, next: &self.0, number: self.1, width: 1 })
         }
     }
 

@@ -3,9 +3,8 @@
 //! Texts, ids and typed structs are made of it on the subscribers' side (`build.rs`), by whoever needs them.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
 
-use super::order::Numbered;
+use super::order::{Numbered, Place};
 use crate::catalog::{EventSpec, StepSpec};
 use crate::event::{EventKind, Payload};
 use crate::failure::Failure;
@@ -33,9 +32,12 @@ pub(crate) const OUT_OF_LINE: u32 = 1 << 31;
 
 impl Numbered for Record {
     #[inline]
-    fn place(&self) -> Option<(usize, &AtomicU32, u32)> {
+    fn place(&self) -> Option<Place<'_>> {
         let task = self.task.as_ref()?;
-        (self.sequence < OUT_OF_LINE).then(|| (Arc::as_ptr(task) as usize, task.next_in_line(), self.sequence))
+        let width = if let Fact::Begun(_) = self.fact { 2 } else { 1 };
+        let place =
+            Place { line: Arc::as_ptr(task) as usize, next: task.next_in_line(), number: self.sequence, width };
+        (self.sequence < OUT_OF_LINE).then_some(place)
     }
 }
 
@@ -58,6 +60,9 @@ pub(crate) enum Fact {
     Bare,
     /// `step.execution_requested`
     Inputs(Inputs),
+    /// `step.execution_requested` and, at the same moment, `step.started`: most steps wait for nothing, and one record is half
+    /// the work of two. The router takes them apart.
+    Begun(Option<Inputs>),
     /// `step.started`
     Started { queue_nanos: u64 },
     /// `step.completed`. The body began `nanos` before the record's time.
@@ -119,6 +124,22 @@ impl Record {
     pub(super) fn take(&mut self) -> Self {
         let empty = Self { kind: self.kind, sequence: OUT_OF_LINE, at: self.at, task: None, step: None, fact: Fact::Bare };
         std::mem::replace(self, empty)
+    }
+
+    /// The two events that it stands for, or the one.
+    #[inline]
+    pub(super) fn apart(self) -> (Option<Self>, Self) {
+        if let Fact::Begun(_) = self.fact { self.taken_apart() } else { (None, self) }
+    }
+
+    fn taken_apart(mut self) -> (Option<Self>, Self) {
+        let inputs = match std::mem::replace(&mut self.fact, Fact::Started { queue_nanos: 0 }) {
+            Fact::Begun(inputs) => inputs,
+            _ => None,
+        };
+        let fact = inputs.map_or(Fact::Bare, Fact::Inputs);
+        let asked = Self { kind: EventKind::StepExecutionRequested, task: self.task.clone(), fact, ..self };
+        (Some(asked), Self { sequence: self.sequence.wrapping_add(1), ..self })
     }
 
     /// Whether it belongs to a task whose spans are made as they end.

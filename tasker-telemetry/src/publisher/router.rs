@@ -99,7 +99,7 @@ impl Router {
                 match item {
                     Item::Event(record) => {
                         if let Some(record) = self.order.admit(record) {
-                            self.sort(record);
+                            self.sort_apart(record);
                         }
                     }
                     Item::Spans(records) => self.to_spans(records),
@@ -112,7 +112,7 @@ impl Router {
         if self.order.is_waiting() {
             let mut settled = Vec::new();
             self.order.settle(|record| settled.push(record));
-            settled.into_iter().for_each(|record| self.sort(record));
+            settled.into_iter().for_each(|record| self.sort_apart(record));
             self.send();
         }
         self.queue.set_disorder(self.order.skipped, self.order.late);
@@ -133,6 +133,14 @@ impl Router {
             }
         }
         shutdown
+    }
+
+    fn sort_apart(&mut self, record: Record) {
+        let (first, record) = record.apart();
+        if let Some(first) = first {
+            self.sort(first);
+        }
+        self.sort(record);
     }
 
     /// Puts the record on the pile of everybody who wants it.
