@@ -1,8 +1,8 @@
 //! What a running task is: identity, trace, counters and permits, shared by its steps and its events.
 
 use std::mem;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use async_lock::Semaphore;
 
@@ -32,6 +32,7 @@ pub(crate) struct TaskCore {
     wanted: u32,
     /// `None` when no spans are made.
     trace: Option<TaskTrace>,
+    trace_text: OnceLock<Arc<str>>,
     /// Set where the task began in another process.
     origin: Option<Box<Origin>>,
     handed_over: AtomicBool,
@@ -127,6 +128,7 @@ impl TaskCore {
             direct,
             wanted: publisher.mask() | if spans { publisher.span_mask() } else { 0 },
             trace,
+            trace_text: OnceLock::new(),
             origin: None,
             handed_over: AtomicBool::new(false),
             core,
@@ -202,9 +204,14 @@ impl TaskCore {
         }
     }
 
+    /// The trace id as text, written once for all events of the task.
+    pub(crate) fn trace_text(&self) -> &Arc<str> {
+        self.trace_text.get_or_init(|| self.trace_id().to_string().into())
+    }
+
     /// What ties together everything that one request caused.
     pub(crate) fn correlation_id(&self) -> String {
-        self.trace_id().to_string()
+        (**self.trace_text()).to_owned()
     }
 
     /// Whether anybody wants to know of any event of this task.

@@ -35,8 +35,7 @@ impl Numbered for Record {
     fn place(&self) -> Option<Place<'_>> {
         let task = self.task.as_ref()?;
         let width = if let Fact::Begun(_) = self.fact { 2 } else { 1 };
-        let place =
-            Place { line: Arc::as_ptr(task) as usize, next: task.next_in_line(), number: self.sequence, width };
+        let place = Place { line: Arc::as_ptr(task) as usize, next: task.next_in_line(), number: self.sequence, width };
         (self.sequence < OUT_OF_LINE).then_some(place)
     }
 }
@@ -122,7 +121,8 @@ pub(crate) struct Published {
 impl Record {
     /// The record, moved out; an empty one stays.
     pub(super) fn take(&mut self) -> Self {
-        let empty = Self { kind: self.kind, sequence: OUT_OF_LINE, at: self.at, task: None, step: None, fact: Fact::Bare };
+        let empty =
+            Self { kind: self.kind, sequence: OUT_OF_LINE, at: self.at, task: None, step: None, fact: Fact::Bare };
         std::mem::replace(self, empty)
     }
 
