@@ -12,9 +12,10 @@ use arc_swap::ArcSwapOption;
 
 use crate::catalog::Catalog;
 use crate::filter::{DEFAULT_FILTER_MASK, DEFAULT_FILTER_PARAMETERS, Filter};
+use crate::metrics::push::{self, PlannedPush, Push, Pusher};
 use crate::metrics::{self, MetricsBackend};
 use crate::otel::Spot;
-use crate::publisher::{End, Ended, Health, Limits, Publisher};
+use crate::publisher::{End, Ended, Health, Limits, Publisher, SubscriberHealth};
 use crate::scope::{self, Entered, InScope, Scope};
 use crate::subscriber::{Registration, Subscriber};
 use crate::trace::{self, SinkPlan, TraceSettings, Tracing};
@@ -31,6 +32,7 @@ pub(crate) struct Core {
     filter: Filter,
     metrics: metrics::Store,
     tracing: Option<Tracing>,
+    log_spans: bool,
     catalog_problems: Vec<String>,
     explicit_tasks: AtomicU64,
     implicit_tasks: AtomicU64,
@@ -146,6 +148,7 @@ pub(crate) fn silent() -> Arc<Core> {
         filter: Filter::default(),
         metrics: metrics::Store::new(false, metrics::DEFAULT_SERIES_LIMIT),
         tracing: None,
+        log_spans: false,
         catalog_problems: Vec::new(),
         explicit_tasks: AtomicU64::new(0),
         implicit_tasks: AtomicU64::new(0),
@@ -171,6 +174,11 @@ impl Core {
     /// What makes spans; `None` when there is no exporter.
     pub(crate) const fn tracing(&self) -> Option<&Tracing> {
         self.tracing.as_ref()
+    }
+
+    /// Whether bodies run inside a `tracing` span.
+    pub(crate) const fn makes_log_spans(&self) -> bool {
+        self.log_spans
     }
 
     pub(crate) const fn tells_step_processing(&self) -> bool {
@@ -239,6 +247,7 @@ impl Core {
         health.tasks_started = count(&self.explicit_tasks) + health.implicit_tasks;
         health.concurrency_overruns = count(&self.concurrency_overruns);
         health.catalog_problems.clone_from(&self.catalog_problems);
+        health.metric_pushes = self.metrics.push_health();
         health
     }
 }
@@ -263,6 +272,7 @@ impl Core {
 #[must_use = "dropping the telemetry shuts it down"]
 pub struct Telemetry {
     core: Arc<Core>,
+    pushers: Vec<Pusher>,
     installed: bool,
     shut_down: AtomicBool,
     shutdown_timeout: Duration,
@@ -310,13 +320,16 @@ impl Telemetry {
         MetricsBackend::new(Arc::clone(&self.core))
     }
 
-    /// Waits until everything published so far has been handled, at most for the shutdown timeout.
+    /// Waits until everything published so far has been handled, then pushes metrics where they are pushed; at most for the
+    /// shutdown timeout, and half a second for the push.
     ///
     /// # Errors
-    /// [`FlushError`] when that took too long: what waits stays in its queue and is handled later.
+    /// [`FlushError`] when that took too long: what waits stays in its queue and is handled later. Also when a push failed.
     pub async fn flush(&self) -> Result<(), FlushError> {
-        let ticket = self.core.publisher.flush(self.deadline());
-        self.answer(Ended(ticket).await)
+        let deadline = self.deadline();
+        let ticket = self.core.publisher.flush(deadline);
+        let end = Ended(ticket).await;
+        self.answer(end, push::wait(push::ask_all(&self.pushers, deadline, false)).await)
     }
 
     /// [`flush`](Self::flush) for code that is not async. Blocks the thread.
@@ -324,17 +337,22 @@ impl Telemetry {
     /// # Errors
     /// As `flush`.
     pub fn flush_blocking(&self) -> Result<(), FlushError> {
-        self.answer(self.core.publisher.flush(self.deadline()).wait())
+        let deadline = self.deadline();
+        let end = self.core.publisher.flush(deadline).wait();
+        self.answer(end, push::wait_blocking(&push::ask_all(&self.pushers, deadline, false)))
     }
 
-    /// Takes no more events, waits until those published before have been handled, and ends the threads; all that within
-    /// [`Builder::shutdown_timeout`]. Never blocks the thread, so it is right on a current-thread runtime, too.
+    /// Takes no more events, waits until those published before have been handled, pushes metrics for the last time, and ends
+    /// the threads; all that within [`Builder::shutdown_timeout`] and half a second for the push. Never blocks the thread, so it is right on a current-thread runtime, too.
     ///
     /// # Errors
-    /// [`FlushError`] when time was up: what was left then is dropped, and counted in [`health`](Self::health).
+    /// [`FlushError`] when time was up: what was left then is dropped, and counted in [`health`](Self::health). Also when
+    /// a push failed.
     pub async fn shutdown(&self) -> Result<(), FlushError> {
-        let ticket = self.begin_shutdown();
-        self.answer(Ended(ticket).await)
+        let deadline = self.deadline();
+        let ticket = self.begin_shutdown(deadline);
+        let end = Ended(ticket).await;
+        self.answer(end, push::wait(push::ask_all(&self.pushers, deadline, true)).await)
     }
 
     /// [`shutdown`](Self::shutdown) for code that is not async. Blocks the thread.
@@ -342,11 +360,12 @@ impl Telemetry {
     /// # Errors
     /// As `shutdown`.
     pub fn shutdown_blocking(&self) -> Result<(), FlushError> {
-        let ticket = self.begin_shutdown();
-        self.answer(ticket.wait())
+        let deadline = self.deadline();
+        let end = self.begin_shutdown(deadline).wait();
+        self.answer(end, push::wait_blocking(&push::ask_all(&self.pushers, deadline, true)))
     }
 
-    fn begin_shutdown(&self) -> Arc<crate::publisher::Ticket> {
+    fn begin_shutdown(&self, deadline: Instant) -> Arc<crate::publisher::Ticket> {
         self.shut_down.store(true, Ordering::Relaxed);
         if self.installed {
             let installed = INSTALLED.load();
@@ -355,7 +374,7 @@ impl Telemetry {
                 INSTALLED.compare_and_swap(&*installed, None);
             }
         }
-        self.core.publisher.shutdown(self.deadline())
+        self.core.publisher.shutdown(deadline)
     }
 
     fn deadline(&self) -> Instant {
@@ -364,18 +383,14 @@ impl Telemetry {
         now.checked_add(self.shutdown_timeout).unwrap_or_else(|| now + A_YEAR)
     }
 
-    fn answer(&self, end: End) -> Result<(), FlushError> {
-        match end {
-            End::Done => Ok(()),
-            End::Late => {
-                let waiting = self
-                    .health()
-                    .subscribers
-                    .into_iter()
-                    .filter(|s| s.backlog > 0 || s.dropped.contains_key("shutdown"));
-                Err(FlushError { limit: self.shutdown_timeout, subscribers: waiting.map(|s| s.name).collect() })
-            }
+    fn answer(&self, end: End, failed_pushes: Vec<&'static str>) -> Result<(), FlushError> {
+        let is_late = end == End::Late;
+        if !is_late && failed_pushes.is_empty() {
+            return Ok(());
         }
+        let is_behind = |s: &SubscriberHealth| is_late && (s.backlog > 0 || s.dropped.contains_key("shutdown"));
+        let subscribers = self.health().subscribers.into_iter().filter(is_behind).map(|s| s.name).collect();
+        Err(FlushError { limit: self.shutdown_timeout, is_late, subscribers, failed_pushes })
     }
 }
 
@@ -400,19 +415,47 @@ impl fmt::Debug for Telemetry {
 
 const A_YEAR: Duration = Duration::from_hours(365 * 24);
 
-/// Not everything was handled within the time limit.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not every event was handled within {limit:?}; still behind: {}", if subscribers.is_empty() { "the router".to_owned() } else { subscribers.join(", ") })]
+/// Not everything was handled within the time limit, or metrics could not be pushed.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FlushError {
     limit: Duration,
+    is_late: bool,
     subscribers: Vec<&'static str>,
+    failed_pushes: Vec<&'static str>,
 }
+
+impl fmt::Display for FlushError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { limit, subscribers, failed_pushes, .. } = self;
+        if self.is_late {
+            let behind = if subscribers.is_empty() { "the router".to_owned() } else { subscribers.join(", ") };
+            write!(f, "not every event was handled within {limit:?}; still behind: {behind}")?;
+        }
+        if !failed_pushes.is_empty() {
+            let between = if self.is_late { "; " } else { "" };
+            write!(
+                f,
+                "{between}metrics could not be pushed: {} (see `health().metric_pushes`)",
+                failed_pushes.join(", ")
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for FlushError {}
 
 impl FlushError {
     /// The subscribers that were behind.
     #[must_use]
     pub fn subscribers(&self) -> &[&'static str] {
         &self.subscribers
+    }
+
+    /// The pushes of metrics that failed, by [`Push::name`](crate::metrics::push::Push::name).
+    #[must_use]
+    pub fn failed_pushes(&self) -> &[&'static str] {
+        &self.failed_pushes
     }
 }
 
@@ -467,8 +510,9 @@ pub struct Builder {
     shutdown_timeout: Duration,
     filter_parameters: Vec<String>,
     filter_mask: String,
-    metrics_enabled: bool,
+    pub(crate) metrics_enabled: bool,
     metrics_series_limit: usize,
+    pub(crate) pushes: Vec<PlannedPush>,
     pub(crate) traces: TraceSettings,
     pub(crate) span_sinks: Vec<SinkPlan>,
     pub(crate) resource: Vec<(String, String)>,
@@ -505,6 +549,7 @@ impl Default for Builder {
             filter_mask: DEFAULT_FILTER_MASK.to_owned(),
             metrics_enabled: true,
             metrics_series_limit: metrics::DEFAULT_SERIES_LIMIT,
+            pushes: Vec::new(),
             traces: TraceSettings::default(),
             span_sinks: Vec::new(),
             resource: Vec::new(),
@@ -620,6 +665,27 @@ impl Builder {
         self
     }
 
+    /// Sends the metrics there every so often, and when the telemetry is flushed or shut down. May be given several times.
+    /// See [`metrics::push`].
+    pub fn push_metrics(mut self, to: impl Push, every: Duration) -> Self {
+        self.pushes.push(PlannedPush::Ready(Box::new(to), every));
+        self
+    }
+
+    /// Sends the metrics over OTLP, as the standard variables say: by default with HTTP and protobuf to `http://localhost:4318`,
+    /// every minute and when the telemetry is flushed or shut down. [`otlp_metrics_with`](Self::otlp_metrics_with) says it in code.
+    #[cfg(feature = "otlp")]
+    pub fn otlp_metrics(self) -> Self {
+        self.otlp_metrics_with(metrics::otlp::OtlpMetrics::new())
+    }
+
+    /// The same with settings of your own.
+    #[cfg(feature = "otlp")]
+    pub fn otlp_metrics_with(mut self, settings: metrics::otlp::OtlpMetrics) -> Self {
+        self.pushes.push(PlannedPush::Otlp(settings));
+        self
+    }
+
     /// Builds the telemetry; it applies where [`Telemetry::scope`] says so.
     ///
     /// # Errors
@@ -658,10 +724,11 @@ impl Builder {
             subscriber_capacity: self.subscriber_capacity,
             handler_timeout: self.handler_timeout,
         };
+        let log_spans = self.traces.log_spans;
         let (tracing, span_sink) = if resolved.sinks.is_empty() {
             (None, None)
         } else {
-            let (tracing, sink) = Tracing::start(self.traces, resolved.sinks)?;
+            let (tracing, sink) = Tracing::start(std::mem::take(&mut self.traces), resolved.sinks)?;
             (Some(tracing), Some(sink))
         };
         let core = Core {
@@ -673,6 +740,7 @@ impl Builder {
             filter: Filter::new(self.filter_parameters, &self.filter_mask),
             metrics: metrics::Store::new(resolved.enabled && self.metrics_enabled, self.metrics_series_limit),
             tracing,
+            log_spans,
             catalog_problems,
             explicit_tasks: AtomicU64::new(0),
             implicit_tasks: AtomicU64::new(0),
@@ -680,8 +748,14 @@ impl Builder {
             installation: AtomicU32::new(0),
             _live: resolved.enabled.then(Live::new),
         };
+        let core = Arc::new(core);
+        let mut pushers = Vec::new();
+        for (push, every) in resolved.pushes {
+            pushers.push(Pusher::start_boxed(MetricsBackend::new(Arc::clone(&core)), push, every)?);
+        }
         Ok(Telemetry {
-            core: Arc::new(core),
+            core,
+            pushers,
             installed: false,
             shut_down: AtomicBool::new(false),
             shutdown_timeout: self.shutdown_timeout,

@@ -175,3 +175,64 @@ fn without_telemetry_the_steps_run_without() {
     assert_eq!(task.carrier().task_id(), "x");
     task.complete();
 }
+
+/// The first of three processes begins, the second goes on, the third ends: failing, or not.
+fn through_three(processes: &[Process; 3], id: u64, steps: u64, fail: bool) {
+    #[task(id = id)]
+    async fn begins(id: u64, steps: u64) -> Carrier {
+        for _ in 0..steps {
+            let _ = pack(id % 2).await;
+        }
+        TaskScope::current().unwrap().hand_over()
+    }
+    let json = |carrier: &Carrier| serde_json::from_str(&serde_json::to_string(carrier).unwrap()).unwrap();
+    let [one, two, three] = processes;
+    let carrier = block_on(one.recording.scope(begins(id, steps)));
+    let task = two.recording.in_scope(|| TaskScope::resume(json(&carrier)));
+    block_on(task.scope(pack(2))).unwrap();
+    let carrier = task.hand_over();
+    let task = three.recording.in_scope(|| TaskScope::resume(json(&carrier)));
+    block_on(task.scope(pack(3))).unwrap();
+    if fail { task.fail(&std::fmt::Error) } else { task.complete() }
+}
+
+#[test]
+fn a_failed_task_is_kept_whole_over_processes_and_others_are_not() {
+    let set = |builder: Builder| builder.sampling(Sampling::ratio(0.1).keep_failures());
+    let processes = [(); 3].map(|()| Process::new(set));
+    let (tasks, steps) = (400_u64, 3);
+    for id in 0..tasks {
+        through_three(&processes, id, steps, id % 4 == 0);
+    }
+    let spans: Vec<_> = processes.iter().flat_map(|process| process.flushed().spans()).collect();
+    let roots: Vec<_> = spans.iter().filter(|span| span.name() == TASK).collect();
+    let failed = roots.iter().filter(|root| matches!(root.status(), SpanStatus::Error(_))).count();
+    assert_eq!(failed, 100, "every failed task");
+    assert!((10..60).contains(&(roots.len() - failed)), "about a tenth of the others: {}", roots.len());
+    for root in &roots {
+        let own: Vec<_> =
+            spans.iter().filter(|span| span.trace_id() == root.trace_id() && span.name() == STEP).collect();
+        assert_eq!(own.len() as u64, steps + 2, "whole");
+        for step in own {
+            assert_eq!(step.parent_span_id(), Some(root.span_id()));
+            assert_eq!(step.attribute("tasker.step_name"), Some("pack".into()));
+            assert!(matches!(step.attribute("tasker.execution_duration"), Some(Value::F64(_))), "{step:?}");
+            let failed = matches!(step.status(), SpanStatus::Error(_));
+            assert_eq!(step.events().iter().any(|event| event.name == "exception"), failed);
+        }
+    }
+    assert_eq!(spans.len(), roots.len() * 6, "absent where there is no root");
+    for process in &processes {
+        let health = process.recording.telemetry().health().spans.unwrap();
+        assert_eq!((health.undecided, health.undecided_evicted), (0, 0));
+    }
+}
+
+#[test]
+fn what_is_too_much_to_travel_is_kept_and_the_task_with_it() {
+    let set = |builder: Builder| builder.sampling(Sampling::none().keep_failures());
+    let processes = [(); 3].map(|()| Process::new(set));
+    through_three(&processes, 1, 500, false);
+    let counts: Vec<_> = processes.iter().map(|process| process.flushed().spans().len()).collect();
+    assert_eq!(counts, [500, 1, 2], "whole, though it did not fail");
+}

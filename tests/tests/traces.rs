@@ -83,7 +83,7 @@ fn a_task_is_one_trace() {
         ["tasker.total_steps", "tasker.completed_steps", "tasker.failed_steps"].map(|name| root.attribute(name));
     assert_eq!(counts, [3_i64, 3, 0].map(|count| Some(Value::I64(count))));
     assert_eq!(root.attribute("customer"), Some("c-1".into()));
-    let events: Vec<_> = root.events().iter().map(|event| event.name).collect();
+    let events: Vec<_> = root.events().iter().map(|event| event.name.clone()).collect();
     assert_eq!(events, ["task.started", "task.completed"]);
 
     let (outer, inner) = (&named(&spans, STEP, "outer")[0], &named(&spans, STEP, "inner")[0]);
@@ -108,7 +108,7 @@ fn a_task_is_one_trace() {
     assert_eq!(attempts[0].attribute("error.type"), Some("timeout".into()));
     assert_eq!(attempts[0].attribute("tasker.error"), Some("the gateway timed out".into()));
     assert_eq!((attempts[2].status(), attempts[2].attribute("error.type")), (SpanStatus::Ok, None));
-    let events = |span: &Span| span.events().iter().map(|event| event.name).collect::<Vec<_>>();
+    let events = |span: &Span| span.events().iter().map(|event| event.name.clone()).collect::<Vec<_>>();
     assert_eq!(
         events(&attempts[0]),
         ["step.started", "trace.said", "exception", "step.failed", "step.retry_requested"]
@@ -162,7 +162,7 @@ fn sampled_out_there_is_nothing_and_failures_are_kept_whole() {
     async fn maybe(number: u64) -> Result<(), Timeout> {
         outer().await;
         publish(Said { words: 1, card: String::new() });
-        if number % 3 == 0 { Err(Timeout) } else { Ok(()) }
+        if number.is_multiple_of(3) { Err(Timeout) } else { Ok(()) }
     }
     let run = |sampling| {
         let (telemetry, spans) = traced(|builder| builder.sampling(sampling));
@@ -185,6 +185,23 @@ fn sampled_out_there_is_nothing_and_failures_are_kept_whole() {
     let roots = spans.named(TASK);
     assert!((100..200).contains(&roots.len()), "{}", roots.len());
     assert_eq!(spans.named(STEP).len(), 2 * roots.len(), "whole or absent");
+}
+
+#[test]
+fn a_sampled_task_has_its_fields_inside_one_that_is_not() {
+    #[task(id = id, fields(depth))]
+    async fn nested(id: &str, depth: u32) {
+        if depth > 0 {
+            Box::pin(nested(IDS[1], depth - 1)).await;
+        }
+    }
+    const IDS: [&str; 2] = ["0190a5b6-7c8d-7e9f-8000-000000000001", "0190a5b6-7c8d-7e9f-80ff-ffffffffffff"];
+    let (telemetry, spans) = traced(|builder| builder.sampling(Sampling::ratio(0.5)));
+    block_on(telemetry.scope(nested(IDS[0], 1)));
+    telemetry.flush_blocking().unwrap();
+    let roots = spans.named(TASK);
+    assert_eq!(roots.len(), 1);
+    assert_eq!(roots[0].attribute("depth"), Some(Value::I64(0)));
 }
 
 #[test]

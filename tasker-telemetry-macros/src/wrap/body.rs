@@ -23,7 +23,7 @@ pub(crate) enum Driver<'a> {
 /// ```text
 /// async fn user(..) -> R {
 ///     static __TASKER_SPEC: StepSpec = ..; inventory::submit! { .. }            // `registration`
-///     let fields = fields(|| [..]);                                             // only with `fields(..)`
+///     let fields = step_fields(|| [..]);                                        // only with `fields(..)`
 ///     let body = async move { if false { return hint::<R>(); } user's body };
 ///     let class = classify!(Probe::future(&body));
 ///     run_step(&__TASKER_SPEC, fields, body, class).await
@@ -144,10 +144,11 @@ impl Wrapper<'_> {
 
     /// What is read from the arguments before the body owns them.
     ///
-    /// Expands to: `let id = task_id(|| display(&expr)); let fields = fields(|| [..]);`
+    /// Expands to: `let id = task_id(|| display(&expr)); let fields = task_fields(|| [..]);`
     fn taken(&self) -> TokenStream {
         let private = &self.common.private;
-        let fields = spec::field_values(self.common);
+        let function = if matches!(self.driver, Driver::Task { .. }) { "task_fields" } else { "step_fields" };
+        let fields = spec::field_values(self.common, function);
         match self.driver {
             Driver::Task { id: Some(id) } => {
                 let span = Span::mixed_site().located_at(id.span());

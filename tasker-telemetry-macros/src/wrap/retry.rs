@@ -68,7 +68,7 @@ pub(super) fn run_sync(wrapper: &Wrapper<'_>, sig: &mut Signature) -> TokenStrea
 
 fn attempts(wrapper: &Wrapper<'_>, sig: &mut Signature, attempt: &TokenStream) -> TokenStream {
     let private = &wrapper.common.private;
-    let (taken, fields) = (spec::field_values(wrapper.common), spec::taken_fields(wrapper.common));
+    let (taken, fields) = (spec::field_values(wrapper.common, "step_fields"), spec::taken_fields(wrapper.common));
     let mut kept = Kept { private, before: TokenStream::new(), inside: TokenStream::new(), count: 0 };
     for input in &mut sig.inputs {
         kept.argument(input);

@@ -1,6 +1,6 @@
 //! The parts of the static spec, and the values of `fields(..)`.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote_spanned;
 use syn::spanned::Spanned as _;
 
@@ -46,8 +46,8 @@ pub(crate) fn spec(common: &Common, names: &(TokenStream, TokenStream), others: 
 /// The values of `fields(..)`. They borrow the arguments, so they are taken before the body owns them, and in a closure,
 /// so they cost nothing when nobody listens.
 ///
-/// Expands to: `let fields = ::tasker_telemetry::__private::fields(|| [capture!(value), ..]);`
-pub(super) fn field_values(common: &Common) -> TokenStream {
+/// Expands to: `let fields = ::tasker_telemetry::__private::step_fields(|| [capture!(value), ..]);`
+pub(super) fn field_values(common: &Common, function: &str) -> TokenStream {
     let private = &common.private;
     if common.fields.is_empty() {
         return TokenStream::new();
@@ -62,7 +62,8 @@ pub(super) fn field_values(common: &Common) -> TokenStream {
             Format::Debug => quote_spanned!(span=> #private::capture_debug(&#value)),
         }
     });
-    quote_spanned!(Span::mixed_site()=> let fields = #private::fields(|| [#(#values),*]);)
+    let function = Ident::new(function, Span::mixed_site());
+    quote_spanned!(Span::mixed_site()=> let fields = #private::#function(|| [#(#values),*]);)
 }
 
 /// What [`field_values`] left behind, as an argument.

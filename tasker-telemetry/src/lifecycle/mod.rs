@@ -33,13 +33,21 @@ use crate::value::{Fields, Value};
 #[doc(hidden)]
 pub type TaskIdArg = Option<String>;
 
-/// Evaluates the `fields(..)`, if anybody listens. They are read for us alone: a panic in one (or in the `Display` of a value)
-/// costs the fields, not the host.
+/// Evaluates the `fields(..)` of a step, if anybody listens to the task around it. They are read for us alone: a panic in one
+/// (or in the `Display` of a value) costs the fields, not the host.
 #[doc(hidden)]
-pub fn fields<const N: usize>(values: impl FnOnce() -> [Value; N]) -> Fields {
-    if !telemetry::is_listened_to() {
-        return None;
-    }
+pub fn step_fields<const N: usize>(values: impl FnOnce() -> [Value; N]) -> Fields {
+    if telemetry::is_listened_to() { read_fields(values) } else { None }
+}
+
+/// Evaluates those of a task, if anybody listens at all: a task may be traced where the one around it is not.
+#[doc(hidden)]
+pub fn task_fields<const N: usize>(values: impl FnOnce() -> [Value; N]) -> Fields {
+    let listened_to = telemetry::current().is_some_and(|core| !core.publisher().is_silent());
+    if listened_to { read_fields(values) } else { None }
+}
+
+fn read_fields<const N: usize>(values: impl FnOnce() -> [Value; N]) -> Fields {
     let values = catch_unwind(AssertUnwindSafe(values)).ok()?;
     Some(Box::new(values))
 }

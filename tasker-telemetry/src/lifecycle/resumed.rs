@@ -17,7 +17,7 @@ use crate::scope::{Entered, InScope, Scope, TaskScope};
 use crate::state::{Entity, State, transition};
 use crate::telemetry;
 use crate::time::Moment;
-use crate::trace::Carrier;
+use crate::trace::{Carrier, TaskTrace};
 
 impl TaskScope {
     /// Takes a task up that another process began: its steps run here, in the task's trace, under its root span. See
@@ -25,21 +25,23 @@ impl TaskScope {
     ///
     /// The telemetry that applies here gets the events and spans; without one, the steps run without.
     #[must_use = "the task is taken up by what it returns"]
-    pub fn resume(carrier: Carrier) -> ResumedTask {
+    pub fn resume(mut carrier: Carrier) -> ResumedTask {
         let Some(core) = telemetry::current() else { return ResumedTask { task: None, carrier } };
         core.task_began();
         let id = TaskId::given(carrier.task_id.clone());
         let trace = core.tracing().map(|tracing| tracing.resume(&id, &carrier));
-        let origin = Origin { started_at: carrier.started_at(), counts: carrier.counts() };
+        let (started_at, counts, context) = (carrier.started_at(), carrier.counts(), carrier.context.clone());
+        let origin = Origin { started_at, counts, context };
         let spec = spec_named(&carrier.task_name);
         let task = TaskCore::resumed(core, spec, id, trace, origin);
         if let Some(metrics) = task.metrics() {
             metrics.began();
         }
         if let Some(tracing) = task.core().tracing() {
-            tracing.resumed(&task, carrier.started_at());
+            let spans = std::mem::take(&mut carrier.undecided);
+            tracing.resumed(&task, carrier.started_at(), spans, carrier.undecided_lost);
         }
-        let spot = task.trace().map_or_else(Spot::none, |trace| trace.spot());
+        let spot = task.trace().map_or_else(Spot::none, TaskTrace::spot);
         ResumedTask { task: Some(Resumed { task, spot, since: Moment::now() }), carrier }
     }
 
@@ -53,9 +55,7 @@ impl TaskScope {
     /// The same, and from now on this process tells nothing of the task's end: whoever takes the task up does.
     #[must_use = "the task goes on with what it returns, and nowhere else"]
     pub fn hand_over(&self) -> Carrier {
-        let carrier = self.core_of_task().carrier();
-        self.core_of_task().hand_over();
-        carrier
+        self.core_of_task().send_off()
     }
 }
 
@@ -104,8 +104,16 @@ impl ResumedTask {
 
     /// The task goes on in a further process, which tells how it ends.
     #[must_use = "the task goes on with what it returns, and nowhere else"]
-    pub fn hand_over(self) -> Carrier {
-        self.carrier()
+    pub fn hand_over(mut self) -> Carrier {
+        match self.task.take() {
+            Some(Resumed { task, .. }) => {
+                if let Some(metrics) = task.metrics() {
+                    metrics.handed_over();
+                }
+                task.send_off()
+            }
+            None => self.carrier.clone(),
+        }
     }
 
     /// The task ended well: tells `task.completed`, and its root span with the true start.
@@ -136,11 +144,15 @@ impl ResumedTask {
 
 impl Drop for ResumedTask {
     fn drop(&mut self) {
-        if let Some(Resumed { task, .. }) = self.task.take()
-            && task.hand_over()
+        let Some(Resumed { task, .. }) = self.task.take() else { return };
+        if task.hand_over()
             && let Some(metrics) = task.metrics()
         {
             metrics.handed_over();
+        }
+        // Nobody learns here whether the task fails.
+        if let Some(undecided) = task.trace().and_then(|trace| trace.undecided()) {
+            undecided.evict();
         }
     }
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use async_lock::SemaphoreGuardArc;
 use async_lock::futures::AcquireArc;
+use tracing::span::EnteredSpan;
 
 use self::meter::Metering;
 use super::TaskCore;
@@ -22,6 +23,7 @@ use crate::catalog::StepSpec;
 use crate::classify::{ErrorView, RetryAdvice};
 use crate::event::EventKind;
 use crate::failure::Failure;
+use crate::log_span::LogSpan;
 use crate::metrics::error_type;
 use crate::otel::{Attached, Spot};
 use crate::publisher::{Fact, Inputs, Reason, StepPlace};
@@ -41,6 +43,7 @@ pub(crate) struct StepRun {
     kept: Kept,
     /// The attempt's span, as other libraries see it.
     spot: Spot,
+    log: LogSpan,
     /// `None` when nobody listens.
     times: Option<Times>,
     /// From 1. Kept here as well as in the scope: attempts are counted when telemetry is off, too.
@@ -148,6 +151,7 @@ impl StepRun {
                 Some(fields) => Kept::Fields(fields),
             },
             spot: Spot::none(),
+            log: LogSpan::none(),
             times: None,
             attempt: 1,
             state: State::Pending,
@@ -505,6 +509,9 @@ impl StepRun {
         if let Some(spot) = spot {
             self.spot = spot;
         }
+        if let Some((task, place)) = self.task() {
+            self.log = LogSpan::of_step(task, place);
+        }
     }
 
     fn has_permit(&self) -> bool {
@@ -513,9 +520,11 @@ impl StepRun {
 
     /// Makes the step the current scope, for as long as the answer lives.
     #[inline]
-    pub(super) fn enter(&mut self, polling: bool) -> (Attached, Option<Entered<'_>>) {
+    pub(super) fn enter(&mut self, polling: bool) -> (Option<Entered<'_>>, Attached, Option<EnteredSpan>) {
+        // A layer of `tracing` may have a context of its own for the log's span: ours comes after it.
+        let log = self.log.enter();
         let attached = self.spot.attach();
-        (attached, self.scope_mut().map(|scope| Entered::new(scope, polling)))
+        (self.scope_mut().map(|scope| Entered::new(scope, polling)), attached, log)
     }
 
     /// The body is about to be dropped, and this after it: a body that did not come to its end is dropped in its scope.
@@ -808,6 +817,6 @@ mod tests {
 
     #[test]
     fn a_step_stays_small() {
-        assert!(size_of::<StepRun>() <= 136, "{} bytes", size_of::<StepRun>());
+        assert!(size_of::<StepRun>() <= 144, "{} bytes", size_of::<StepRun>());
     }
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use async_lock::Semaphore;
+use serde_json::Value as Json;
 
 use crate::catalog::{Source, StepSpec, TaskSpec};
 use crate::event::EventKind;
@@ -60,10 +61,12 @@ pub(crate) struct TaskCore {
 struct InLine(AtomicU32);
 
 /// What a task brought along from the process in which it began.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Origin {
     pub(crate) started_at: Timestamp,
     pub(crate) counts: Counts,
+    /// The `fields(..)`, masked.
+    pub(crate) context: Vec<(String, Json)>,
 }
 
 /// How many steps a task has had.
@@ -110,7 +113,7 @@ impl TaskCore {
     pub(crate) fn implicit(core: Arc<Core>, spec: &'static StepSpec, begun: Option<Moment>) -> Arc<Self> {
         let metrics = core.metrics().life_cycle().and_then(|metrics| metrics.lone_step(spec)).map(Arc::clone);
         let place = Some((spec.function, &spec.source));
-        Arc::new(Self { begun, metrics, place, ..Self::fresh(core, spec.name, TaskId::random()) })
+        Arc::new(Self { place, begun, metrics, ..Self::fresh(core, spec.name, TaskId::random()) })
     }
 
     fn fresh(core: Arc<Core>, name: &'static str, id: TaskId) -> Self {
@@ -256,12 +259,42 @@ impl TaskCore {
             parent: trace.and_then(|trace| trace.parent().map(ToString::to_string)),
             link: trace.and_then(|trace| trace.link().map(ToString::to_string)),
             baggage: carried.chain(crate::otel::baggage(keys)).collect(),
+            context: self.context(),
+            undecided: Vec::new(),
+            undecided_lost: 0,
         }
     }
 
-    /// The task goes on elsewhere: this process tells no end of it. `false`: that was so already.
+    /// The `fields(..)` by name, masked.
+    fn context(&self) -> Vec<(String, Json)> {
+        if let Some(origin) = self.origin() {
+            return origin.context.clone();
+        }
+        let values = self.field_names.iter().zip(self.fields());
+        values.map(|(name, value)| ((*name).to_owned(), value.to_json())).collect()
+    }
+
+    /// The task goes on elsewhere, with what is in the carrier: this process tells no end of it. `false`: that was so already.
     pub(crate) fn hand_over(&self) -> bool {
         !self.handed_over.swap(true, Ordering::AcqRel)
+    }
+
+    /// [`carrier`](Self::carrier), and [`hand_over`](Self::hand_over). Spans that wait for the task's end come along.
+    pub(crate) fn send_off(self: &Arc<Self>) -> Carrier {
+        self.hand_over();
+        let mut carrier = self.carrier();
+        let undecided = self.trace.as_ref().and_then(TaskTrace::undecided);
+        let (Some(undecided), Some(tracing)) = (undecided, self.core.tracing()) else { return carrier };
+        let Ok(records) = undecided.take() else { return carrier }; // evicted, and counted
+        if let Some(spans) = tracing.pack(self, &records) {
+            carrier.undecided = spans;
+        } else {
+            // Whole or absent: what cannot travel is exported here, and so must be the rest, elsewhere.
+            self.release(records);
+            let sampled = |parent: String| parent.strip_suffix("-00").map_or(parent.clone(), |id| format!("{id}-01"));
+            carrier.traceparent = carrier.traceparent.map(sampled);
+        }
+        carrier
     }
 
     pub(crate) fn is_handed_over(&self) -> bool {
@@ -388,8 +421,12 @@ impl TaskCore {
         if let Ok(records) = undecided.take()
             && keep
         {
-            let records = records.into_iter().map(|record| Record { task: Some(Arc::clone(self)), ..record });
-            self.core.publisher().publish_spans(records.collect());
+            self.release(records);
         }
+    }
+
+    fn release(self: &Arc<Self>, records: Vec<Record>) {
+        let records = records.into_iter().map(|record| Record { task: Some(Arc::clone(self)), ..record });
+        self.core.publisher().publish_spans(records.collect());
     }
 }

@@ -3,12 +3,15 @@
 use std::any::Any;
 use std::sync::Arc;
 
+use tracing::span::EnteredSpan;
+
 use super::TaskCore;
 use super::TaskIdArg;
 use crate::catalog::TaskSpec;
 use crate::classify::ErrorView;
 use crate::event::EventKind;
 use crate::failure::Failure;
+use crate::log_span::LogSpan;
 use crate::metrics::Took;
 use crate::otel::{Attached, Spot};
 use crate::publisher::{Fact, Reason, TaskEnd};
@@ -25,6 +28,7 @@ pub(crate) struct TaskRun {
     fields: Fields,
     scope: Scope,
     spot: Spot,
+    log: LogSpan,
     started: Option<Moment>,
     state: State,
     phase: Phase,
@@ -48,7 +52,18 @@ impl TaskRun {
     pub(super) const fn new(spec: &'static TaskSpec, id: TaskIdArg, fields: Fields) -> Self {
         let (state, phase) = (State::Pending, Phase::New);
         let spot = Spot::none();
-        Self { spec, id, fields, scope: Scope::Empty, spot, started: None, state, phase, was_polling: false }
+        Self {
+            spec,
+            id,
+            fields,
+            scope: Scope::Empty,
+            spot,
+            log: LogSpan::none(),
+            started: None,
+            state,
+            phase,
+            was_polling: false,
+        }
     }
 
     /// Whether the body runs without us.
@@ -80,6 +95,7 @@ impl TaskRun {
         if let Some(trace) = task.trace() {
             self.spot = trace.spot();
         }
+        self.log = LogSpan::of_task(&task);
         if task.is_watched() || task.metrics().is_some() {
             let now = Moment::now();
             self.started = Some(now);
@@ -98,8 +114,11 @@ impl TaskRun {
     }
 
     /// Makes the task the current scope, for as long as the answer lives.
-    pub(super) fn enter(&mut self, polling: bool) -> (Attached, Entered<'_>) {
-        (self.spot.attach(), Entered::new(&mut self.scope, polling))
+    pub(super) fn enter(&mut self, polling: bool) -> (Entered<'_>, Attached, Option<EnteredSpan>) {
+        // A layer of `tracing` may have a context of its own for the log's span: ours comes after it.
+        let log = self.log.enter();
+        let attached = self.spot.attach();
+        (Entered::new(&mut self.scope, polling), attached, log)
     }
 
     /// The body is about to be dropped, and this after it: a body that did not come to its end is dropped in its scope.

@@ -20,6 +20,7 @@ fn any_value(out: &mut Writer, value: AttributeValue<'_>) {
         AttributeValue::Bool(is) => out.uint(2, u64::from(is)),
         AttributeValue::I64(number) => out.int(3, number),
         AttributeValue::F64(number) => out.double(4, number),
+        AttributeValue::Big(number) => out.str(1, &number.to_string()),
         AttributeValue::Uuid(uuid) => out.str(1, uuid.hyphenated().encode_lower(&mut [0; 36])),
         AttributeValue::Json(json) => out.str(1, &json.to_string()),
         AttributeValue::Path(module, function) => out.parts(1, &[module, "::", function]),

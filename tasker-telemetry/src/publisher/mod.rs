@@ -251,7 +251,9 @@ impl Publisher {
     pub(crate) fn publish_spans(&self, records: Vec<Record>) {
         let Some(account) = &self.spans else { return };
         if self.closed.load(Ordering::Relaxed) || self.lock_router().is_none() {
-            records.iter().for_each(|_| account.drop_closed());
+            for _ in &records {
+                account.drop_closed();
+            }
         } else if !records.is_empty() {
             self.queue.push_unbounded(Item::Spans(records));
         }

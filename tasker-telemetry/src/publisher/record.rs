@@ -10,7 +10,7 @@ use crate::event::{EventKind, Payload};
 use crate::failure::Failure;
 use crate::lifecycle::TaskCore;
 use crate::time::Timestamp;
-use crate::trace::TaskTrace;
+use crate::trace::{CarriedSpan, TaskTrace};
 use crate::value::Value;
 
 /// One event, not yet written out.
@@ -78,6 +78,8 @@ pub(crate) enum Fact {
     Cancelled { nanos: u64, queue_nanos: u64, ran: bool, reason: Reason, inputs: Option<Inputs> },
     /// `task.completed`, `task.failed` and `task.cancelled`
     TaskEnded(Arc<TaskEnd>),
+    /// No event: a finished span that came with a task from another process.
+    Carried(Arc<CarriedSpan>),
     /// Every event that user code published.
     Published(Arc<Published>),
 }
@@ -145,6 +147,18 @@ impl Record {
     /// Whether it belongs to a task whose spans are made as they end.
     pub(crate) fn is_for_spans(&self) -> bool {
         self.task.as_ref().and_then(|task| task.trace()).is_some_and(TaskTrace::is_sampled)
+    }
+
+    /// A span that came with its task.
+    pub(crate) fn carried(span: CarriedSpan) -> Self {
+        Self {
+            kind: EventKind::StepCompleted,
+            sequence: 0,
+            at: Timestamp::from_unix_nanos(span.end),
+            task: None,
+            step: None,
+            fact: Fact::Carried(Arc::new(span)),
+        }
     }
 
     /// The event's name.

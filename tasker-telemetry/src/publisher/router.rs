@@ -102,7 +102,7 @@ impl Router {
                             self.sort_apart(record);
                         }
                     }
-                    Item::Spans(records) => self.to_spans(records),
+                    Item::Spans(records) => self.send_to_spans(records),
                     Item::Flush(_) | Item::Shutdown(_) => self.orders.push(item),
                 }
             }
@@ -112,7 +112,9 @@ impl Router {
         if self.order.is_waiting() {
             let mut settled = Vec::new();
             self.order.settle(|record| settled.push(record));
-            settled.into_iter().for_each(|record| self.sort_apart(record));
+            for record in settled {
+                self.sort_apart(record);
+            }
             self.send();
         }
         self.queue.set_disorder(self.order.skipped, self.order.late);
@@ -155,7 +157,7 @@ impl Router {
         self.outgoing[last].push(record);
     }
 
-    fn to_spans(&mut self, records: Vec<Record>) {
+    fn send_to_spans(&mut self, records: Vec<Record>) {
         let place = self.mailboxes.iter().position(|mailbox| mailbox.account.makes_spans());
         if let Some(place) = place {
             self.outgoing[place].extend(records);

@@ -9,7 +9,7 @@ use super::books::Totals;
 use super::span::{Extra, Rules, Span};
 use crate::event::EventKind;
 use crate::lifecycle::TaskCore;
-use crate::publisher::Record;
+use crate::publisher::{Fact, Record};
 use crate::time::Timestamp;
 
 /// Which span: its task's nonce, the step's number and attempt; [`ROOT`] for the task itself.
@@ -56,7 +56,8 @@ impl Assembler {
 
     fn span(&mut self, record: Record) -> Span {
         // Most programs publish no events of their own: then there is nothing to look for.
-        let extra = if self.pending.is_empty() { None } else { self.pending.remove(&place(&record)) };
+        let none = self.pending.is_empty() || matches!(record.fact, Fact::Carried(_));
+        let extra = if none { None } else { self.pending.remove(&place(&record)) };
         Span { record, extra: extra.map(Arc::new), rules: self.rules }
     }
 

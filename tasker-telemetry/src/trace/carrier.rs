@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 
+use super::carried::CarriedSpan;
 use super::w3c::Remote;
 use crate::lifecycle::Counts;
 use crate::time::Timestamp;
@@ -73,6 +75,20 @@ pub struct Carrier {
     pub(crate) link: Option<String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) baggage: BTreeMap<String, String>,
+    /// The task's `fields(..)`, masked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) context: Vec<(String, Json)>,
+    /// Finished spans of a task of which it is not known yet whether they are kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) undecided: Vec<CarriedSpan>,
+    /// How many of them could not come along.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) undecided_lost: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 const fn first() -> u32 {
@@ -93,6 +109,7 @@ pub enum CarrierError {
 
 /// Beside `traceparent`, `tracestate` and `baggage`, which others understand too.
 const HEADER: &str = "tasker-task";
+const LONGEST_HEADER: usize = 4 * 1024;
 
 impl Carrier {
     /// The task's identity.
@@ -134,6 +151,10 @@ impl Carrier {
 
     /// The carrier as headers of a message: `traceparent`, `tracestate` and `baggage` by their standards, the rest as one
     /// header of ours, in printable ASCII.
+    ///
+    /// Headers have to be short. A task that was sampled out and whose failure would be kept
+    /// ([`Sampling::keep_failures`](super::Sampling::keep_failures)) brings its finished spans along; those that make this header
+    /// longer than 4 KiB stay behind, and are counted where the task goes on. As JSON, the carrier has room for all.
     #[must_use]
     pub fn to_headers(&self) -> Vec<(&'static str, String)> {
         let mut headers = Vec::new();
@@ -147,10 +168,19 @@ impl Carrier {
             let entries = self.baggage.iter().map(|(key, value)| format!("{key}={}", percent_encoded(value)));
             headers.push(("baggage", entries.collect::<Vec<_>>().join(",")));
         }
-        let rest = Self { traceparent: None, tracestate: None, baggage: BTreeMap::new(), ..self.clone() };
-        let text = serde_json::to_string(&rest).unwrap_or_default(); // texts and numbers: it cannot fail
-        headers.push((HEADER, percent_encoded(&text)));
+        let mut rest = Self { traceparent: None, tracestate: None, baggage: BTreeMap::new(), ..self.clone() };
+        let mut text = rest.header();
+        if text.len() > LONGEST_HEADER && !rest.undecided.is_empty() {
+            rest.undecided_lost += rest.undecided.len() as u64;
+            rest.undecided.clear();
+            text = rest.header();
+        }
+        headers.push((HEADER, text));
         headers
+    }
+
+    fn header(&self) -> String {
+        percent_encoded(&serde_json::to_string(self).unwrap_or_default()) // texts and numbers: it cannot fail
     }
 
     /// The carrier that headers hold. Names may be in any case.
@@ -203,6 +233,9 @@ mod tests {
             parent: None,
             link: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b8-01".to_owned()),
             baggage: BTreeMap::from([("tenant".to_owned(), "a b,c".to_owned())]),
+            context: vec![("amount".to_owned(), Json::from(2.0))],
+            undecided: Vec::new(),
+            undecided_lost: 0,
         }
     }
 

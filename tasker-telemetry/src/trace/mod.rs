@@ -6,7 +6,7 @@
 //! - which spans: a task is `tasker.task.execution`, each attempt of a step `tasker.step.execution`
 //! - which ids: [`TraceId`] and root span are functions of the task's id, so any process finds them without asking
 //! - which tasks: [`Sampling`]
-//! - where to: [`Otlp`], the console, [`InMemorySpans`], or any exporter of the `opentelemetry` crate (feature `otel-sdk`)
+//! - where to: [`Otlp`], the console ([`Waterfall`]), [`InMemorySpans`], or any exporter of the `opentelemetry` crate (feature `otel-sdk`)
 //! - over processes: [`Carrier`]
 //!
 //! ```
@@ -32,7 +32,10 @@
 mod assembler;
 mod books;
 mod builder;
+mod carried;
 mod carrier;
+#[cfg(feature = "console")]
+mod console;
 mod export;
 mod ids;
 mod memory;
@@ -44,35 +47,44 @@ mod subscriber;
 mod task;
 mod undecided;
 mod w3c;
+#[cfg(feature = "console")]
+mod waterfall;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 pub use self::books::{ExporterHealth, SpansHealth};
+pub(crate) use self::carried::CarriedSpan;
 pub use self::carrier::{Carrier, CarrierError};
 pub(crate) use self::export::{Again, Batching, SendError, Sent, SpanSink};
 pub use self::ids::{InvalidId, SpanId, TraceId};
 pub use self::memory::InMemorySpans;
-pub(crate) use self::plan::{SinkPlan, batching, exporters, resolve};
+pub(crate) use self::plan::{SinkPlan, batching, exporters, metric_exporters, resolve};
 pub use self::sampling::Sampling;
+#[cfg(feature = "otel-sdk")]
+pub(crate) use self::span::Link;
 pub(crate) use self::span::{AttributeValue, Rules, visit_exception};
 pub use self::span::{Span, SpanEvent, SpanKind, SpanStatus};
 pub use self::task::TraceParenting;
 pub(crate) use self::task::{Recording, TaskTrace};
 pub use self::w3c::{InvalidTraceparent, Remote};
+#[cfg(feature = "console")]
+pub use self::waterfall::Waterfall;
 #[cfg(feature = "otlp")]
 pub use crate::otlp::Otlp;
 
-use self::assembler::OpenTasks;
+use self::assembler::{Assembler, OpenTasks};
 use self::books::Totals;
+#[cfg(feature = "console")]
+use self::console::Console;
 use self::export::Exporter;
 use self::runs::Runs;
 use self::subscriber::TelemetrySubscriber;
 use self::undecided::{Budget, Undecided};
 use crate::id::TaskId;
 use crate::lifecycle::TaskCore;
-use crate::publisher::RecordSink;
+use crate::publisher::{Record, RecordSink};
 use crate::time::Timestamp;
 
 /// What the builder says about traces.
@@ -86,6 +98,7 @@ pub(crate) struct TraceSettings {
     pub(crate) open_task_limit: usize,
     pub(crate) open_task_ttl: Duration,
     pub(crate) baggage_keys: Vec<String>,
+    pub(crate) log_spans: bool,
 }
 
 impl Default for TraceSettings {
@@ -98,6 +111,7 @@ impl Default for TraceSettings {
             open_task_limit: 100_000,
             open_task_ttl: Duration::from_hours(24),
             baggage_keys: Vec::new(),
+            log_spans: true,
         }
     }
 }
@@ -135,8 +149,12 @@ impl Tracing {
         let run = if id.is_given() { self.runs.next(own, 1) } else { 1 };
         let caller = match self.settings.parenting {
             TraceParenting::None => None,
-            TraceParenting::Link | TraceParenting::Child => crate::otel::caller().or_else(crate::scope::span),
+            TraceParenting::Link | TraceParenting::Child => {
+                crate::otel::caller().or_else(|| Some((crate::scope::span()?, false)))
+            }
         };
+        let called_remotely = caller.as_ref().is_some_and(|(_, remote)| *remote);
+        let caller = caller.map(|(caller, _)| caller);
         let child = self.settings.parenting == TraceParenting::Child;
         let (parent, link) = if child { (caller, None) } else { (None, caller) };
         let trace = parent.as_ref().map_or(own, Remote::trace_id);
@@ -148,6 +166,7 @@ impl Tracing {
             tracestate: parent.as_ref().and_then(Remote::tracestate).map(Into::into),
             parent: parent.map(Box::new),
             link: link.map(Box::new),
+            called_remotely,
             recording: self.recording(sampled),
             baggage: Box::default(),
             resumed: false,
@@ -172,6 +191,7 @@ impl Tracing {
             tracestate: remote.as_ref().and_then(Remote::tracestate).map(Into::into),
             parent: parse(&carrier.parent),
             link: parse(&carrier.link),
+            called_remotely: true,
             recording: self.recording(sampled),
             baggage: carrier.baggage.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
             resumed: true,
@@ -192,9 +212,24 @@ impl Tracing {
         }
     }
 
-    /// A task that came from another process is open here from now on.
-    pub(crate) fn resumed(&self, task: &Arc<TaskCore>, since: Timestamp) {
+    /// A task that came from another process is open here from now on; `carried`: the spans that came with it.
+    pub(crate) fn resumed(&self, task: &Arc<TaskCore>, since: Timestamp, carried: Vec<CarriedSpan>, lost: u64) {
         self.open.add(task, since);
+        self.undecided.evicted_elsewhere(lost);
+        match task.trace().and_then(TaskTrace::undecided) {
+            Some(undecided) => carried.into_iter().for_each(|span| undecided.push(task, Record::carried(span))),
+            None => self.undecided.evicted_elsewhere(carried.len() as u64),
+        }
+    }
+
+    /// What has to travel of the spans of a task that goes on elsewhere; `None`: they are so many that they are kept here, and
+    /// the task with them.
+    pub(crate) fn pack(&self, task: &Arc<TaskCore>, records: &[Record]) -> Option<Vec<CarriedSpan>> {
+        let mut assembler = Assembler::new(self.settings.rules, Arc::clone(&self.open), Arc::clone(&self.totals));
+        let records = records.iter().map(|record| Record { task: Some(Arc::clone(task)), ..record.clone() });
+        let mut spans = Vec::new();
+        assembler.assemble(records.collect(), &mut spans);
+        CarriedSpan::pack(&spans)
     }
 
     pub(crate) fn baggage_keys(&self) -> &[String] {

@@ -7,7 +7,8 @@ use std::borrow::Cow;
 use std::fmt::{self, Write};
 use std::sync::Arc;
 
-use super::{Remote, SpanId, TraceId};
+use super::carried::CarriedSpan;
+use super::{Remote, SpanId, TaskTrace, TraceId};
 use crate::catalog::Source;
 use crate::event::EventKind;
 use crate::failure::Failure;
@@ -91,11 +92,23 @@ pub enum SpanKind {
 #[non_exhaustive]
 pub struct SpanEvent {
     /// `step.started`, `exception`, or the name of a custom event.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// When.
     pub at: Timestamp,
     /// Its values, by name.
     pub attributes: Vec<(Cow<'static, str>, Value)>,
+}
+
+/// A span that another refers to, borrowed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Link<'a> {
+    pub(crate) trace: TraceId,
+    pub(crate) span: SpanId,
+    pub(crate) sampled: bool,
+    /// It is known from another process.
+    pub(crate) remote: bool,
+    /// The `tracestate`, or nothing.
+    pub(crate) state: &'a str,
 }
 
 /// A value of an attribute, borrowed.
@@ -104,6 +117,8 @@ pub(crate) enum AttributeValue<'a> {
     Str(&'a str),
     I64(i64),
     F64(f64),
+    /// An integer that OpenTelemetry's do not hold, to be written as text: as a float it would be another number.
+    Big(u64),
     Bool(bool),
     Json(&'a serde_json::Value),
     /// A UUID, to be written as text.
@@ -119,6 +134,7 @@ impl AttributeValue<'_> {
             Self::Str(text) => Value::Str(text.to_owned().into()),
             Self::I64(number) => Value::I64(number),
             Self::F64(number) => Value::F64(number),
+            Self::Big(number) => Value::Str(number.to_string().into()),
             Self::Bool(is) => Value::Bool(is),
             Self::Json(json) => Value::Json(json.clone()),
             Self::Uuid(uuid) => Value::Str(uuid.to_string().into()),
@@ -132,8 +148,7 @@ impl<'a> From<&'a Value> for AttributeValue<'a> {
         match value {
             Value::Bool(is) => Self::Bool(*is),
             Value::I64(number) => Self::I64(*number),
-            // OpenTelemetry has no unsigned integers: what does not fit is a number all the same.
-            Value::U64(number) => i64::try_from(*number).map_or_else(|_| Self::F64(approximately(*number)), Self::I64),
+            Value::U64(number) => i64::try_from(*number).map_or(Self::Big(*number), Self::I64),
             Value::F64(number) => Self::F64(*number),
             Value::Str(text) => Self::Str(text),
             Value::Json(json) => Self::Json(json),
@@ -154,10 +169,20 @@ fn integer(number: u64) -> AttributeValue<'static> {
     AttributeValue::I64(i64::try_from(number).unwrap_or(i64::MAX))
 }
 
+/// Takes events, one at a time: name, time, and what hands out the attributes.
+pub(crate) type VisitEvent<'v> = dyn FnMut(&str, Timestamp, &dyn Fn(&mut Visit<'_>)) + 'v;
+
 /// Takes attributes, one at a time.
 pub(crate) type Visit<'v> = dyn for<'a> FnMut(&'a str, AttributeValue<'a>) + 'v;
 
 impl Span {
+    fn carried(&self) -> Option<&CarriedSpan> {
+        match &self.record.fact {
+            Fact::Carried(carried) => Some(carried),
+            _ => None,
+        }
+    }
+
     pub(super) fn task(&self) -> Option<&Arc<TaskCore>> {
         self.record.task.as_ref()
     }
@@ -168,9 +193,25 @@ impl Span {
         self.task().map_or(TraceId::from_bytes([0; 16]), |task| task.trace_id())
     }
 
+    /// The run of a task that it belongs to: trace and root span.
+    #[cfg(feature = "console")]
+    pub(super) fn run_key(&self) -> super::waterfall::RunKey {
+        let root = self.task().map_or_else(|| SpanId::from_bytes([0; 8]), |task| self.root_of(task));
+        (self.trace_id(), root)
+    }
+
+    /// Whether it is its task's own.
+    #[cfg(feature = "console")]
+    pub(super) const fn is_root(&self) -> bool {
+        !self.is_step()
+    }
+
     /// The span.
     #[must_use]
     pub fn span_id(&self) -> SpanId {
+        if let Some(carried) = self.carried() {
+            return carried.span_id();
+        }
         match (self.task(), self.record.step) {
             (Some(task), Some(place)) => SpanId::of_step(task.nonce(), place.number, place.attempt),
             (Some(task), None) => self.root_of(task),
@@ -179,12 +220,15 @@ impl Span {
     }
 
     fn root_of(&self, task: &TaskCore) -> SpanId {
-        task.trace().map_or_else(|| SpanId::of_root(self.trace_id(), 1), |trace| trace.root())
+        task.trace().map_or_else(|| SpanId::of_root(self.trace_id(), 1), TaskTrace::root)
     }
 
     /// The span that it is a child of; `None` for a task's, unless the task goes on in its caller's trace.
     #[must_use]
     pub fn parent_span_id(&self) -> Option<SpanId> {
+        if let Some(carried) = self.carried() {
+            return carried.parent_span_id();
+        }
         let task = self.task()?;
         match self.record.step {
             Some(place) => SpanId::of_u64(place.parent).or_else(|| Some(self.root_of(task))),
@@ -198,17 +242,28 @@ impl Span {
         self.task().and_then(|task| task.trace()?.tracestate()).unwrap_or_default()
     }
 
+    /// Whether the parent is known from another process.
+    #[cfg(any(feature = "otlp", feature = "otel-sdk"))]
+    pub(crate) fn is_parent_remote(&self) -> bool {
+        let of_root = self.task().filter(|_| !self.is_step()).and_then(|task| task.trace());
+        of_root.is_some_and(|trace| trace.parent().is_some() && trace.is_called_remotely())
+    }
+
     /// `tasker.task.execution` or `tasker.step.execution`.
     #[must_use]
     pub const fn name(&self) -> &'static str {
-        if self.record.step.is_some() { "tasker.step.execution" } else { "tasker.task.execution" }
+        if self.is_step() { "tasker.step.execution" } else { "tasker.task.execution" }
+    }
+
+    /// Only steps are carried: the root is told by whoever ends the task.
+    const fn is_step(&self) -> bool {
+        self.record.step.is_some() || matches!(self.record.fact, Fact::Carried(_))
     }
 
     /// Whether its work was asked for by a message.
     #[must_use]
     pub fn kind(&self) -> SpanKind {
-        let resumed = self.record.step.is_none()
-            && self.task().and_then(|task| task.trace()).is_some_and(|trace| trace.is_resumed());
+        let resumed = !self.is_step() && self.task().and_then(|task| task.trace()).is_some_and(TaskTrace::is_resumed);
         if resumed { SpanKind::Consumer } else { SpanKind::Internal }
     }
 
@@ -221,6 +276,7 @@ impl Span {
                 self.record.at.before(if *ran { *nanos } else { *queue_nanos })
             }
             Fact::TaskEnded(end) => end.started_at,
+            Fact::Carried(carried) => carried.start(),
             _ => self.record.at,
         }
     }
@@ -255,6 +311,9 @@ impl Span {
 
     /// OTLP's number of the status (0 unset, 1 ok, 2 error), and its message.
     pub(crate) fn status_parts(&self) -> (u8, &str) {
+        if let Some(carried) = self.carried() {
+            return (carried.status, &carried.message);
+        }
         match self.record.kind {
             EventKind::StepFailed | EventKind::TaskFailed => (2, self.failure().map_or("", |failure| &failure.message)),
             EventKind::StepCompleted | EventKind::TaskCompleted => (u8::from(self.rules.success_is_ok), ""),
@@ -284,6 +343,9 @@ impl Span {
 
     /// Hands out the attributes.
     pub(crate) fn visit_attributes(&self, visit: &mut Visit<'_>) {
+        if let Some(carried) = self.carried() {
+            return carried.attributes.iter().for_each(|(key, value)| visit(key, of_json(value)));
+        }
         self.visit_fixed(visit);
         self.visit_own(visit);
     }
@@ -300,6 +362,9 @@ impl Span {
 
     /// What [`visit_fixed`](Self::visit_fixed) depends on: step and task, by the addresses of their statics.
     pub(crate) fn fixed_key(&self) -> Option<(usize, usize)> {
+        if self.carried().is_some() {
+            return None;
+        }
         let task = self.task()?;
         let place = match self.record.step {
             Some(place) => std::ptr::from_ref(place.spec).addr(),
@@ -369,7 +434,7 @@ impl Span {
                 visit("tasker.cancel_reason", AttributeValue::Str(reason.as_str()));
             }
         }
-        visit_fields(task.field_names(), task.fields(), visit);
+        visit_context(task, visit);
     }
 
     /// What happened in it, in the order in which it happened.
@@ -379,13 +444,23 @@ impl Span {
         self.visit_events(&mut |name, at, attributes| {
             let mut kept = Vec::new();
             attributes(&mut |key, value| kept.push((Cow::Owned(key.to_owned()), value.to_value())));
-            events.push(SpanEvent { name, at, attributes: kept });
+            events.push(SpanEvent { name: name.to_owned().into(), at, attributes: kept });
         });
         events
     }
 
     /// Hands out the events: name, time, and what hands out the attributes.
-    pub(crate) fn visit_events(&self, visit: &mut dyn FnMut(&'static str, Timestamp, &dyn Fn(&mut Visit<'_>))) {
+    pub(crate) fn visit_events(&self, visit: &mut VisitEvent<'_>) {
+        if let Some(carried) = self.carried() {
+            for (name, at, values) in &carried.events {
+                visit(name, Timestamp::from_unix_nanos(*at), &|visit| {
+                    for (key, value) in values {
+                        visit(key, of_json(value));
+                    }
+                });
+            }
+            return;
+        }
         let none = |_: &mut Visit<'_>| {};
         let (is_step, end) = (self.record.step.is_some(), self.record.at);
         let began = !matches!(self.record.fact, Fact::Cancelled { ran: false, .. });
@@ -414,24 +489,35 @@ impl Span {
     #[must_use]
     pub fn links(&self) -> Vec<Remote> {
         let mut links = Vec::new();
-        self.visit_links(&mut |trace, span, sampled, state| {
+        self.visit_links(&mut |Link { trace, span, sampled, state, .. }| {
             let link = Remote::new(trace, span, sampled);
             links.push(if state.is_empty() { link } else { link.with_tracestate(state) });
         });
         links
     }
 
-    pub(crate) fn visit_links(&self, visit: &mut dyn FnMut(TraceId, SpanId, bool, &str)) {
+    pub(crate) fn visit_links(&self, visit: &mut dyn FnMut(Link<'_>)) {
         let Some(task) = self.task() else { return };
+        if let Some(carried) = self.carried() {
+            return carried.visit_links(visit);
+        }
         match self.record.step {
             Some(place) if place.attempt > 1 => {
                 let before = SpanId::of_step(task.nonce(), place.number, place.attempt - 1);
-                visit(self.trace_id(), before, true, "");
+                visit(Link { trace: self.trace_id(), span: before, sampled: true, remote: false, state: "" });
             }
             Some(_) => {}
             None => {
-                if let Some(link) = task.trace().and_then(|trace| trace.link()) {
-                    visit(link.trace_id(), link.span_id(), link.is_sampled(), link.tracestate().unwrap_or_default());
+                if let Some((link, remote)) =
+                    task.trace().and_then(|trace| Some((trace.link()?, trace.is_called_remotely())))
+                {
+                    visit(Link {
+                        trace: link.trace_id(),
+                        span: link.span_id(),
+                        sampled: link.is_sampled(),
+                        remote,
+                        state: link.tracestate().unwrap_or_default(),
+                    });
                 }
             }
         }
@@ -440,6 +526,14 @@ impl Span {
     /// The error that it ended with, for exporters that send exceptions as logs.
     pub(crate) fn exception(&self) -> Option<&Failure> {
         self.failure().filter(|_| self.is_failed())
+    }
+}
+
+/// The `fields(..)` of a task, wherever it began.
+pub(super) fn visit_context(task: &TaskCore, visit: &mut Visit<'_>) {
+    visit_fields(task.field_names(), task.fields(), visit);
+    for (name, value) in task.origin().iter().flat_map(|origin| &origin.context) {
+        visit(name, of_json(value));
     }
 }
 
@@ -483,9 +577,10 @@ fn of_json(json: &serde_json::Value) -> AttributeValue<'_> {
     match json {
         serde_json::Value::Bool(is) => AttributeValue::Bool(*is),
         serde_json::Value::String(text) => AttributeValue::Str(text),
-        serde_json::Value::Number(number) => match (number.as_i64(), number.as_f64()) {
-            (Some(number), _) => AttributeValue::I64(number),
-            (None, number) => AttributeValue::F64(number.unwrap_or_default()),
+        serde_json::Value::Number(number) => match (number.as_i64(), number.as_u64(), number.as_f64()) {
+            (Some(number), ..) => AttributeValue::I64(number),
+            (None, Some(number), _) => AttributeValue::Big(number),
+            (None, None, number) => AttributeValue::F64(number.unwrap_or_default()),
         },
         other => AttributeValue::Json(other),
     }

@@ -53,6 +53,11 @@ impl Budget {
         (self.held.load(Ordering::Relaxed), self.evicted.load(Ordering::Relaxed))
     }
 
+    /// So many could not come along from another process.
+    pub(crate) fn evicted_elsewhere(&self, spans: u64) {
+        self.evicted.fetch_add(spans, Ordering::Relaxed);
+    }
+
     /// Makes room by evicting the oldest tasks.
     #[cold]
     fn make_room(&self) {
@@ -108,7 +113,8 @@ impl Undecided {
         if held.evicted { Err(()) } else { Ok(records) }
     }
 
-    fn evict(&self) {
+    /// Gives up what waits: nobody will decide here.
+    pub(crate) fn evict(&self) {
         let mut held = lock(&self.held);
         held.evicted = true;
         let records = std::mem::take(&mut held.records);

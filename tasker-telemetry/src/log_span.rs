@@ -1,0 +1,74 @@
+//! A `tracing` span around each body, so that what users log inside a step says of which step, attempt, task and trace.
+//!
+//! It is for logs alone: the spans of traces are made elsewhere. Who turns `tracing` spans into OpenTelemetry's filters these
+//! out by their target, [`TARGET`], or they are there twice (`docs/traces.md` shows how).
+
+use tracing::Level;
+use tracing::level_filters::LevelFilter;
+use tracing::span::EnteredSpan;
+
+use crate::id;
+use crate::lifecycle::TaskCore;
+use crate::publisher::StepPlace;
+
+/// The target of these spans.
+pub(crate) const TARGET: &str = "tasker_telemetry::span";
+
+/// See the module. Empty where no `tracing` subscriber wants it.
+#[derive(Debug, Default)]
+pub(crate) struct LogSpan(Option<Box<tracing::Span>>);
+
+#[inline]
+fn is_wanted(task: &TaskCore) -> bool {
+    LevelFilter::current() >= Level::INFO && task.core().makes_log_spans()
+}
+
+impl LogSpan {
+    pub(crate) const fn none() -> Self {
+        Self(None)
+    }
+
+    #[inline]
+    pub(crate) fn of_task(task: &TaskCore) -> Self {
+        if is_wanted(task) { Self::make_of_task(task) } else { Self(None) }
+    }
+
+    #[inline]
+    pub(crate) fn of_step(task: &TaskCore, place: StepPlace) -> Self {
+        if is_wanted(task) { Self::make_of_step(task, place) } else { Self(None) }
+    }
+
+    #[cold]
+    fn make_of_task(task: &TaskCore) -> Self {
+        Self::kept(tracing::info_span!(
+            target: TARGET,
+            "task",
+            task_name = task.name(),
+            task_id = task.id().as_str(),
+            trace_id = %task.trace_id(),
+        ))
+    }
+
+    #[cold]
+    fn make_of_step(task: &TaskCore, place: StepPlace) -> Self {
+        Self::kept(tracing::info_span!(
+            target: TARGET,
+            "step",
+            step_name = place.spec.name,
+            attempt = place.attempt,
+            task_id = task.id().as_str(),
+            step_id = %id::step_id(task.nonce(), place.number),
+            trace_id = %task.trace_id(),
+        ))
+    }
+
+    fn kept(span: tracing::Span) -> Self {
+        Self((!span.is_disabled()).then(|| Box::new(span)))
+    }
+
+    /// While the answer lives, what is logged on this thread is logged inside.
+    #[inline]
+    pub(crate) fn enter(&self) -> Option<EnteredSpan> {
+        self.0.as_ref().map(|span| tracing::Span::clone(span).entered())
+    }
+}

@@ -1,0 +1,115 @@
+//! What users log inside a step says of which step, task and trace, whatever thread and await it is logged behind.
+
+use std::sync::{Arc, Mutex};
+
+use tasker_telemetry::prelude::*;
+use tasker_telemetry::testing::block_on;
+use tasker_telemetry::trace::InMemorySpans;
+use tracing_subscriber::fmt::MakeWriter;
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Log {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+async fn pause() {
+    let mut polled = false;
+    std::future::poll_fn(|cx| {
+        cx.waker().wake_by_ref();
+        if std::mem::replace(&mut polled, true) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    })
+    .await;
+}
+
+#[step(retry_limit = 2)]
+async fn charge(order: u64) -> Result<(), String> {
+    tracing::info!("before {order}");
+    pause().await;
+    tracing::info!("after {order}");
+    if StepScope::current().is_some_and(|step| step.attempt_number() == 1) { Err("no".into()) } else { Ok(()) }
+}
+
+#[step]
+fn plain() {
+    tracing::info!("in a plain function");
+}
+
+#[task(id = order)]
+async fn order_process(order: u64) {
+    tracing::info!("in the task {order}");
+    let _ = charge(order).await;
+    plain();
+}
+
+/// The lines that the code logs, each with its spans.
+fn logged(set: impl FnOnce(tasker_telemetry::Builder) -> tasker_telemetry::Builder) -> Vec<String> {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).with_ansi(false).without_time().finish();
+    tracing::subscriber::with_default(subscriber, || {
+        let spans = InMemorySpans::default();
+        let builder = Telemetry::builder().auto_subscribers(false).in_memory_spans(spans);
+        let telemetry = set(builder).build().unwrap();
+        // Two tasks that take turns on one thread.
+        let both = async {
+            let (mut one, mut two) = (Box::pin(order_process(1)), Box::pin(order_process(2)));
+            std::future::poll_fn(|cx| {
+                let ready = [one.as_mut().poll(cx).is_ready(), two.as_mut().poll(cx).is_ready()];
+                if ready == [true, true] { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+            })
+            .await;
+        };
+        block_on(telemetry.scope(both));
+        tracing::info!("outside");
+    });
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    text.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_line_says_of_which_step_task_and_trace_it_is() {
+    let lines = logged(|builder| builder);
+    let find = |text: &str| lines.iter().filter(|line| line.ends_with(text)).cloned().collect::<Vec<_>>();
+    for order in [1, 2] {
+        let task = &find(&format!("in the task {order}"))[0];
+        assert!(task.contains(&format!("task_id=\"{order}\"")), "{task}");
+        let trace = task.split("trace_id=").nth(1).unwrap().chars().take(32).collect::<String>();
+        for text in ["before", "after"] {
+            let both = find(&format!("{text} {order}"));
+            assert_eq!(both.len(), 2, "{lines:#?}");
+            for (line, attempt) in both.iter().zip(1..) {
+                for part in [
+                    format!("step_name=\"charge\" attempt={attempt} task_id=\"{order}\" step_id="),
+                    format!("trace_id={trace}"),
+                ] {
+                    assert!(line.contains(&part), "{part} in {line}");
+                }
+            }
+        }
+    }
+    assert!(find("in a plain function").iter().all(|line| line.contains("step_name=\"plain\"")));
+    assert!(!find("outside")[0].contains("task_id"), "nothing is left behind");
+}
+
+#[test]
+fn it_can_be_switched_off() {
+    let lines = logged(|builder| builder.log_spans(false));
+    assert!(lines.iter().any(|line| line.ends_with("after 2")));
+    assert!(lines.iter().all(|line| !line.contains("task_id")), "{lines:#?}");
+}
