@@ -82,7 +82,9 @@ fn relay() {
     }
     senders[0].send(0).unwrap();
     drop(senders);
-    runners.into_iter().for_each(|runner| runner.join().unwrap());
+    for runner in runners {
+        runner.join().unwrap();
+    }
 }
 
 fn run(queue_capacity: usize) -> (Seen, tasker_telemetry::Health) {

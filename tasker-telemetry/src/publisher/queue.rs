@@ -146,9 +146,7 @@ impl<T> Queue<T> {
         });
         inside.room = granted;
         inside.portion = (inside.portion * 2).min(PIECE);
-        if inside.items.capacity() == 0 && granted > 0 {
-            inside.items.reserve_exact(PIECE.min(self.capacity));
-        }
+        inside.items.reserve_exact(granted);
         granted > 0
     }
 
