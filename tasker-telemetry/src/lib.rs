@@ -102,6 +102,7 @@ mod otlp;
 pub mod prelude;
 mod publish;
 mod publisher;
+#[cfg_attr(not(any(feature = "otlp", feature = "otel-sdk")), allow(dead_code, reason = "only exporters read it"))]
 mod resource;
 mod retry;
 mod retry_arg;
@@ -111,6 +112,10 @@ mod subscriber;
 mod telemetry;
 pub mod testing;
 mod time;
+#[cfg_attr(
+    not(all(feature = "otlp", feature = "otel-sdk")),
+    allow(dead_code, unused_imports, unused_variables, reason = "what only exporters that are off would use")
+)]
 pub mod trace;
 mod value;
 mod variables;

@@ -13,6 +13,7 @@ use arc_swap::ArcSwapOption;
 use crate::catalog::Catalog;
 use crate::filter::{DEFAULT_FILTER_MASK, DEFAULT_FILTER_PARAMETERS, Filter};
 use crate::metrics::push::{self, PlannedPush, Push, Pusher};
+use crate::metrics::span_metrics::Slot;
 use crate::metrics::{self, MetricsBackend};
 use crate::otel::Spot;
 use crate::publisher::{End, Ended, Health, Limits, Publisher, SubscriberHealth};
@@ -515,6 +516,7 @@ pub struct Builder {
     pub(crate) pushes: Vec<PlannedPush>,
     pub(crate) traces: TraceSettings,
     pub(crate) span_sinks: Vec<SinkPlan>,
+    pub(crate) span_metrics: Option<Slot>,
     pub(crate) resource: Vec<(String, String)>,
     pub(crate) variables: Variables,
     /// Whether the standard variables are obeyed, exporters or not.
@@ -552,6 +554,7 @@ impl Default for Builder {
             pushes: Vec::new(),
             traces: TraceSettings::default(),
             span_sinks: Vec::new(),
+            span_metrics: None,
             resource: Vec::new(),
             variables: Variables::default(),
             obeys_variables: false,
@@ -749,6 +752,9 @@ impl Builder {
             _live: resolved.enabled.then(Live::new),
         };
         let core = Arc::new(core);
+        if let Some(slot) = self.span_metrics {
+            let _ = slot.set(Arc::downgrade(&core));
+        }
         let mut pushers = Vec::new();
         for (push, every) in resolved.pushes {
             pushers.push(Pusher::start_boxed(MetricsBackend::new(Arc::clone(&core)), push, every)?);

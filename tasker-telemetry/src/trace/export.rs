@@ -70,7 +70,6 @@ pub(crate) struct SendError {
 pub(crate) enum Again {
     Never,
     /// Who sends has sent it again and again already.
-    #[cfg_attr(not(feature = "otel-sdk"), allow(dead_code, reason = "what is sent by others"))]
     Enough,
     Soon,
     /// The server said when.

@@ -243,7 +243,6 @@ impl Span {
     }
 
     /// Whether the parent is known from another process.
-    #[cfg(any(feature = "otlp", feature = "otel-sdk"))]
     pub(crate) fn is_parent_remote(&self) -> bool {
         let of_root = self.task().filter(|_| !self.is_step()).and_then(|task| task.trace());
         of_root.is_some_and(|trace| trace.parent().is_some() && trace.is_called_remotely())
