@@ -544,7 +544,7 @@ impl Default for Builder {
             auto_subscribers: true,
             strict_catalog: false,
             queue_capacity: 200_000,
-            subscriber_capacity: 131_072,
+            subscriber_capacity: 400_000,
             handler_timeout: Duration::from_secs(30),
             shutdown_timeout: Duration::from_secs(5),
             filter_parameters: DEFAULT_FILTER_PARAMETERS.map(str::to_owned).to_vec(),
@@ -623,7 +623,8 @@ impl Builder {
         self
     }
 
-    /// How many events may wait for one subscriber; what is over is dropped for that one, and counted. Default: 131,072.
+    /// How many events may wait for one subscriber; what is over is dropped for that one, and counted.
+    /// Default: 400,000, which holds the events of a burst of 100,000 steps; about 32 MB at most, taken only when needed.
     pub const fn subscriber_capacity(mut self, events: usize) -> Self {
         self.subscriber_capacity = events;
         self

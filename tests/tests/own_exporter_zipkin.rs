@@ -1,4 +1,5 @@
 //! Zipkin's exporter crate, as one that somebody brings along: what it posts is Zipkin JSON v2 of what ran.
+#![allow(deprecated, reason = "users have it")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
@@ -47,7 +48,6 @@ fn zipkin() -> (String, Receiver<Json>) {
 
 /// Its client is a blocking one, which may be made and used where no future is awaited.
 #[test]
-#[allow(deprecated, reason = "users have it")]
 fn zipkin_gets_what_ran() {
     for inside_a_runtime in [false, true] {
         let (endpoint, posted) = zipkin();

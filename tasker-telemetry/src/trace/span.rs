@@ -566,7 +566,8 @@ fn visit_payload(record: &Record, visit: &mut Visit<'_>) {
     let event = crate::publisher::build(record);
     let serde_json::Value::Object(fields) = event.payload() else { return };
     for (name, value) in fields {
-        if !crate::event::HEADER_FIELDS.contains(&name.as_str()) {
+        // An absent value is an absent attribute.
+        if !value.is_null() && !crate::event::HEADER_FIELDS.contains(&name.as_str()) {
             visit(name, of_json(value));
         }
     }
