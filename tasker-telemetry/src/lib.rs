@@ -63,6 +63,7 @@
 //! # Features
 //! | feature | default | what it does |
 //! | --- | --- | --- |
+//! | `secrecy` | no | `SecretString` and `SecretBox` of the `secrecy` crate are masked without being asked: fields of events and `fields(..)` |
 //! | `serve` | no | `/metrics` and `/health` over HTTP: [`metrics::serve`] |
 //! | `tokio` | yes | waits between attempts use tokio's timer under a tokio runtime (and so its paused clock); async handlers run inside the runtime in which the telemetry was built |
 //!
@@ -99,6 +100,7 @@ mod retry_arg;
 mod scope;
 pub mod state;
 mod subscriber;
+mod table;
 mod telemetry;
 pub mod testing;
 mod time;
@@ -115,7 +117,7 @@ pub use self::catalog::{
 };
 pub use self::classify::{ErrorKind, RetryAdvice, Retryable};
 pub use self::event::{Category, Event, EventExt, EventKind, EventRecord, error_type, metric_name};
-pub use self::filter::{DEFAULT_FILTER_MASK, DEFAULT_FILTER_PARAMETERS};
+pub use self::filter::{DEFAULT_FILTER_MASK, DEFAULT_FILTER_PARAMETERS, FilterRule};
 pub use self::lifecycle::ResumedTask;
 pub use self::metrics::MetricsBackend;
 pub use self::publish::{PublishError, publish, publish_event};
@@ -128,4 +130,6 @@ pub use self::time::Timestamp;
 pub use self::value::Value;
 pub use self::variables::InvalidVariable;
 
+/// A regular expression, for [`FilterRule`]s and [`Builder::filter_values`].
+pub use regex::Regex;
 pub use tasker_telemetry_macros::{Event, Subscriber, step, task};

@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 
 use crate::catalog::{Source, StepSpec, TaskSpec};
 use crate::event::EventKind;
+use crate::filter::Secrets;
 use crate::id::{self, TaskId};
 use crate::metrics::TaskSeries;
 use crate::publisher::{Fact, Record, StepPlace};
@@ -44,6 +45,8 @@ pub(crate) struct TaskCore {
     begun: Option<Moment>,
     /// `None` when metrics are off.
     metrics: Option<Arc<TaskSeries>>,
+    /// What was masked, to be found again in the texts of errors.
+    secrets: Secrets,
 }
 
 /// What a task brought along from the process in which it began.
@@ -67,11 +70,18 @@ impl TaskCore {
     /// The task of a `#[task]`.
     pub(crate) fn new(core: Arc<Core>, spec: &'static TaskSpec, id: Option<String>, fields: Fields) -> Arc<Self> {
         let permits = usize::try_from(spec.max_concurrent_steps).unwrap_or(usize::MAX);
+        let secrets = Secrets::default();
+        let fields = fields.map(|values| {
+            let (fields, masked) = core.filter().fields(spec, "context", spec.fields, values);
+            secrets.add(masked);
+            fields
+        });
         Arc::new(Self {
             permits: (permits > 0).then(|| Arc::new(Semaphore::new(permits))),
             place: Some((spec.function, &spec.source)),
             field_names: spec.fields,
-            fields: fields.map(|values| core.mask_fields(spec.fields, values)),
+            fields,
+            secrets,
             metrics: core.metrics().life_cycle().and_then(|metrics| metrics.task(spec)).map(Arc::clone),
             ..Self::fresh(core, spec.name, id.map_or_else(TaskId::random, TaskId::given))
         })
@@ -130,6 +140,7 @@ impl TaskCore {
             permits: None,
             begun: None,
             metrics: None,
+            secrets: Secrets::default(),
         }
     }
 
@@ -160,6 +171,11 @@ impl TaskCore {
 
     pub(crate) fn fields(&self) -> &[Value] {
         self.fields.as_deref().unwrap_or_default()
+    }
+
+    /// What was masked in this task, to be found again in the texts of errors.
+    pub(crate) const fn secrets(&self) -> &Secrets {
+        &self.secrets
     }
 
     /// Where the task is counted; `None` when metrics are off.

@@ -33,7 +33,6 @@ mod registry;
 mod render;
 #[cfg(feature = "serve")]
 pub mod serve;
-mod table;
 mod user;
 
 pub use self::backend::MetricsBackend;
