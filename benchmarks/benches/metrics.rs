@@ -1,4 +1,5 @@
-//! What recording and rendering metrics cost, beside the peers, all in one run: `cargo bench -p benchmarks --bench metrics`.
+//! What recording and rendering metrics cost, beside the peers, all in one run: `cargo bench -p benchmarks --bench metrics`, or a
+//! part of it: `-- recording`, `-- rendering`, `-- steps`.
 //!
 //! Recording is a counter and a histogram (11 bounds) with three labels. Times are nanoseconds an operation, the median and
 //! the least of rounds in which the candidates take turns.
@@ -224,7 +225,15 @@ fn main() {
     let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
     let handle = recorder.handle();
     metrics::set_global_recorder(recorder).expect("the first one");
-    recording(&handle);
-    rendering(&handle);
-    steps();
+    let parts: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let is_wanted = |part: &str| parts.is_empty() || parts.iter().any(|wanted| wanted == part);
+    if is_wanted("recording") {
+        recording(&handle);
+    }
+    if is_wanted("rendering") {
+        rendering(&handle);
+    }
+    if is_wanted("steps") {
+        steps();
+    }
 }

@@ -4,8 +4,10 @@ use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Parser, ValueEnum};
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser, ValueEnum};
 use tasker_telemetry::metrics::Format;
+use tasker_telemetry::trace::Sampling;
 
 /// Where the orders are unless told otherwise; next to this program's source, so that it runs from any folder.
 const ORDERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/orders.json");
@@ -38,8 +40,29 @@ pub(crate) struct Args {
     pub(crate) json: bool,
 
     /// Print the metrics in that format, and nothing else: prometheus, openmetrics, json or csv
-    #[arg(long, value_name = "FORMAT", conflicts_with = "json")]
+    #[arg(long, value_name = "FORMAT")]
     pub(crate) metrics: Option<Format>,
+
+    /// Write the metrics to that file instead, by default as prometheus
+    #[arg(long, value_name = "FILE")]
+    pub(crate) metrics_out: Option<PathBuf>,
+
+    /// Send the spans over OTLP (http/protobuf) to that server, for instance `http://127.0.0.1:4318`
+    #[arg(long, value_name = "URL")]
+    pub(crate) otlp: Option<String>,
+
+    /// Trace only this share of the orders, from 0 to 1; events and metrics are those of all
+    #[arg(long, value_name = "RATIO", value_parser = ratio)]
+    pub(crate) sampling: Option<f64>,
+
+    /// Trace the orders that fail, too, whatever the share
+    #[arg(long)]
+    pub(crate) keep_failures: bool,
+
+    /// Print what the program can emit, and run nothing: as a table, markdown or json; or what watches it: dashboard (for
+    /// Grafana) or rules (for Prometheus)
+    #[arg(long, value_name = "FORM", hide_possible_values = true, conflicts_with_all = ["json", "metrics", "metrics_out", "otlp", "serve"])]
+    pub(crate) catalog: Option<CatalogForm>,
 
     /// Serve /metrics and /health there, also when all orders are done, until interrupted
     #[arg(long, value_name = "ADDRESS")]
@@ -48,6 +71,43 @@ pub(crate) struct Args {
     /// Colour: always, never, or auto (on a terminal, unless the variable `NO_COLOR` is set)
     #[arg(long, value_name = "WHEN", value_enum, default_value_t, hide_possible_values = true)]
     pub(crate) color: Color,
+}
+
+impl Args {
+    /// The arguments of this run; if they make no sense, the program ends with code 2.
+    pub(crate) fn read() -> Self {
+        Self::parse().checked().unwrap_or_else(|error| error.exit())
+    }
+
+    fn checked(self) -> Result<Self, clap::Error> {
+        if self.json && self.prints_metrics() {
+            let problem =
+                "--json and --metrics both print to standard output: send the metrics to a file with --metrics-out";
+            return Err(Self::command().error(ErrorKind::ArgumentConflict, problem));
+        }
+        Ok(self)
+    }
+
+    /// Whether standard output is for the metrics.
+    pub(crate) const fn prints_metrics(&self) -> bool {
+        self.metrics.is_some() && self.metrics_out.is_none()
+    }
+
+    /// Which orders are traced.
+    pub(crate) fn sampling(&self) -> Sampling {
+        let sampling = self.sampling.map_or(Sampling::all(), Sampling::ratio);
+        if self.keep_failures { sampling.keep_failures() } else { sampling }
+    }
+}
+
+/// What is made of the catalog.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum CatalogForm {
+    Table,
+    Markdown,
+    Json,
+    Dashboard,
+    Rules,
 }
 
 /// When to use colour.
@@ -82,15 +142,37 @@ fn speed(text: &str) -> Result<f64, String> {
     }
 }
 
+fn ratio(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(ratio) if (0.0..=1.0).contains(&ratio) => Ok(ratio),
+        _ => Err("must be a number from 0 to 1".to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]
     fn the_command_line_is_consistent() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn outputs_combine_unless_two_are_meant_for_standard_output() {
+        let read = |args: &str| Args::try_parse_from(args.split(' ')).and_then(Args::checked);
+        for good in [
+            "x --json --metrics csv --metrics-out m.csv --otlp http://h:4318 --sampling 0.5 --keep-failures",
+            "x --json --metrics-out m.txt",
+            "x --metrics json --otlp http://h:4318",
+        ] {
+            assert!(read(good).is_ok(), "{good}");
+        }
+        let error = read("x --json --metrics csv").unwrap_err().to_string();
+        assert!(error.contains("--metrics-out"), "{error}");
+        for bad in ["x --sampling 1.1", "x --sampling -0.1", "x --sampling NaN", "x --metrics xml"] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

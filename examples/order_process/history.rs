@@ -1,4 +1,4 @@
-//! From events to histories: what became of each task, its steps, their attempts and the waits between them.
+//! From events to histories: what became of each task, its steps and their attempts. What the tables at the end count.
 
 use crate::seen::Seen;
 
@@ -6,13 +6,7 @@ use crate::seen::Seen;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct TaskRun {
     pub(crate) id: String,
-    pub(crate) name: String,
-    /// The task's `fields(..)`.
-    pub(crate) context: Vec<String>,
-    pub(crate) begin: f64,
-    pub(crate) duration: f64,
     pub(crate) end: Option<End>,
-    pub(crate) error: String,
     pub(crate) steps: Vec<StepRun>,
 }
 
@@ -21,8 +15,6 @@ pub(crate) struct TaskRun {
 pub(crate) struct StepRun {
     id: String,
     pub(crate) name: String,
-    /// The step's `fields(..)`.
-    pub(crate) inputs: Vec<String>,
     pub(crate) attempts: Vec<Attempt>,
     pub(crate) gave_up: bool,
 }
@@ -30,17 +22,15 @@ pub(crate) struct StepRun {
 /// One attempt of a step. Times are in seconds, as the events have them.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Attempt {
-    pub(crate) number: u64,
-    /// When it asked to run.
-    pub(crate) asked: f64,
+    number: u64,
     /// When its body began.
-    pub(crate) begin: f64,
+    begin: f64,
     pub(crate) duration: f64,
     pub(crate) end: Option<End>,
     pub(crate) error: String,
     pub(crate) error_class: String,
-    /// How long the next attempt was put off; `None` when none followed.
-    pub(crate) backoff: Option<f64>,
+    /// Another attempt followed.
+    pub(crate) retried: bool,
 }
 
 /// How something ended.
@@ -49,13 +39,6 @@ pub(crate) enum End {
     Completed,
     Failed,
     Cancelled,
-}
-
-impl TaskRun {
-    /// How many attempts followed another.
-    pub(crate) fn retries(&self) -> usize {
-        self.steps.iter().flat_map(|step| &step.attempts).filter(|attempt| attempt.backoff.is_some()).count()
-    }
 }
 
 impl StepRun {
@@ -70,8 +53,7 @@ pub(crate) fn histories(events: &[Seen]) -> Vec<TaskRun> {
     for event in events {
         let id = event.task_id();
         let index = tasks.iter().rposition(|task| task.id == id).unwrap_or_else(|| {
-            let name = event.text("task_name").to_owned();
-            tasks.push(TaskRun { id: id.to_owned(), name, begin: event.at, ..TaskRun::default() });
+            tasks.push(TaskRun { id: id.to_owned(), ..TaskRun::default() });
             tasks.len() - 1
         });
         let task = &mut tasks[index];
@@ -86,22 +68,12 @@ pub(crate) fn histories(events: &[Seen]) -> Vec<TaskRun> {
 
 fn add_to_task(task: &mut TaskRun, event: &Seen) {
     let end = match event.name() {
-        "task.initialize_requested" => {
-            task.context = event.values("context");
-            return;
-        }
-        "task.start_requested" => {
-            task.begin = event.at;
-            return;
-        }
         "task.completed" => End::Completed,
         "task.failed" => End::Failed,
         "task.cancelled" => End::Cancelled,
         _ => return,
     };
     task.end = Some(end);
-    task.duration = event.at - task.begin;
-    event.text("error_message").clone_into(&mut task.error);
 }
 
 fn add_to_step(task: &mut TaskRun, event: &Seen) {
@@ -114,21 +86,17 @@ fn add_to_step(task: &mut TaskRun, event: &Seen) {
     let step = &mut task.steps[index];
     let number = event.count("attempt_number");
     let index = step.attempts.iter().position(|attempt| attempt.number == number).unwrap_or_else(|| {
-        step.attempts.push(Attempt { number, asked: event.at, begin: event.at, ..Attempt::default() });
+        step.attempts.push(Attempt { number, begin: event.at, ..Attempt::default() });
         step.attempts.len() - 1
     });
     let attempt = &mut step.attempts[index];
     let end = match event.name() {
-        "step.execution_requested" => {
-            step.inputs = event.values("step_inputs");
-            return;
-        }
         "step.started" => {
             attempt.begin = event.at;
             return;
         }
         "step.retry_requested" => {
-            attempt.backoff = Some(event.number("backoff_seconds"));
+            attempt.retried = true;
             return;
         }
         "step.max_retries_reached" => {
@@ -194,16 +162,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_history_has_steps_attempts_and_waits() {
+    fn a_history_has_steps_and_attempts() {
         let tasks = histories(&samples::retried());
         let [task] = &tasks[..] else { panic!("{tasks:?}") };
-        assert_eq!((task.end, task.retries(), task.steps.len()), (Some(End::Completed), 1, 2));
-        assert!((task.duration - 1.0).abs() < 1e-9);
+        assert_eq!((task.end, task.steps.len()), (Some(End::Completed), 2));
         let [first, second] = &task.steps[1].attempts[..] else { panic!() };
         assert_eq!((first.end, second.end), (Some(End::Failed), Some(End::Completed)));
         assert_eq!(first.error_class, "shop::PaymentError::Timeout");
-        assert!((first.begin - first.asked - 0.1).abs() < 1e-9 && (first.duration - 0.3).abs() < 1e-9);
-        assert_eq!((first.backoff, second.backoff), (Some(0.1), None));
+        assert!((first.duration - 0.3).abs() < 1e-9);
+        assert_eq!((first.retried, second.retried), (true, false));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! The order process: orders go through cart, stock, payment and shipment, and everything that happens is seen.
 //!
-//! Read `workflow` first: it is what a user of the library writes. `live` and `on_call` are subscribers; `history`,
-//! `waterfall` and `summary` turn the events into what is printed at the end. The rest is a shop that can be run:
-//! `domain` and `gateway` (the services, simulated), `orders` and `json` (the input), `args` and `paint`.
+//! Read `workflow` first: it is what a user of the library writes. `live` and `on_call` are subscribers; `history` and
+//! `summary` turn the events into the tables at the end, the library the spans into waterfalls. The rest is a shop that can
+//! be run: `domain` and `gateway` (the services, simulated), `orders` and `json` (the input), `args` and `paint`.
 //!
 //! ```sh
 //! cargo run --example order_process -- --help
@@ -20,22 +20,24 @@ mod orders;
 mod paint;
 mod seen;
 mod summary;
-mod waterfall;
 mod workflow;
 
 use std::error::Error;
+use std::fs::File;
 use std::io::{self, Write as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Instant;
 
-use clap::Parser as _;
-use tasker_telemetry::Telemetry;
+use tasker_telemetry::metrics::Format;
 use tasker_telemetry::metrics::serve::Pages;
+use tasker_telemetry::trace::{InMemorySpans, Otlp, Waterfall};
+use tasker_telemetry::{BuildError, Catalog, Telemetry};
 use tokio::task::JoinSet;
 
-use crate::args::Args;
+use crate::args::{Args, CatalogForm};
 use crate::domain::{Order, OrderError, Shipment};
 use crate::gateway::Gateway;
 use crate::live::{Live, Output};
@@ -48,7 +50,11 @@ const AT_ONCE: usize = 8;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = Args::read();
+    if let Some(form) = args.catalog {
+        let printed = print(&catalog(form));
+        return if printed.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     let orders = match orders::load(&args.orders, args.only.as_deref()) {
         Ok(orders) => orders,
         Err(error) => {
@@ -56,7 +62,14 @@ async fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match run(&args, orders).await {
+    let run = match Run::new(&args) {
+        Ok(run) => run,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    match run.process(orders).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
@@ -65,78 +78,147 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(args: &Args, orders: Vec<Order>) -> Result<(), Box<dyn Error>> {
-    let paint = Paint { is_on: args.color.is_on() };
-    let output = match args.metrics {
-        Some(_) => Output::Silent,
-        None if args.json => Output::Json,
-        None => Output::Lines(paint),
-    };
-    let (journal, events) = mpsc::channel();
-    let (notes, for_humans) = mpsc::channel();
-    let telemetry = Telemetry::builder()
-        .service_name("shop")
-        .subscriber(Live::new(output, journal))
-        .subscriber(OnCall::new(notes))
-        .install()?;
-
-    let server = args.serve.map(|address| Pages::new(telemetry.metrics()).serve(address)).transpose()?;
-    if let Some(server) = &server {
-        eprintln!("http://{}/metrics", server.local_addr());
+/// What the program can emit, and what watches it.
+fn catalog(form: CatalogForm) -> String {
+    match form {
+        CatalogForm::Table => Catalog::table(),
+        CatalogForm::Markdown => Catalog::markdown(),
+        CatalogForm::Json => format!("{:#}\n", Catalog::json()),
+        CatalogForm::Dashboard => format!("{:#}\n", Catalog::grafana_dashboard()),
+        CatalogForm::Rules => Catalog::prometheus_rules(),
     }
-
-    let begin = Instant::now();
-    let outcomes = process(orders, Gateway::new(args.seed, args.speed)).await?;
-    let took = begin.elapsed().as_secs_f64();
-    telemetry.shutdown().await?; // from here on every event has been seen
-
-    if let Some(format) = args.metrics {
-        print(&telemetry.metrics().render(format))?;
-    } else if !args.json {
-        print(&report(args, paint, &outcomes, took, &events, &for_humans, &telemetry))?;
-    }
-    if server.is_some() {
-        std::future::pending::<()>().await;
-    }
-    Ok(())
 }
 
-/// What is shown when all is done.
-fn report(
-    args: &Args,
+/// One run of this program.
+struct Run<'a> {
+    args: &'a Args,
     paint: Paint,
-    outcomes: &[Result<Shipment, OrderError>],
-    took: f64,
-    events: &mpsc::Receiver<Seen>,
-    for_humans: &mpsc::Receiver<String>,
-    telemetry: &Telemetry,
-) -> String {
-    let events: Vec<_> = events.try_iter().collect();
-    let notes: Vec<_> = for_humans.try_iter().collect();
-    let tasks = history::histories(&events);
-    let shipped = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+    telemetry: Telemetry,
+    /// What the waterfalls are drawn from.
+    spans: InMemorySpans,
+    events: mpsc::Receiver<Seen>,
+    for_humans: mpsc::Receiver<String>,
+    metrics_file: Option<File>,
+}
 
-    let trees = summary::remarkable(&tasks).into_iter().map(|(title, task)| waterfall::tree(title, task, paint));
-    let mut sections: Vec<_> = [String::new()].into_iter().chain(trees).collect();
-    sections.push(waterfall::legend(paint));
-    sections.push(summary::tables(&tasks, paint));
-    if shipped < outcomes.len() {
-        sections.push(summary::failures(&tasks, paint));
+impl<'a> Run<'a> {
+    /// Everything that may be wrong with the arguments is wrong here, before any order is processed.
+    fn new(args: &'a Args) -> Result<Self, String> {
+        let create = |path: &PathBuf| File::create(path).map_err(|error| format!("{}: {error}", path.display()));
+        let metrics_file = args.metrics_out.as_ref().map(create).transpose()?;
+        let paint = Paint { is_on: args.color.is_on() };
+        let output = match args {
+            Args { json: true, .. } => Output::Json,
+            args if args.prints_metrics() => Output::Silent,
+            _ => Output::Lines(paint),
+        };
+        let (journal, events) = mpsc::channel();
+        let (notes, for_humans) = mpsc::channel();
+        let spans = InMemorySpans::default();
+        let mut builder = Telemetry::builder()
+            .service_name("shop")
+            .sampling(args.sampling())
+            .in_memory_spans(spans.clone())
+            .subscriber(Live::new(output, journal))
+            .subscriber(OnCall::new(notes));
+        if let Some(url) = &args.otlp {
+            builder = builder.otlp_with(Otlp::http().endpoint(url));
+        }
+        let telemetry = builder.install().map_err(|error: BuildError| error.to_string())?;
+        Ok(Self { args, paint, telemetry, spans, events, for_humans, metrics_file })
     }
-    if !notes.is_empty() {
-        sections.push(format!("{}\n  {}", paint.bold("for a human to look at"), notes.join("\n  ")));
+
+    async fn process(mut self, orders: Vec<Order>) -> Result<(), Box<dyn Error>> {
+        let Self { args, telemetry, .. } = &self;
+        let server = args.serve.map(|address| Pages::new(telemetry.metrics()).serve(address)).transpose()?;
+        if let Some(server) = &server {
+            eprintln!("http://{}/metrics", server.local_addr());
+        }
+
+        let begin = Instant::now();
+        let outcomes = process(orders, Gateway::new(args.seed, args.speed)).await?;
+        let took = begin.elapsed().as_secs_f64();
+        // From here on every event has been seen. A backend that is not there is no reason to say less of the orders.
+        if let Err(error) = telemetry.shutdown().await {
+            eprintln!("warning: {error}");
+        }
+
+        let metrics = telemetry.metrics().render(args.metrics.unwrap_or(Format::Prometheus));
+        if args.prints_metrics() {
+            print(&metrics)?;
+        } else if !args.json {
+            print(&self.report(&outcomes, took))?;
+        } else if self.spans_were_dropped() {
+            eprintln!("warning: {}", self.spans_line(&[]));
+        }
+        if let Some(file) = &mut self.metrics_file {
+            file.write_all(metrics.as_bytes())?;
+        }
+        if server.is_some() {
+            std::future::pending::<()>().await;
+        }
+        Ok(())
     }
-    sections.push(format!(
-        "{} orders in {}: {} shipped, {} failed. Seed {}, {} events, {} dropped.\n",
-        outcomes.len(),
-        duration(took),
-        paint.green(shipped),
-        paint.red(outcomes.len() - shipped),
-        args.seed,
-        events.len(),
-        telemetry.health().dropped(),
-    ));
-    sections.join("\n\n")
+
+    /// What is shown when all is done.
+    fn report(&self, outcomes: &[Result<Shipment, OrderError>], took: f64) -> String {
+        let Self { args, paint, .. } = *self;
+        let events: Vec<_> = self.events.try_iter().collect();
+        let notes: Vec<_> = self.for_humans.try_iter().collect();
+        let (tasks, waterfalls) = (history::histories(&events), Waterfall::of(&self.spans.spans()));
+        let shipped = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+
+        let mut sections = vec![String::new()];
+        for (title, waterfall) in summary::remarkable(&waterfalls) {
+            sections.push(format!("{} {}", paint.bold(title), waterfall.render(paint.is_on)));
+        }
+        if !waterfalls.is_empty() {
+            sections.push(Waterfall::legend(paint.is_on));
+        }
+        sections.push(summary::tables(&tasks, paint));
+        if shipped < outcomes.len() {
+            sections.push(summary::failures(&tasks, paint));
+        }
+        if !notes.is_empty() {
+            sections.push(format!("{}\n  {}", paint.bold("for a human to look at"), notes.join("\n  ")));
+        }
+        sections.push(format!(
+            "{} orders in {}: {} shipped, {} failed. Seed {}, {} events, {} dropped.\n{}\n",
+            outcomes.len(),
+            duration(took),
+            paint.green(shipped),
+            paint.red(outcomes.len() - shipped),
+            args.seed,
+            events.len(),
+            self.telemetry.health().dropped(),
+            self.spans_line(&waterfalls),
+        ));
+        sections.join("\n\n")
+    }
+
+    fn spans_were_dropped(&self) -> bool {
+        self.telemetry.health().spans.is_some_and(|spans| spans.dropped() > 0)
+    }
+
+    /// What became of the spans, and where to find the slowest task.
+    fn spans_line(&self, tasks: &[Waterfall]) -> String {
+        let exporters = self.telemetry.health().spans.map(|spans| spans.exporters).unwrap_or_default();
+        let name = if self.args.otlp.is_some() { "otlp" } else { "memory" };
+        let Some(exporter) = exporters.into_iter().find(|exporter| exporter.name == name) else { return String::new() };
+        let way = if self.args.otlp.is_some() { " over OTLP" } else { "" };
+        let mut line = format!("{} spans exported{way}, {} dropped", exporter.exported, exporter.dropped_total());
+        let reasons: Vec<_> = exporter.dropped.iter().map(|(reason, spans)| format!("{reason} {spans}")).collect();
+        if !reasons.is_empty() {
+            line = format!("{line} ({})", reasons.join(", "));
+        }
+        if let Some(error) = exporter.last_error {
+            line = format!("{line}; last error: {error}");
+        }
+        match summary::slowest(tasks).filter(|_| self.args.otlp.is_some()) {
+            Some(slowest) => format!("{line}. Slowest: {}, trace {}.", slowest.task_id(), slowest.trace_id()),
+            None => line + ".",
+        }
+    }
 }
 
 fn print(text: &str) -> io::Result<()> {

@@ -1,25 +1,32 @@
-//! The numbers at the end. All are counted from the events: they agree with what was printed before.
+//! What is shown at the end. The numbers are counted from the events: they agree with what was printed before.
 
 use std::collections::BTreeMap;
+
+use tasker_telemetry::state::State;
+use tasker_telemetry::trace::Waterfall;
 
 use crate::history::{End, StepRun, TaskRun};
 use crate::paint::{Paint, cell, duration};
 
 /// The tasks that deserve a closer look, each under its title: the slowest, a failed one, a retried one.
-pub(crate) fn remarkable(tasks: &[TaskRun]) -> Vec<(&'static str, &TaskRun)> {
-    let mut chosen: Vec<(&'static str, &TaskRun)> = Vec::new();
-    let slowest = tasks.iter().max_by(|one, other| one.duration.total_cmp(&other.duration));
+pub(crate) fn remarkable(tasks: &[Waterfall]) -> Vec<(&'static str, &Waterfall)> {
+    let mut chosen: Vec<(&'static str, &Waterfall)> = Vec::new();
     let title = if tasks.len() == 1 { "Only:" } else { "Slowest:" };
-    chosen.extend(slowest.map(|task| (title, task)));
+    chosen.extend(slowest(tasks).map(|task| (title, task)));
     let with = |title, end| {
-        let found =
-            tasks.iter().filter(|task| task.end == Some(end) && chosen.iter().all(|(_, seen)| seen.id != task.id));
-        found.max_by_key(|task| (task.retries(), task.steps.len())).map(|task| (title, task))
+        let is_new = |task: &&Waterfall| chosen.iter().all(|(_, seen)| !std::ptr::eq(*seen, *task));
+        let found = tasks.iter().filter(|task| task.status() == end).filter(is_new);
+        found.max_by_key(|task| (task.retries(), task.steps())).map(|task| (title, task))
     };
-    let failed = with("Failed:", End::Failed);
-    let retried = with("Retried:", End::Completed).filter(|(_, task)| task.retries() > 0);
+    let failed = with("Failed:", State::Error);
+    let retried = with("Retried:", State::Complete).filter(|(_, task)| task.retries() > 0);
     chosen.extend(failed.into_iter().chain(retried));
     chosen
+}
+
+/// The task that took longest.
+pub(crate) fn slowest(tasks: &[Waterfall]) -> Option<&Waterfall> {
+    tasks.iter().max_by_key(|task| task.duration())
 }
 
 /// How the tasks ended, and what the steps did.
@@ -70,7 +77,7 @@ impl StepRow {
         self.runs += 1;
         self.ok += ended(End::Completed);
         self.failed_attempts += ended(End::Failed);
-        self.retries += step.attempts.iter().filter(|attempt| attempt.backoff.is_some()).count();
+        self.retries += step.attempts.iter().filter(|attempt| attempt.retried).count();
         self.given_up += usize::from(step.gave_up);
         self.durations
             .extend(step.attempts.iter().filter(|attempt| attempt.end.is_some()).map(|attempt| attempt.duration));
@@ -126,6 +133,9 @@ fn short(class: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use tasker_telemetry::prelude::*;
+    use tasker_telemetry::trace::InMemorySpans;
+
     use super::*;
     use crate::history::{histories, samples};
 
@@ -159,8 +169,34 @@ mod tests {
 
     #[test]
     fn one_task_is_not_shown_twice() {
-        let tasks = histories(&samples::retried());
-        assert_eq!(remarkable(&tasks).len(), 1);
-        assert!(remarkable(&[]).is_empty());
+        #[step(retry_limit = 2, backoff = Backoff::fixed().base(std::time::Duration::ZERO))]
+        fn flaky(fails: bool) -> Result<(), String> {
+            let first = StepScope::current().is_some_and(|step| step.attempt_number() == 1);
+            if first && fails { Err("no".to_owned()) } else { Ok(()) }
+        }
+        #[task(id = id)]
+        fn order(id: &str, wait: u64, retries: bool, fails: bool) -> Result<(), String> {
+            std::thread::sleep(std::time::Duration::from_millis(wait));
+            flaky(retries)?;
+            if fails { Err("no".to_owned()) } else { Ok(()) }
+        }
+        let spans = InMemorySpans::default();
+        let telemetry = Telemetry::builder().auto_subscribers(false).in_memory_spans(spans.clone()).build().unwrap();
+        let chosen = || {
+            telemetry.flush_blocking().unwrap();
+            let tasks = Waterfall::of(&spans.spans());
+            remarkable(&tasks)
+                .into_iter()
+                .map(|(title, task)| format!("{title} {}", task.task_id()))
+                .collect::<Vec<_>>()
+        };
+        assert!(chosen().is_empty());
+        let _ = telemetry.in_scope(|| order("A", 50, true, true));
+        assert_eq!(chosen(), ["Only: A"]);
+        let _ = telemetry.in_scope(|| order("B", 0, false, false));
+        assert_eq!(chosen(), ["Slowest: A"]);
+        let _ = telemetry.in_scope(|| order("C", 0, true, false));
+        let _ = telemetry.in_scope(|| order("D", 0, false, true));
+        assert_eq!(chosen(), ["Slowest: A", "Failed: D", "Retried: C"]);
     }
 }

@@ -84,6 +84,7 @@ fn the_same_seed_gives_the_same_outcome_of_every_attempt() {
 #[test]
 fn json_lines_are_events_with_the_fields_of_the_contract() {
     let common = ["event", "event_id", "event_type", "timestamp", "task_id", "task_name", "correlation_id"];
+    let common = [&common[..], &["trace_id", "span_id"]].concat();
     let of_steps = ["step_id", "step_name", "attempt_number"];
     let ended = ["started_at", "completed_at", "execution_duration"];
     let failed = ["error_message", "error_class", "error_chain", "backtrace"];
@@ -91,7 +92,7 @@ fn json_lines_are_events_with_the_fields_of_the_contract() {
     assert!(events.len() > 1_000);
     for event in &events {
         let name = event["event"].as_str().unwrap();
-        let mut fields = common.to_vec();
+        let mut fields = common.clone();
         if name.starts_with("step.") {
             fields.extend(of_steps);
         }
@@ -344,7 +345,18 @@ fn bad_input_names_file_line_and_field_and_exits_with_2() {
     let absent = run(&["--orders", "no/such/file.json"]);
     assert_eq!(absent.status.code(), Some(2));
     assert!(stderr(&absent).starts_with("error: no/such/file.json: "), "{}", stderr(&absent));
-    for args in [["--speed", "0"], ["--seed", "x"], ["--colour", "no"]] {
-        assert_eq!(run(&args).status.code(), Some(2), "{args:?}");
+    for args in [
+        &["--speed", "0"][..],
+        &["--seed", "x"],
+        &["--colour", "no"],
+        &["--sampling", "1.5"],
+        &["--otlp", ""],
+        &["--otlp", "ftp://h"],
+        &["--metrics-out", "no/such/folder/m.txt"],
+        &["--json", "--metrics", "csv"],
+    ] {
+        let output = run(args);
+        assert!(output.status.code() == Some(2) && output.stdout.is_empty(), "{args:?}");
+        assert!(stderr(&output).starts_with("error: "), "{args:?}: {}", stderr(&output));
     }
 }

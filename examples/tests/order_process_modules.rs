@@ -24,5 +24,3 @@ mod paint;
 mod seen;
 #[path = "../order_process/summary.rs"]
 mod summary;
-#[path = "../order_process/waterfall.rs"]
-mod waterfall;

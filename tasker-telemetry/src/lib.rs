@@ -64,6 +64,9 @@
 //! | feature | default | what it does |
 //! | --- | --- | --- |
 //! | `secrecy` | no | `SecretString` and `SecretBox` of the `secrecy` crate are masked without being asked: fields of events and `fields(..)` |
+//! | `console` | yes | waterfalls of tasks in the terminal: [`Builder::console`], [`trace::Waterfall`] |
+//! | `grpc` | no | OTLP over gRPC: [`trace::Otlp::grpc`] |
+//! | `otel-sdk` | no | exporters and processors of spans for the `opentelemetry_sdk` crate: [`Builder::span_exporter`] |
 //! | `serve` | no | `/metrics` and `/health` over HTTP: [`metrics::serve`] |
 //! | `tokio` | yes | waits between attempts use tokio's timer under a tokio runtime (and so its paused clock); async handlers run inside the runtime in which the telemetry was built |
 //!
@@ -77,9 +80,14 @@
 //! It is no engine: it does not schedule, queue or distribute work. It keeps nothing: an event that nobody subscribes to is not
 //! even built. A crate that is linked but never named contributes nothing to the catalog: see [`link!`].
 
+// Macros find the library by this name, in its own tests, too.
+#[cfg(test)]
+extern crate self as tasker_telemetry;
+
 mod capture;
 mod catalog;
 mod classify;
+mod drive;
 pub mod event;
 mod failure;
 mod filter;
@@ -88,6 +96,7 @@ mod lifecycle;
 mod log_span;
 mod mask;
 pub mod metrics;
+pub mod observe;
 mod otel;
 #[cfg(feature = "otlp")]
 mod otlp;

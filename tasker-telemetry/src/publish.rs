@@ -145,7 +145,7 @@ impl Here {
         let (task, step) = match scope::current() {
             Scope::Task(task) => (Some(task), None),
             Scope::Step(task, place, _) => (Some(task), Some(place)),
-            Scope::Empty | Scope::Telemetry(_) | Scope::Light(..) => (None, None),
+            Scope::Empty | Scope::Telemetry(_) | Scope::Light(..) | Scope::Installed(..) => (None, None),
         };
         Some(Self { core, task, step })
     }

@@ -4,6 +4,8 @@
 //! the future is polled, and again when the poll ends. So it follows the future from thread to thread, costs no reference
 //! count, and needs no `unsafe`. What happens *in* a scope is `lifecycle`'s business.
 
+mod lent;
+
 use std::cell::RefCell;
 use std::fmt;
 use std::future::Future;
@@ -14,12 +16,13 @@ use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
+pub(crate) use self::lent::Lent;
 use crate::catalog::StepSpec;
 use crate::id;
 use crate::lifecycle::TaskCore;
 use crate::otel::Spot;
 use crate::publisher::StepPlace;
-use crate::telemetry::Core;
+use crate::telemetry::{self, Core};
 use crate::trace::{Remote, SpanId, TaskTrace, TraceId};
 
 /// Where code finds itself.
@@ -36,6 +39,8 @@ pub(crate) enum Scope {
     Step(Arc<TaskCore>, StepPlace, Permit),
     /// Inside a step outside any task, of which nobody has wanted to know yet: no task is made for it until somebody does.
     Light(Arc<Core>, &'static StepSpec, u32),
+    /// The same under the installed telemetry, which is looked up when somebody wants to know: which installation it was.
+    Installed(&'static StepSpec, u32),
 }
 
 /// Whether a step, or one around it, holds one of its task's permits.
@@ -101,7 +106,7 @@ pub(crate) fn span() -> Option<Remote> {
             let span = SpanId::of_step(task.nonce(), place.number, place.attempt);
             Remote::new(trace.id(), span, trace.is_sampled())
         }),
-        Scope::Empty | Scope::Telemetry(_) | Scope::Light(..) => None,
+        Scope::Empty | Scope::Telemetry(_) | Scope::Light(..) | Scope::Installed(..) => None,
     })
 }
 
@@ -133,12 +138,6 @@ impl<'a> Entered<'a> {
         let was_polling = exchange(inner, polling);
         Self { inner, was_polling }
     }
-
-    /// Where the two have changed places before.
-    #[inline]
-    pub(crate) const fn already(inner: &'a mut Scope, was_polling: bool) -> Self {
-        Self { inner, was_polling }
-    }
 }
 
 impl Drop for Entered<'_> {
@@ -151,15 +150,28 @@ impl Drop for Entered<'_> {
 impl Scope {
     /// The task of this scope; made now if so far nobody wanted to know.
     pub(crate) fn task(&mut self) -> Option<&Arc<TaskCore>> {
-        if let Self::Light(core, spec, attempt) = self {
-            let task = TaskCore::implicit(Arc::clone(core), spec, None);
-            let number = task.next_step();
-            *self = Self::Step(task, StepPlace { spec, number, attempt: *attempt, parent: 0 }, Permit::NotHeld);
+        if let Self::Light(..) | Self::Installed(..) = self {
+            self.make_task();
         }
         match self {
             Self::Task(task) | Self::Step(task, ..) => Some(task),
-            Self::Empty | Self::Telemetry(_) | Self::Light(..) => None,
+            Self::Empty | Self::Telemetry(_) | Self::Light(..) | Self::Installed(..) => None,
         }
+    }
+
+    #[cold]
+    fn make_task(&mut self) {
+        let (core, spec, attempt) = match self {
+            Self::Light(core, spec, attempt) => (Arc::clone(core), *spec, *attempt),
+            Self::Installed(spec, installed) => match telemetry::installed_as(*installed) {
+                Some(core) => (core, *spec, 1),
+                None => return, // it was shut down meanwhile
+            },
+            Self::Empty | Self::Telemetry(_) | Self::Task(_) | Self::Step(..) => return,
+        };
+        let task = TaskCore::implicit(core, spec, None);
+        let number = task.next_step();
+        *self = Self::Step(task, StepPlace { spec, number, attempt, parent: 0 }, Permit::NotHeld);
     }
 }
 

@@ -5,16 +5,17 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 
 use crate::catalog::Catalog;
 use crate::filter::{BadRule, DEFAULT_FILTER_MASK, DEFAULT_FILTER_PARAMETERS, Filter, FilterRule};
+use crate::metrics::push::{self, PlannedPush, Push, Pusher};
 use crate::metrics::{self, MetricsBackend};
 use crate::otel::Spot;
-use crate::publisher::{End, Ended, Health, Limits, Publisher};
+use crate::publisher::{End, Ended, Health, Limits, Publisher, SubscriberHealth};
 use crate::scope::{self, Entered, InScope, Scope};
 use crate::subscriber::{Registration, Subscriber};
 use crate::trace::{self, SinkPlan, TraceSettings, Tracing};
@@ -35,6 +36,8 @@ pub(crate) struct Core {
     explicit_tasks: AtomicU64,
     implicit_tasks: AtomicU64,
     concurrency_overruns: AtomicU64,
+    /// Which installation it is; 0 until it is installed.
+    installation: AtomicU32,
     _live: Option<Live>,
 }
 
@@ -59,6 +62,15 @@ impl Drop for Live {
 /// The telemetry of the process, where no scope names another.
 static INSTALLED: ArcSwapOption<Core> = ArcSwapOption::const_empty();
 
+/// What a step outside any task has to know of it: the number of its installation if nobody is to be told of such a step,
+/// else 0. Looking at `INSTALLED` costs 90 instructions more.
+static QUIET: AtomicU32 = AtomicU32::new(0);
+
+/// The steps that began with that knowledge, to be added to the core's own count.
+static QUIET_STEPS: AtomicU64 = AtomicU64::new(0);
+
+static INSTALLATIONS: AtomicU32 = AtomicU32::new(0);
+
 /// Whether there is any telemetry in this process.
 #[inline]
 pub(crate) fn is_on() -> bool {
@@ -77,13 +89,30 @@ pub(crate) fn with_installed(look: impl FnOnce(&Arc<Core>)) {
     }
 }
 
+/// The number of the installed telemetry for a step outside any task, which is counted; `None` if there is none, or somebody
+/// is to be told of the step.
+#[inline]
+pub(crate) fn begin_quiet_step() -> Option<u32> {
+    let installation = QUIET.load(Ordering::Acquire);
+    if installation == 0 {
+        return None;
+    }
+    QUIET_STEPS.fetch_add(1, Ordering::Relaxed);
+    Some(installation)
+}
+
+/// The telemetry of the process, if it is still that one.
+pub(crate) fn installed_as(installation: u32) -> Option<Arc<Core>> {
+    installed().filter(|core| core.installation.load(Ordering::Relaxed) == installation)
+}
+
 /// The telemetry that applies where the calling code runs; `None` when there is none, or it is off.
 pub(crate) fn current() -> Option<Arc<Core>> {
     if !is_on() {
         return None;
     }
     let core = scope::with_current(|scope| match scope {
-        Scope::Empty => None,
+        Scope::Empty | Scope::Installed(..) => None,
         Scope::Telemetry(core) | Scope::Light(core, ..) => Some(Arc::clone(core)),
         Scope::Task(task) | Scope::Step(task, ..) => Some(Arc::clone(task.core())),
     });
@@ -100,7 +129,7 @@ pub(crate) fn is_listened_to() -> bool {
 fn is_listened_to_here() -> bool {
     let listens = |core: &Core| core.enabled && !core.publisher.is_silent();
     let found = scope::with_current(|scope| match scope {
-        Scope::Empty => None,
+        Scope::Empty | Scope::Installed(..) => None,
         Scope::Telemetry(core) | Scope::Light(core, ..) => Some(listens(core)),
         Scope::Task(task) | Scope::Step(task, ..) => Some(task.is_watched()),
     });
@@ -123,6 +152,7 @@ pub(crate) fn silent() -> Arc<Core> {
         explicit_tasks: AtomicU64::new(0),
         implicit_tasks: AtomicU64::new(0),
         concurrency_overruns: AtomicU64::new(0),
+        installation: AtomicU32::new(0),
         _live: Some(Live::new()),
     })
 }
@@ -171,15 +201,46 @@ impl Core {
         self.concurrency_overruns.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Whether nobody is to be told of a step in it: no event, no metric.
+    #[inline]
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.enabled && self.publisher.is_silent() && self.metrics.life_cycle().is_none()
+    }
+
+    /// It has become the telemetry of the process.
+    fn installed(&self) {
+        let installation = INSTALLATIONS.fetch_add(1, Ordering::Relaxed).wrapping_add(1).max(1);
+        self.installation.store(installation, Ordering::Relaxed);
+        if self.is_quiet() {
+            QUIET_STEPS.store(0, Ordering::Relaxed);
+            QUIET.store(installation, Ordering::Release);
+        }
+    }
+
+    /// It is not the telemetry of the process any more. What was counted for it is its own now.
+    fn uninstalled(&self) {
+        let installation = self.installation.load(Ordering::Relaxed);
+        if installation != 0 && QUIET.compare_exchange(installation, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+            self.implicit_tasks.fetch_add(QUIET_STEPS.swap(0, Ordering::Relaxed), Ordering::Relaxed);
+        }
+    }
+
+    fn quiet_steps(&self) -> u64 {
+        let installation = self.installation.load(Ordering::Relaxed);
+        let is_counted_apart = installation != 0 && QUIET.load(Ordering::Relaxed) == installation;
+        if is_counted_apart { QUIET_STEPS.load(Ordering::Relaxed) } else { 0 }
+    }
+
     pub(crate) fn health(&self) -> Health {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let mut health = self.publisher.health();
         health.spans = self.tracing.as_ref().map(Tracing::health);
         health.service_name.clone_from(&self.service_name);
-        health.implicit_tasks = count(&self.implicit_tasks);
+        health.implicit_tasks = count(&self.implicit_tasks) + self.quiet_steps();
         health.tasks_started = count(&self.explicit_tasks) + health.implicit_tasks;
         health.concurrency_overruns = count(&self.concurrency_overruns);
         health.catalog_problems.clone_from(&self.catalog_problems);
+        health.metric_pushes = self.metrics.push_health();
         health
     }
 }
@@ -204,6 +265,7 @@ impl Core {
 #[must_use = "dropping the telemetry shuts it down"]
 pub struct Telemetry {
     core: Arc<Core>,
+    pushers: Vec<Pusher>,
     installed: bool,
     shut_down: AtomicBool,
     shutdown_timeout: Duration,
@@ -251,13 +313,16 @@ impl Telemetry {
         MetricsBackend::new(Arc::clone(&self.core))
     }
 
-    /// Waits until everything published so far has been handled, at most for the shutdown timeout.
+    /// Waits until everything published so far has been handled, then pushes metrics where they are pushed; at most for the
+    /// shutdown timeout, and half a second for the push.
     ///
     /// # Errors
-    /// [`FlushError`] when that took too long: what waits stays in its queue and is handled later.
+    /// [`FlushError`] when that took too long: what waits stays in its queue and is handled later. Also when a push failed.
     pub async fn flush(&self) -> Result<(), FlushError> {
-        let ticket = self.core.publisher.flush(self.deadline());
-        self.answer(Ended(ticket).await)
+        let deadline = self.deadline();
+        let ticket = self.core.publisher.flush(deadline);
+        let end = Ended(ticket).await;
+        self.answer(end, push::wait(push::ask_all(&self.pushers, deadline, false)).await)
     }
 
     /// [`flush`](Self::flush) for code that is not async. Blocks the thread.
@@ -265,17 +330,22 @@ impl Telemetry {
     /// # Errors
     /// As `flush`.
     pub fn flush_blocking(&self) -> Result<(), FlushError> {
-        self.answer(self.core.publisher.flush(self.deadline()).wait())
+        let deadline = self.deadline();
+        let end = self.core.publisher.flush(deadline).wait();
+        self.answer(end, push::wait_blocking(&push::ask_all(&self.pushers, deadline, false)))
     }
 
-    /// Takes no more events, waits until those published before have been handled, and ends the threads; all that within
-    /// [`Builder::shutdown_timeout`]. Never blocks the thread, so it is right on a current-thread runtime, too.
+    /// Takes no more events, waits until those published before have been handled, pushes metrics for the last time, and ends
+    /// the threads; all that within [`Builder::shutdown_timeout`] and half a second for the push. Never blocks the thread, so it is right on a current-thread runtime, too.
     ///
     /// # Errors
-    /// [`FlushError`] when time was up: what was left then is dropped, and counted in [`health`](Self::health).
+    /// [`FlushError`] when time was up: what was left then is dropped, and counted in [`health`](Self::health). Also when
+    /// a push failed.
     pub async fn shutdown(&self) -> Result<(), FlushError> {
-        let ticket = self.begin_shutdown();
-        self.answer(Ended(ticket).await)
+        let deadline = self.deadline();
+        let ticket = self.begin_shutdown(deadline);
+        let end = Ended(ticket).await;
+        self.answer(end, push::wait(push::ask_all(&self.pushers, deadline, true)).await)
     }
 
     /// [`shutdown`](Self::shutdown) for code that is not async. Blocks the thread.
@@ -283,19 +353,21 @@ impl Telemetry {
     /// # Errors
     /// As `shutdown`.
     pub fn shutdown_blocking(&self) -> Result<(), FlushError> {
-        let ticket = self.begin_shutdown();
-        self.answer(ticket.wait())
+        let deadline = self.deadline();
+        let end = self.begin_shutdown(deadline).wait();
+        self.answer(end, push::wait_blocking(&push::ask_all(&self.pushers, deadline, true)))
     }
 
-    fn begin_shutdown(&self) -> Arc<crate::publisher::Ticket> {
+    fn begin_shutdown(&self, deadline: Instant) -> Arc<crate::publisher::Ticket> {
         self.shut_down.store(true, Ordering::Relaxed);
         if self.installed {
             let installed = INSTALLED.load();
             if installed.as_ref().is_some_and(|core| Arc::ptr_eq(core, &self.core)) {
+                self.core.uninstalled();
                 INSTALLED.compare_and_swap(&*installed, None);
             }
         }
-        self.core.publisher.shutdown(self.deadline())
+        self.core.publisher.shutdown(deadline)
     }
 
     fn deadline(&self) -> Instant {
@@ -304,18 +376,14 @@ impl Telemetry {
         now.checked_add(self.shutdown_timeout).unwrap_or_else(|| now + A_YEAR)
     }
 
-    fn answer(&self, end: End) -> Result<(), FlushError> {
-        match end {
-            End::Done => Ok(()),
-            End::Late => {
-                let waiting = self
-                    .health()
-                    .subscribers
-                    .into_iter()
-                    .filter(|s| s.backlog > 0 || s.dropped.contains_key("shutdown"));
-                Err(FlushError { limit: self.shutdown_timeout, subscribers: waiting.map(|s| s.name).collect() })
-            }
+    fn answer(&self, end: End, failed_pushes: Vec<&'static str>) -> Result<(), FlushError> {
+        let is_late = end == End::Late;
+        if !is_late && failed_pushes.is_empty() {
+            return Ok(());
         }
+        let is_behind = |s: &SubscriberHealth| is_late && (s.backlog > 0 || s.dropped.contains_key("shutdown"));
+        let subscribers = self.health().subscribers.into_iter().filter(is_behind).map(|s| s.name).collect();
+        Err(FlushError { limit: self.shutdown_timeout, is_late, subscribers, failed_pushes })
     }
 }
 
@@ -340,19 +408,47 @@ impl fmt::Debug for Telemetry {
 
 const A_YEAR: Duration = Duration::from_hours(365 * 24);
 
-/// Not everything was handled within the time limit.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not every event was handled within {limit:?}; still behind: {}", if subscribers.is_empty() { "the router".to_owned() } else { subscribers.join(", ") })]
+/// Not everything was handled within the time limit, or metrics could not be pushed.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FlushError {
     limit: Duration,
+    is_late: bool,
     subscribers: Vec<&'static str>,
+    failed_pushes: Vec<&'static str>,
 }
+
+impl fmt::Display for FlushError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { limit, subscribers, failed_pushes, .. } = self;
+        if self.is_late {
+            let behind = if subscribers.is_empty() { "the router".to_owned() } else { subscribers.join(", ") };
+            write!(f, "not every event was handled within {limit:?}; still behind: {behind}")?;
+        }
+        if !failed_pushes.is_empty() {
+            let between = if self.is_late { "; " } else { "" };
+            write!(
+                f,
+                "{between}metrics could not be pushed: {} (see `health().metric_pushes`)",
+                failed_pushes.join(", ")
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for FlushError {}
 
 impl FlushError {
     /// The subscribers that were behind.
     #[must_use]
     pub fn subscribers(&self) -> &[&'static str] {
         &self.subscribers
+    }
+
+    /// The pushes of metrics that failed, by [`Push::name`](crate::metrics::push::Push::name).
+    #[must_use]
+    pub fn failed_pushes(&self) -> &[&'static str] {
+        &self.failed_pushes
     }
 }
 
@@ -422,8 +518,9 @@ pub struct Builder {
     filter_parameters: Vec<FilterRule>,
     filter_values: Vec<FilterRule>,
     filter_mask: String,
-    metrics_enabled: bool,
+    pub(crate) metrics_enabled: bool,
     metrics_series_limit: usize,
+    pub(crate) pushes: Vec<PlannedPush>,
     pub(crate) traces: TraceSettings,
     pub(crate) span_sinks: Vec<SinkPlan>,
     pub(crate) resource: Vec<(String, String)>,
@@ -461,6 +558,7 @@ impl Default for Builder {
             filter_mask: DEFAULT_FILTER_MASK.to_owned(),
             metrics_enabled: true,
             metrics_series_limit: metrics::DEFAULT_SERIES_LIMIT,
+            pushes: Vec::new(),
             traces: TraceSettings::default(),
             span_sinks: Vec::new(),
             resource: Vec::new(),
@@ -606,6 +704,27 @@ impl Builder {
         self
     }
 
+    /// Sends the metrics there every so often, and when the telemetry is flushed or shut down. May be given several times.
+    /// See [`metrics::push`].
+    pub fn push_metrics(mut self, to: impl Push, every: Duration) -> Self {
+        self.pushes.push(PlannedPush::Ready(Box::new(to), every));
+        self
+    }
+
+    /// Sends the metrics over OTLP, as the standard variables say: by default with HTTP and protobuf to `http://localhost:4318`,
+    /// every minute and when the telemetry is flushed or shut down. [`otlp_metrics_with`](Self::otlp_metrics_with) says it in code.
+    #[cfg(feature = "otlp")]
+    pub fn otlp_metrics(self) -> Self {
+        self.otlp_metrics_with(metrics::otlp::OtlpMetrics::new())
+    }
+
+    /// The same with settings of your own.
+    #[cfg(feature = "otlp")]
+    pub fn otlp_metrics_with(mut self, settings: metrics::otlp::OtlpMetrics) -> Self {
+        self.pushes.push(PlannedPush::Otlp(settings));
+        self
+    }
+
     /// Builds the telemetry; it applies where [`Telemetry::scope`] says so.
     ///
     /// # Errors
@@ -666,10 +785,17 @@ impl Builder {
             explicit_tasks: AtomicU64::new(0),
             implicit_tasks: AtomicU64::new(0),
             concurrency_overruns: AtomicU64::new(0),
+            installation: AtomicU32::new(0),
             _live: resolved.enabled.then(Live::new),
         };
+        let core = Arc::new(core);
+        let mut pushers = Vec::new();
+        for (push, every) in resolved.pushes {
+            pushers.push(Pusher::start_boxed(MetricsBackend::new(Arc::clone(&core)), push, every)?);
+        }
         Ok(Telemetry {
-            core: Arc::new(core),
+            core,
+            pushers,
             installed: false,
             shut_down: AtomicBool::new(false),
             shutdown_timeout: self.shutdown_timeout,
@@ -690,6 +816,7 @@ impl Builder {
             return Err(BuildError::AlreadyInstalled);
         }
         telemetry.installed = true;
+        telemetry.core.installed();
         Ok(telemetry)
     }
 }

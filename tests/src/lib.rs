@@ -1,6 +1,9 @@
 //! What the integration tests share.
 
 pub mod metrics;
+pub mod posted;
+#[cfg(feature = "services")]
+pub mod services;
 
 use std::sync::Once;
 

@@ -57,6 +57,44 @@ impl Warehouse {
     fn handle_event(&self, _: &EventRecord) {}
 }
 
+static PARCELS: Counter<1> = Counter::with_labels("parcels.sent", "Parcels that | left.", ["country"]);
+static WEIGHT: Histogram = Histogram::new("parcel_weight", "How heavy they are.").unit("grams").buckets(&[1.0]);
+static PARCELS_TOO: Counter = Counter::new("parcels_sent_total", "The same again.");
+static IMPOSSIBLE: Gauge = Gauge::new("1st", "");
+tasker_telemetry::register_metrics!(PARCELS, WEIGHT, PARCELS_TOO, IMPOSSIBLE);
+
+#[test]
+fn metrics_stand_in_it() {
+    let weight = Catalog::metrics().iter().find(|metric| metric.name == "parcel_weight_grams").unwrap();
+    assert_eq!(
+        (weight.kind.name(), weight.unit.as_str(), weight.help.as_str()),
+        ("histogram", "grams", "How heavy they are.")
+    );
+    let own = Catalog::metrics().iter().filter(|metric| metric.name.starts_with("tasker_")).count();
+    assert!(own >= 12 && Catalog::metrics().is_sorted_by_key(|metric| &metric.name));
+    let (table, markdown, json) = (Catalog::table(), Catalog::markdown(), Catalog::json());
+    assert!(table.contains("parcels_sent_total") && table.contains("tasker_step_duration_seconds"), "{table}");
+    let row = r"| `parcels_sent_total` | `parcels.sent` | counter |  | `country` | Parcels that \| left. |";
+    assert!(markdown.contains(row), "{markdown}");
+    let sent =
+        json["metrics"].as_array().unwrap().iter().find(|metric| metric["name"] == "parcels_sent_total").unwrap();
+    assert_eq!((&sent["kind"], &sent["labels"][0], &sent["unit"]), (&"counter".into(), &"country".into(), &"".into()));
+}
+
+#[test]
+fn metrics_that_cannot_be_exported_are_named() {
+    let problems: Vec<_> = Catalog::validate().unwrap_err();
+    let metrics: Vec<_> = problems.iter().filter(|problem| matches!(problem, CatalogProblem::Metric { .. })).collect();
+    let [CatalogProblem::Metric { name: "1st", .. }, CatalogProblem::Metric { problem, .. }] = metrics.as_slice()
+    else {
+        panic!("{metrics:?}")
+    };
+    assert_eq!(
+        problem,
+        "the metric `parcels_sent_total` is declared more than once: `parcels.sent`, `parcels_sent_total`"
+    );
+}
+
 #[test]
 fn an_event_says_what_it_holds_and_who_fires_it() {
     let packed = Catalog::get("parcel.packed").unwrap();

@@ -233,7 +233,7 @@ fn a_backend_that_recovers_loses_nothing() {
     for order in 0..50 {
         let _ = block_on(telemetry.scope(order_process(order)));
     }
-    sink.wait_for_requests(1, Duration::from_secs(5));
+    let _ = sink.wait_for_requests(1, Duration::from_secs(5));
     sink.mode(Mode::Healthy);
     telemetry.shutdown_blocking().unwrap();
     let health = exporter(&telemetry);

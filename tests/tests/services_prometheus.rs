@@ -5,11 +5,11 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use integration_tests::services::{Prometheus, encoded};
 use serde_json::Value as Json;
 use tasker_telemetry::metrics::serve::Pages;
 use tasker_telemetry::metrics::{DEFAULT_BUCKETS, Format};
@@ -78,67 +78,16 @@ fn promtool_finds_nothing_to_say() {
     assert!(said.status.success() && text.is_empty(), "{}: {text}", said.status);
 }
 
-/// A Prometheus of our own; stopped when it is dropped.
-struct Prometheus {
-    child: Child,
-    address: SocketAddr,
-    folder: PathBuf,
-}
-
-impl Prometheus {
-    fn start(target: SocketAddr) -> Self {
-        let folder = std::env::temp_dir().join(format!("tasker-prometheus-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        // `job` tells the formats apart: the one without OpenMetrics goes through a proxy that hides that we speak it.
-        let plain = plain_proxy(target);
-        let config = format!(
-            "global: {{scrape_interval: 200ms}}\nscrape_configs:\n\
-             - {{job_name: openmetrics, static_configs: [{{targets: ['{target}']}}]}}\n\
-             - {{job_name: text, static_configs: [{{targets: ['{plain}']}}]}}\n"
-        );
-        let config_file = folder.join("prometheus.yml");
-        std::fs::write(&config_file, config).unwrap();
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let child = Command::new("prometheus")
-            .arg(format!("--config.file={}", config_file.display()))
-            .arg(format!("--storage.tsdb.path={}", folder.join("data").display()))
-            .arg(format!("--web.listen-address={address}"))
-            .arg("--enable-feature=exemplar-storage")
-            .arg("--log.level=error")
-            .spawn()
-            .expect("prometheus is installed");
-        Self { child, address, folder }
-    }
-
-    /// The value of a query, as soon as there is one that is wanted; panics with the last answer after a minute.
-    fn wait_for(&self, query: &str, is_wanted: impl Fn(f64) -> bool) -> f64 {
-        let begun = Instant::now();
-        loop {
-            let answer = self.get(&format!("/api/v1/query?query={}", encoded(query)));
-            let value = answer["data"]["result"][0]["value"][1].as_str().and_then(|value| value.parse().ok());
-            if let Some(value) = value.filter(|value| is_wanted(*value)) {
-                return value;
-            }
-            assert!(begun.elapsed() < Duration::from_secs(60), "{query}: {answer}");
-            std::thread::sleep(Duration::from_millis(200));
-        }
-    }
-
-    fn get(&self, path: &str) -> Json {
-        let Ok(mut stream) = TcpStream::connect(self.address) else { return Json::Null };
-        write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n").unwrap();
-        let mut text = String::new();
-        let _ = stream.read_to_string(&mut text);
-        text.split_once("\r\n\r\n").and_then(|(_, body)| serde_json::from_str(body).ok()).unwrap_or_default()
-    }
-}
-
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        let _ = std::fs::remove_dir_all(&self.folder);
-    }
+/// A Prometheus that scrapes both formats. `job` tells them apart: the one without `OpenMetrics` goes through a proxy that hides
+/// that we speak it.
+fn prometheus(target: SocketAddr) -> Prometheus {
+    let plain = plain_proxy(target);
+    let config = format!(
+        "global: {{scrape_interval: 200ms}}\nscrape_configs:\n\
+         - {{job_name: openmetrics, static_configs: [{{targets: ['{target}']}}]}}\n\
+         - {{job_name: text, static_configs: [{{targets: ['{plain}']}}]}}\n"
+    );
+    Prometheus::start("formats", &config)
 }
 
 /// Answers each request with what `target` says to a client that has no wish.
@@ -158,10 +107,6 @@ fn plain_proxy(target: SocketAddr) -> SocketAddr {
     address
 }
 
-fn encoded(query: &str) -> String {
-    query.bytes().fold(String::new(), |text, byte| text + &format!("%{byte:02X}"))
-}
-
 /// The index of the bucket that holds a value.
 fn bucket(value: f64) -> usize {
     DEFAULT_BUCKETS.iter().filter(|bound| **bound < value).count()
@@ -173,7 +118,7 @@ fn promql_gives_the_figures_of_the_event_log() {
     let (telemetry, log) = telemetry();
     let server = Pages::new(telemetry.metrics()).serve("127.0.0.1:0").unwrap();
     run_orders(&telemetry, 5); // the series are there before what is counted by rates
-    let prometheus = Prometheus::start(server.local_addr());
+    let prometheus = prometheus(server.local_addr());
     for job in ["openmetrics", "text"] {
         prometheus.wait_for(&format!("up{{job=\"{job}\"}}"), |up| up == 1.0);
         prometheus.wait_for(&format!("sum(tasker_task_executions_total{{job=\"{job}\"}})"), |tasks| tasks == 5.0);

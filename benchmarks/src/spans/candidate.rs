@@ -20,8 +20,12 @@ use crate::steps::calls;
 pub enum Maker {
     /// Nothing: what the others are compared with.
     Plain,
-    /// `#[step]`, everything on.
+    /// `#[step]`, everything on: a subscriber to two events a step, metrics, spans, the OpenTelemetry context.
     Ours,
+    /// The same without a subscriber, as most programs have it.
+    OursSpans,
+    /// The same, nothing sampled.
+    OursSampledOut,
     /// The OpenTelemetry API by hand.
     Otel,
     /// The same, nothing sampled.
@@ -38,13 +42,15 @@ pub enum Maker {
 
 impl Maker {
     /// All, in the order of the table.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Plain,
         Self::Ours,
+        Self::OursSpans,
         Self::Otel,
         Self::FastraceInSpan,
         Self::FastraceTrace,
         Self::Tracing,
+        Self::OursSampledOut,
         Self::OtelSampledOut,
         Self::TracingSampledOut,
     ];
@@ -55,6 +61,8 @@ impl Maker {
         match self {
             Self::Plain => "plain",
             Self::Ours => "ours",
+            Self::OursSpans => "ours-spans",
+            Self::OursSampledOut => "ours-sampled-out",
             Self::Otel => "otel",
             Self::OtelSampledOut => "otel-sampled-out",
             Self::Tracing => "tracing",
@@ -69,7 +77,9 @@ impl Maker {
     pub const fn title(self) -> &'static str {
         match self {
             Self::Plain => "uninstrumented `async fn`",
-            Self::Ours => "`#[step]`, life cycle and metrics (no spans yet)",
+            Self::Ours => "`#[step]`: span, context, metrics, 2 events to a subscriber",
+            Self::OursSpans => "`#[step]`: span, context, metrics",
+            Self::OursSampledOut => "`#[step]`, sampled out: metrics",
             Self::Otel => "OpenTelemetry API, batch processor",
             Self::OtelSampledOut => "the OpenTelemetry API, sampled out",
             Self::Tracing => "`#[instrument]`, tracing-opentelemetry, batch processor",
@@ -87,7 +97,15 @@ impl Maker {
 
     /// Whether its spans are exported.
     const fn exports(self) -> bool {
-        !matches!(self, Self::Plain | Self::Ours | Self::OtelSampledOut | Self::TracingSampledOut)
+        !matches!(
+            self,
+            Self::Plain
+                | Self::Ours
+                | Self::OursSpans
+                | Self::OursSampledOut
+                | Self::OtelSampledOut
+                | Self::TracingSampledOut
+        )
     }
 
     /// Sets up what the steps run under. One per process: most of it is global.
@@ -102,7 +120,14 @@ impl Maker {
         let mut session = Session { maker: self, provider: None, ours: None, made: AtomicU64::new(0) };
         match self {
             Self::Plain => {}
-            Self::Ours => session.ours = Some(Ours::everything().map_err(|error| error.to_string())?),
+            Self::Ours | Self::OursSpans | Self::OursSampledOut => {
+                let ours = match self {
+                    Self::Ours => Ours::everything(),
+                    Self::OursSpans => Ours::spans(),
+                    _ => Ours::sampled_out(),
+                };
+                session.ours = Some(ours.map_err(|error| error.to_string())?);
+            }
             Self::Otel | Self::OtelSampledOut => {
                 let provider = batched(CountingExporter, sampler);
                 TRACER.set(provider.tracer("bench")).map_err(|_| "there is a tracer already")?;
@@ -159,7 +184,7 @@ impl Session {
     fn run<const AWAITS: usize>(&self, count: u64) {
         let sum = match self.maker {
             Maker::Plain => drive(async { calls!(plain::<AWAITS>, count) }),
-            Maker::Ours => {
+            Maker::Ours | Maker::OursSpans | Maker::OursSampledOut => {
                 let calls = async { calls!(step::<AWAITS>, count) };
                 self.ours.as_ref().map_or(0, |ours| drive(ours.task(calls)))
             }

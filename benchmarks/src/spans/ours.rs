@@ -1,10 +1,10 @@
 //! The work as a step of ours.
 //!
-//! There are no spans yet: what is measured is what the life cycle and the metrics cost. When there are, only [`Ours`] changes:
-//! it installs them with a [`CountingExporter`](super::exporter::CountingExporter), and tells what was dropped.
+//! Its exporter throws the spans away, as that of the peers does.
 
 use tasker_telemetry::prelude::*;
-use tasker_telemetry::{BuildError, Telemetry};
+use tasker_telemetry::trace::Sampling;
+use tasker_telemetry::{BuildError, Builder, Telemetry};
 
 use super::work::work;
 use crate::work::Refused;
@@ -19,7 +19,27 @@ impl Ours {
     /// # Errors
     /// When the telemetry cannot be built.
     pub fn everything() -> Result<Self, BuildError> {
-        Telemetry::builder().auto_subscribers(false).build().map(Self)
+        Self::builder().subscriber(Two).build().map(Self)
+    }
+
+    /// Without a subscriber.
+    ///
+    /// # Errors
+    /// When the telemetry cannot be built.
+    pub fn spans() -> Result<Self, BuildError> {
+        Self::builder().build().map(Self)
+    }
+
+    /// Without a subscriber, and nothing sampled.
+    ///
+    /// # Errors
+    /// When the telemetry cannot be built.
+    pub fn sampled_out() -> Result<Self, BuildError> {
+        Self::builder().sampling(Sampling::none()).build().map(Self)
+    }
+
+    fn builder() -> Builder {
+        Telemetry::builder().auto_subscribers(false).__discard_spans()
     }
 
     /// So many calls of [`step()`] in one task.
@@ -38,8 +58,22 @@ impl Ours {
     /// How many spans of the steps were lost.
     #[must_use]
     pub fn dropped(&self) -> u64 {
-        self.0.health().dropped()
+        let health = self.0.health();
+        health.dropped() + health.spans.map_or(0, |spans| spans.dropped())
     }
+}
+
+/// Takes two events a step.
+#[derive(Debug, Subscriber)]
+#[subscribe("step.started", "step.completed")]
+#[subscriber(manual)]
+struct Two;
+
+#[allow(clippy::unused_self, reason = "the form of a handler")]
+impl Two {
+    fn handle_step_started(&self, _: &event::step::Started) {}
+
+    fn handle_step_completed(&self, _: &event::step::Completed) {}
 }
 
 /// `#[step]`.

@@ -1,4 +1,4 @@
-//! The catalog: every event, step, task and subscriber that is linked into this binary.
+//! The catalog: every event, step, task, subscriber and metric that is linked into this binary.
 //!
 //! The macros leave one static each where it stands, `inventory` gathers them before `main`; here they are sorted, joined
 //! and looked up. A crate that is linked but never named contributes nothing: see [`link!`](crate::link).
@@ -17,6 +17,7 @@ use serde_json::Value as Json;
 pub use self::spec::{EventSpec, FieldSpec, Source, StepSpec, SubscriberSpec, TaskSpec, declare_step, declare_task};
 pub use self::validate::CatalogProblem;
 use crate::event::Category;
+use crate::metrics::{self, MetricInfo};
 use crate::subscriber::{Registration, pattern};
 
 /// A step, as generated code hands it in. Not public API.
@@ -62,6 +63,7 @@ pub struct Catalog {
     subscribers: Vec<&'static SubscriberSpec>,
     /// Every registration, duplicates included: `validate` looks for them.
     registered: Vec<&'static EventSpec>,
+    metrics: Vec<MetricInfo>,
 }
 
 /// An event in the catalog.
@@ -199,7 +201,7 @@ impl Catalog {
                 spec,
             });
         }
-        Self { events, steps, tasks, subscribers, registered }
+        Self { events, steps, tasks, subscribers, registered, metrics: metrics::catalog() }
     }
 
     /// Every event, by name.
@@ -256,8 +258,27 @@ impl Catalog {
         &Self::global().subscribers
     }
 
-    /// Looks for mistakes that only the finished program can show: two events or two steps of one name, subscriptions to
-    /// events that nobody declared. Run when a telemetry is built; worth a test of your own:
+    /// Every metric, by name: those of the library, and those of yours that [`register_metrics!`](crate::register_metrics)
+    /// entered. What is made at run time stands in no catalog.
+    ///
+    /// ```
+    /// use tasker_telemetry::Catalog;
+    /// use tasker_telemetry::metrics::Counter;
+    ///
+    /// static ORDERS: Counter<1> = Counter::with_labels("catalog_orders_total", "Orders taken.", ["country"]);
+    /// tasker_telemetry::register_metrics!(ORDERS);
+    ///
+    /// let orders = Catalog::metrics().iter().find(|metric| metric.name == "catalog_orders_total").unwrap();
+    /// assert_eq!((orders.help.as_str(), orders.labels.as_slice()), ("Orders taken.", &["country".to_owned()][..]));
+    /// assert!(Catalog::table().contains("catalog_orders_total"));
+    /// ```
+    #[must_use]
+    pub fn metrics() -> &'static [MetricInfo] {
+        &Self::global().metrics
+    }
+
+    /// Looks for mistakes that only the finished program can show: two events, steps or metrics of one name, subscriptions to
+    /// events that nobody declared, metrics with impossible names. Run when a telemetry is built; worth a test of your own:
     ///
     /// ```no_run
     /// # use tasker_telemetry::Catalog;
@@ -279,7 +300,7 @@ impl Catalog {
         render::table(Self::global())
     }
 
-    /// The catalog as JSON: `{events, steps, tasks, subscribers}`.
+    /// The catalog as JSON: `{events, steps, tasks, subscribers, metrics}`.
     #[must_use]
     pub fn json() -> Json {
         render::json(Self::global())

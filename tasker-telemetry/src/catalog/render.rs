@@ -58,6 +58,18 @@ pub(super) fn table(catalog: &Catalog) -> String {
         }
         columns(&mut text, &rows);
     }
+    text.push('\n');
+    let mut rows = vec![["METRIC", "TYPE", "UNIT", "LABELS", "HELP"].map(str::to_owned)];
+    for metric in &catalog.metrics {
+        rows.push([
+            metric.name.clone(),
+            metric.kind.name().to_owned(),
+            metric.unit.clone(),
+            metric.labels.join(" "),
+            first_line(&metric.help).to_owned(),
+        ]);
+    }
+    columns(&mut text, &rows);
     text
 }
 
@@ -105,6 +117,7 @@ pub(super) fn json(catalog: &Catalog) -> Json {
             "inline": subscriber.inline,
             "source": source(subscriber.source),
         })).collect::<Vec<_>>(),
+        "metrics": catalog.metrics,
     })
 }
 
@@ -148,6 +161,19 @@ pub(super) fn markdown(catalog: &Catalog) -> String {
                 if subscriber.inline { "inline" } else { "queued" }
             );
         }
+    }
+    text.push_str("\n## Metrics\n\n| metric | dotted | type | unit | labels | description |\n| --- | --- | --- | --- | --- | --- |\n");
+    for metric in &catalog.metrics {
+        let labels = metric.labels.iter().map(|label| format!("`{label}`")).collect::<Vec<_>>().join(" ");
+        let _ = writeln!(
+            text,
+            "| `{}` | `{}` | {} | {} | {labels} | {} |",
+            metric.name,
+            metric.dotted_name,
+            metric.kind.name(),
+            metric.unit,
+            cell(&metric.help)
+        );
     }
     text
 }

@@ -2,6 +2,7 @@
 
 use super::spec::Source;
 use super::{Catalog, pattern};
+use crate::metrics;
 
 /// A mistake in the catalog.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
@@ -33,6 +34,14 @@ pub enum CatalogProblem {
         /// The most similar event.
         nearest: Option<&'static str>,
     },
+    /// A metric that cannot be exported: it has an impossible name, or that of another.
+    #[error("{problem}")]
+    Metric {
+        /// The metric's name, as it was declared.
+        name: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
 }
 
 pub(super) fn problems(catalog: &Catalog) -> Vec<CatalogProblem> {
@@ -58,6 +67,7 @@ pub(super) fn problems(catalog: &Catalog) -> Vec<CatalogProblem> {
             }
         }
     }
+    problems.extend(metrics::problems_of_registered().map(|(name, problem)| CatalogProblem::Metric { name, problem }));
     problems.sort();
     problems
 }

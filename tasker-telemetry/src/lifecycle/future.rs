@@ -17,6 +17,7 @@ use super::task_run::TaskRun;
 use super::{TaskIdArg, advice, kind};
 use crate::catalog::{StepSpec, TaskSpec};
 use crate::classify::Classify;
+use crate::scope::Lent;
 use crate::value::Fields;
 
 pin_project! {
@@ -70,7 +71,7 @@ fn poll_step<R>(
     body: Pin<&mut dyn Future<Output = R>>,
     cx: &mut Context<'_>,
 ) -> Poll<R> {
-    if run.is_off(true) { body.poll(cx) } else { poll_on(run, classify, body, cx) }
+    if run.is_off() { body.poll(cx) } else { poll_on(run, classify, body, cx) }
 }
 
 fn poll_on<R>(
@@ -79,6 +80,20 @@ fn poll_on<R>(
     body: Pin<&mut dyn Future<Output = R>>,
     cx: &mut Context<'_>,
 ) -> Poll<R> {
+    if run.is_new() {
+        let mut lent = Lent::NOTHING;
+        if run.begin_lent(true, &mut lent) {
+            // A panic needs no more than that what was lent goes back, and drops do that.
+            let polled = body.poll(cx);
+            if polled.is_pending() {
+                run.keep(lent);
+            }
+            return polled;
+        }
+        if !run.begin() {
+            return body.poll(cx);
+        }
+    }
     if !run.is_running() {
         if run.is_over() {
             return body.poll(cx); // polled after its end: what follows is the body's own business
@@ -188,7 +203,7 @@ fn poll_attempt<R>(
     body: Pin<&mut dyn Future<Output = R>>,
     cx: &mut Context<'_>,
 ) -> Poll<Option<R>> {
-    let output = if run.is_off(true) {
+    let output = if run.is_off() || (run.is_new() && !run.begin()) {
         ready!(body.poll(cx))
     } else {
         if !run.is_running() {

@@ -28,7 +28,7 @@ use crate::metrics::error_type;
 use crate::otel::{Attached, Spot};
 use crate::publisher::{Fact, Inputs, Reason, StepPlace};
 use crate::retry::LONGEST_WAIT;
-use crate::scope::{self, Entered, Permit, Scope};
+use crate::scope::{self, Entered, Lent, Permit, Scope};
 use crate::state::{Entity, State, transition};
 use crate::telemetry;
 use crate::time::Moment;
@@ -54,8 +54,7 @@ pub(crate) struct StepRun {
     watched: bool,
     /// The step is a task of its own.
     owns_task: bool,
-    /// Whether the thread was polling before, when the scope has been made the current one already: for the poll that
-    /// follows, or for the drop of the body.
+    /// While the body is dropped in the step's scope: whether the thread was polling before.
     entered: Option<bool>,
     metering: Metering,
 }
@@ -164,17 +163,19 @@ impl StepRun {
         }
     }
 
-    /// Whether the body runs without us. If not, it is polled or called next, in [`enter`](Self::enter); `polls` says which.
+    /// Whether the body runs without us, now or for good.
     #[inline]
-    pub(super) fn is_off(&mut self, polls: bool) -> bool {
-        if self.phase == Phase::New {
-            if telemetry::is_on() {
-                self.begin(polls);
-            } else {
-                self.phase = Phase::Off;
-            }
+    pub(super) fn is_off(&mut self) -> bool {
+        if self.phase == Phase::New && !telemetry::is_on() {
+            self.phase = Phase::Off;
         }
         self.phase == Phase::Off
+    }
+
+    /// Whether it has not begun.
+    #[inline]
+    pub(super) const fn is_new(&self) -> bool {
+        matches!(self.phase, Phase::New)
     }
 
     /// Whether the body is under way already: the short way through each further poll.
@@ -188,56 +189,54 @@ impl StepRun {
         matches!(self.phase, Phase::Over)
     }
 
-    /// Finds the task, or makes one.
+    /// Begins, in the scope around it if nobody is to be told of the step and it has nothing to wait for. `true`: the body is
+    /// next, and then it is over, unless [`keep`](Self::keep) says that it is not.
+    #[inline]
+    pub(super) fn begin_lent(&mut self, polls: bool, lent: &mut Lent) -> bool {
+        let begun = lent.begin(self.spec, polls);
+        if begun {
+            self.phase = Phase::Over;
+        }
+        begun
+    }
+
+    /// Begins: finds the task, or makes one. `false`: telemetry is off here.
     #[inline(never)]
-    fn begin(&mut self, polls: bool) {
-        // What is found is put where it stays. Handed out of the closure as part of the answer it was packed, moved and
-        // unpacked, and a step cost 52 ns where it costs 40.
+    pub(super) fn begin(&mut self) -> bool {
         let found = scope::with_here(|here| {
             let permit = match &here.scope {
                 Scope::Step(_, _, permit) => *permit,
                 _ => Permit::NotHeld,
             };
-            let (scope, found, is_free) = if let Some(task) = here.scope.task() {
+            if let Some(task) = here.scope.task() {
                 self.watched = task.is_watched();
                 self.metering = if task.metrics().is_some() { Metering::Step } else { Metering::Off };
                 let place = StepPlace { spec: self.spec, number: task.next_step(), attempt: 1, parent: 0 };
-                let is_free = permit == Permit::Held || task.permits().is_none();
-                (Scope::Step(Arc::clone(task), place, permit), Found::Task, is_free)
-            } else if let Scope::Telemetry(core) = &here.scope {
-                if !core.is_enabled() {
-                    return Found::Telemetry;
-                }
-                (self.light(core), Found::Telemetry, true)
-            } else {
-                return Found::Nothing;
-            };
-            if is_free && !self.is_watched() {
-                // With nobody to be told and nothing to wait for, the body is next. The scope is written where it is
-                // needed then: written into the step and exchanged at once, it waited for its own stores (26 instructions, too).
-                self.set_scope(mem::replace(&mut here.scope, scope));
-                self.entered = Some(here.polling);
-                here.polling |= polls;
-                self.phase = Phase::Running;
-            } else {
+                let scope = Scope::Step(Arc::clone(task), place, permit);
                 self.set_scope(scope);
+                return Found::Task;
             }
-            found
+            match &here.scope {
+                Scope::Telemetry(core) if core.is_enabled() => {
+                    let core = Arc::clone(core);
+                    self.begin_light(core);
+                    Found::Telemetry
+                }
+                Scope::Empty => Found::Nothing,
+                // A telemetry that is off, or has been shut down while a step of it ran.
+                _ => Found::Off,
+            }
         });
-        if self.phase == Phase::Running {
-            return;
-        }
         if let Found::Nothing = found {
             telemetry::with_installed(|core| {
                 if core.is_enabled() {
-                    let scope = self.light(core);
-                    self.set_scope(scope);
+                    self.begin_light(Arc::clone(core));
                 }
             });
         }
         if self.scope().is_none() {
             self.phase = Phase::Off;
-            return;
+            return false;
         }
         if self.watched && !matches!(found, Found::Task) {
             self.begin_task();
@@ -245,10 +244,18 @@ impl StepRun {
         self.meter_lone();
         let is_free = !self.is_watched() && self.permit_needed().is_none();
         self.phase = if is_free { Phase::Running } else { Phase::Ready };
+        true
     }
 
-    /// The scope of a step outside any task.
-    fn light(&mut self, core: &Arc<telemetry::Core>) -> Scope {
+    /// The first poll, in a lent scope, has ended before the body did.
+    #[cold]
+    pub(super) fn keep(&mut self, lent: Lent) {
+        self.set_scope(lent.keep());
+        self.phase = Phase::Running;
+    }
+
+    /// The step is outside any task.
+    fn begin_light(&mut self, core: Arc<telemetry::Core>) {
         core.implicit_task_began();
         self.watched = !core.publisher().is_silent();
         self.metering = match core.metrics().life_cycle() {
@@ -256,7 +263,7 @@ impl StepRun {
             Some(_) if self.watched => Metering::Step,
             Some(_) => Metering::LoneStep,
         };
-        Scope::Light(Arc::clone(core), self.spec, 1)
+        self.set_scope(Scope::Light(core, self.spec, 1));
     }
 
     /// The step is a task of its own.
@@ -474,12 +481,8 @@ impl StepRun {
     pub(super) fn enter(&mut self, polling: bool) -> (Option<Entered<'_>>, Attached, Option<EnteredSpan>) {
         // A layer of `tracing` may have a context of its own for the log's span: ours comes after it.
         let log = self.log.enter();
-        let (attached, before) = (self.spot.attach(), self.entered.take());
-        let entered = self.scope_mut().map(|scope| match before {
-            Some(was_polling) => Entered::already(scope, was_polling),
-            None => Entered::new(scope, polling),
-        });
-        (entered, attached, log)
+        let attached = self.spot.attach();
+        (self.scope_mut().map(|scope| Entered::new(scope, polling)), attached, log)
     }
 
     /// The body is about to be dropped, and this after it: a body that did not come to its end is dropped in its scope.
@@ -713,6 +716,8 @@ impl StepRun {
 enum Found {
     Task,
     Telemetry,
+    /// In a telemetry that is off.
+    Off,
     Nothing,
 }
 

@@ -7,13 +7,18 @@ use super::task_run::TaskRun;
 use super::{TaskIdArg, advice, kind};
 use crate::catalog::{StepSpec, TaskSpec};
 use crate::classify::Classify;
+use crate::scope::Lent;
 use crate::value::Fields;
 
 /// Runs the body as a step. What `#[step]` expands to on a plain function.
 pub fn run_step_sync<R>(spec: &'static StepSpec, fields: Fields, body: impl FnOnce() -> R, classify: Classify<R>) -> R {
     let mut run = StepRun::new(spec, fields);
-    if run.is_off(false) {
+    if run.is_off() {
         return body();
+    }
+    let mut lent = Lent::NOTHING;
+    if run.begin_lent(false, &mut lent) || !run.begin() {
+        return body(); // what was lent goes back when this returns, or unwinds
     }
     let output = call_in_step(&mut run, body);
     if !run.is_watched() {
@@ -28,7 +33,8 @@ pub fn run_step_sync<R>(spec: &'static StepSpec, fields: Fields, body: impl FnOn
 
 /// One attempt of a step with several, and the wait after it: `None` when another follows.
 pub(super) fn attempt<R>(run: &mut StepRun, body: impl FnOnce() -> R, classify: Classify<R>) -> Option<R> {
-    let output = if run.is_off(false) { body() } else { call_in_step(run, body) };
+    let is_off = run.is_off() || (run.is_new() && !run.begin());
+    let output = if is_off { body() } else { call_in_step(run, body) };
     let next = if let Some(error) = (classify.failure)(&output) {
         run.failed(&error, advice(classify, &output), kind(classify, &output))
     } else {

@@ -299,6 +299,12 @@ impl TaskCore {
         self.permits.as_ref()
     }
 
+    /// Whether nobody is to be told of its steps, and they have nothing to wait for.
+    #[inline]
+    pub(crate) const fn is_quiet(&self) -> bool {
+        !self.is_watched() && self.metrics.is_none() && self.permits.is_none()
+    }
+
     /// The number of the step that begins now, from 0.
     pub(crate) fn next_step(&self) -> u32 {
         self.steps.fetch_add(1, Ordering::Relaxed)

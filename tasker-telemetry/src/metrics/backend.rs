@@ -1,7 +1,7 @@
 //! The metrics of a telemetry, for whoever makes, reads or exports them.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -9,9 +9,12 @@ use super::cell::{Buckets, CounterSeries, GaugeSeries, HistogramSeries};
 use super::error::{MetricError, excerpt};
 use super::family::{Family, Handle};
 use super::lifecycle::LifeCycle;
+#[cfg(feature = "metrics-bridge")]
+use super::name::MetricKind;
 use super::name::{Names, names};
+use super::push::{AllPushBooks, PushBooks, PushHealth};
 use super::registry::{AnyFamily, Kind, Plan, Registry, existing};
-use super::render::{self, Encoder, Format};
+use super::render::{self, Format, Visitor};
 use super::{DEFAULT_BUCKETS, books, user};
 use crate::filter::Filter;
 use crate::telemetry::{self, Core};
@@ -22,6 +25,7 @@ pub(crate) struct Store {
     life_cycle: Option<LifeCycle>,
     registry: Registry,
     limit: usize,
+    pushes: AllPushBooks,
 }
 
 impl Store {
@@ -29,13 +33,23 @@ impl Store {
         if enabled {
             user::touch_registered();
         }
-        Self { life_cycle: enabled.then(|| LifeCycle::new(limit)), registry: Registry::new(), limit }
+        Self {
+            life_cycle: enabled.then(|| LifeCycle::new(limit)),
+            registry: Registry::new(),
+            limit,
+            pushes: AllPushBooks::default(),
+        }
     }
 
     /// Where the life cycle records; `None` when metrics are off.
     #[inline]
     pub(crate) const fn life_cycle(&self) -> Option<&LifeCycle> {
         self.life_cycle.as_ref()
+    }
+
+    /// How pushing them fares.
+    pub(crate) fn push_health(&self) -> Vec<PushHealth> {
+        self.pushes.health()
     }
 }
 
@@ -137,19 +151,41 @@ impl MetricsBackend {
         Ok(())
     }
 
+    /// The same, in either form of the name, for every metric that has it.
+    #[cfg(feature = "metrics-bridge")]
+    pub(super) fn describe_any(&self, name: &str, help: &str) {
+        let Ok(forms) = [MetricKind::Counter, MetricKind::Gauge]
+            .into_iter()
+            .map(|kind| names(name, "", kind))
+            .collect::<Result<Vec<_>, _>>()
+        else {
+            return;
+        };
+        for family in self.store().registry.families() {
+            if forms.iter().any(|form| form.prometheus == family.descriptor().names.prometheus) {
+                family.descriptor().describe(help.to_owned());
+            }
+        }
+    }
+
     /// Everything recorded so far, in that format; empty but for the format's frame when metrics are off. Recording goes on
     /// meanwhile, and waits for nothing.
     #[must_use]
     pub fn render(&self, format: Format) -> String {
         let mut encoder = render::encoder(format);
+        self.visit(&mut *encoder);
+        encoder.finish()
+    }
+
+    /// Shows everything recorded so far; nothing when metrics are off.
+    pub(super) fn visit(&self, visitor: &mut dyn Visitor) {
         if let Some(life_cycle) = &self.store().life_cycle {
             for family in life_cycle.families() {
-                render::family(&family, None, &mut *encoder);
+                render::family(&family, None, visitor);
             }
-            books::encode(&self.core.health(), &mut *encoder);
-            self.encode_users(&mut *encoder);
+            books::encode(&self.core.health(), visitor);
+            self.visit_users(visitor);
         }
-        encoder.finish()
     }
 
     /// What keeps metrics from being exported: statics with impossible or double names.
@@ -167,17 +203,44 @@ impl MetricsBackend {
         problems
     }
 
-    fn encode_users(&self, encoder: &mut dyn Encoder) {
-        let named = |family: AnyFamily| (family.descriptor().names.prometheus.clone(), family);
-        let mut families: BTreeMap<_, _> = self.store().registry.families().into_iter().map(named).collect();
-        families.extend(user::families().into_iter().map(named));
+    fn visit_users(&self, visitor: &mut dyn Visitor) {
+        let name = |family: &AnyFamily| family.descriptor().names.prometheus.clone();
+        let mut families = user::families();
+        let statics: BTreeSet<_> = families.iter().map(name).collect();
+        families.extend(self.store().registry.families().into_iter().filter(|family| !statics.contains(&name(family))));
+        families.sort_by_cached_key(name);
         let filter: &Filter = self.core.filter();
-        for family in families.values() {
-            render::family(family, Some(filter), encoder);
+        let mut before = None;
+        for family in &families {
+            let name = Some(&*family.descriptor().names.prometheus);
+            // One name with other labels is the same metric.
+            render::family_after(family, Some(filter), before == name, visitor);
+            before = name;
         }
     }
 
     fn series<C: Kind>(&self, name: &str, labels: &[(&str, &str)], shape: C::Shape) -> Result<Handle<C>, MetricError> {
+        self.series_that(false, name, labels, shape)
+    }
+
+    /// The same of a metric that may have series with other labels.
+    #[cfg(feature = "metrics-bridge")]
+    pub(super) fn varying_series<C: Kind>(
+        &self,
+        name: &str,
+        labels: &[(&str, &str)],
+        shape: C::Shape,
+    ) -> Result<Handle<C>, MetricError> {
+        self.series_that(true, name, labels, shape)
+    }
+
+    fn series_that<C: Kind>(
+        &self,
+        may_vary: bool,
+        name: &str,
+        labels: &[(&str, &str)],
+        shape: C::Shape,
+    ) -> Result<Handle<C>, MetricError> {
         let forms = names(name, "", C::KIND)?;
         if let Some(family) = user::family(&forms.prometheus) {
             return series_of_static(&family, &forms, labels, &shape);
@@ -185,9 +248,14 @@ impl MetricsBackend {
         let mut labels = labels.to_vec();
         labels.sort_unstable_by_key(|(name, _)| *name);
         let (names, values): (Vec<_>, Vec<_>) = labels.into_iter().map(|(name, value)| (name.into(), value)).unzip();
-        let plan = Plan { name, unit: "", help: "".into(), labels: names, limit: self.store().limit };
+        let plan = Plan { name, unit: "", help: "".into(), labels: names, limit: self.store().limit, may_vary };
         let family: Arc<Family<C>> = self.store().registry.get_or_make(plan, Arc::new(shape))?;
         Ok(Handle(Arc::clone(family.series(&values))))
+    }
+
+    /// Books for one more that pushes them.
+    pub(super) fn open_push_books(&self, name: &'static str) -> Arc<PushBooks> {
+        self.store().pushes.open(name)
     }
 
     /// How the telemetry itself is doing.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use super::family::{Descriptor, Labels};
 use super::lifecycle::Own;
 use super::name::MetricKind;
-use super::render::{Encoder, Reading};
+use super::render::{Reading, Visitor};
 use crate::publisher::Health;
 
 pub(super) const EVENTS_PUBLISHED: Own = Own {
@@ -47,37 +47,46 @@ pub(super) const SPANS_DROPPED: Own = Own {
     help: "Spans that an exporter could not deliver, those of all exporters together.",
 };
 
-/// Hands the books to an export.
-pub(super) fn encode(health: &Health, encoder: &mut dyn Encoder) {
+// All reasons are there at 0: a rate over a counter that only appears with its first loss would miss that loss.
+
+/// Why events are dropped; see `SubscriberHealth::dropped`.
+const EVENT_REASONS: [&str; 6] = ["queue_full", "recursion", "shutdown", "start_failed", "subscriber_full", "untyped"];
+
+/// Why spans are dropped; see `ExporterHealth::dropped`.
+const SPAN_REASONS: [&str; 6] =
+    ["export_failed", "panicked", "queue_full", "rejected", "shutdown", "undecided_evicted"];
+
+/// Shows the books to an export.
+pub(super) fn encode(health: &Health, visitor: &mut dyn Visitor) {
     let published = health.published.iter().map(|(event, count)| ([*event].to_vec(), *count));
-    counter(&EVENTS_PUBLISHED, published, encoder);
+    counter(&EVENTS_PUBLISHED, published, visitor);
     let dropped = health.subscribers.iter().flat_map(|subscriber| {
-        subscriber.dropped.iter().map(|(reason, count)| ([subscriber.name, reason].to_vec(), *count))
+        let mut dropped: BTreeMap<&str, u64> = EVENT_REASONS.iter().map(|reason| (*reason, 0)).collect();
+        dropped.extend(&subscriber.dropped);
+        dropped.into_iter().map(|(reason, count)| ([subscriber.name, reason].to_vec(), count))
     });
-    counter(&EVENTS_DROPPED, dropped, encoder);
+    counter(&EVENTS_DROPPED, dropped, visitor);
     let failures = health.subscribers.iter().map(|subscriber| ([subscriber.name].to_vec(), subscriber.failed));
-    counter(&SUBSCRIBER_FAILURES, failures, encoder);
+    counter(&SUBSCRIBER_FAILURES, failures, visitor);
     let Some(spans) = &health.spans else { return };
     let exported = spans.exporters.iter().map(|exporter| exporter.exported).sum();
-    counter(&SPANS_EXPORTED, [(Vec::new(), exported)].into_iter(), encoder);
-    let mut dropped = BTreeMap::new();
+    counter(&SPANS_EXPORTED, [(Vec::new(), exported)].into_iter(), visitor);
+    let mut dropped: BTreeMap<&str, u64> = SPAN_REASONS.iter().map(|reason| (*reason, 0)).collect();
     for (reason, count) in spans.exporters.iter().flat_map(|exporter| &exporter.dropped) {
-        *dropped.entry(*reason).or_default() += *count;
+        *dropped.entry(reason).or_default() += *count;
     }
-    if spans.undecided_evicted > 0 {
-        dropped.insert("undecided_evicted", spans.undecided_evicted);
-    }
-    counter(&SPANS_DROPPED, dropped.into_iter().map(|(reason, count)| (vec![reason], count)), encoder);
+    *dropped.entry("undecided_evicted").or_default() += spans.undecided_evicted;
+    counter(&SPANS_DROPPED, dropped.into_iter().map(|(reason, count)| (vec![reason], count)), visitor);
 }
 
-fn counter(own: &Own, series: impl Iterator<Item = (Vec<&'static str>, u64)>, encoder: &mut dyn Encoder) {
+fn counter(own: &Own, series: impl Iterator<Item = (Vec<&'static str>, u64)>, visitor: &mut dyn Visitor) {
     let descriptor: Descriptor = own.descriptor(MetricKind::Counter);
     let mut series = series.peekable();
     if series.peek().is_some() {
-        encoder.begin(&descriptor);
+        visitor.begin(&descriptor);
     }
     let names: &[Cow<'static, str>] = &descriptor.labels;
     for (values, count) in series {
-        encoder.sample(&descriptor, &Labels::new(names, &values), &Reading::Counter(count));
+        visitor.sample(&descriptor, &Labels::new(names, &values), &Reading::Counter(count));
     }
 }

@@ -1,6 +1,9 @@
 //! The metrics that the program can emit, as far as that is known before it does.
 
-use super::name::{MetricKind, names};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use super::name::{MetricKind, check_labels, names};
 use super::{books, lifecycle, user};
 
 /// A metric of the catalog.
@@ -76,4 +79,23 @@ pub fn catalog() -> Vec<MetricInfo> {
     }
     metrics.sort_by(|a, b| a.name.cmp(&b.name));
     metrics
+}
+
+/// What keeps registered metrics from being exported, by the name that was declared.
+pub(crate) fn problems_of_registered() -> impl Iterator<Item = (&'static str, String)> {
+    let mut seen: BTreeMap<Cow<'static, str>, &'static str> = BTreeMap::new();
+    user::registered().into_iter().filter_map(move |spec| {
+        let names = match names(spec.name, spec.unit, spec.kind) {
+            Ok(names) => names,
+            Err(error) => return Some((spec.name, error.to_string())),
+        };
+        if let Err(error) = check_labels(&names.prometheus, spec.labels.iter().copied()) {
+            return Some((spec.name, error.to_string()));
+        }
+        let other = seen.insert(names.prometheus.clone(), spec.name)?;
+        Some((
+            spec.name,
+            format!("the metric `{}` is declared more than once: `{other}`, `{}`", names.prometheus, spec.name),
+        ))
+    })
 }

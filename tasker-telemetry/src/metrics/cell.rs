@@ -2,10 +2,11 @@
 //! and no allocation. Which series it is, and how it is printed, is not known here.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::exemplar::{Exemplar, ExemplarSlot};
+use super::shards::{Shards, Writer, add_float};
 
 /// What a [`Family`](super::family::Family) can be made of.
 pub(super) trait Cell: Send + Sync + 'static {
@@ -16,28 +17,8 @@ pub(super) trait Cell: Send + Sync + 'static {
     fn empty(shape: &Arc<Self::Shape>) -> Self;
 }
 
-/// In so many places counters and histograms are written, by threads in turn, and added up when read: two threads that write
-/// one cache line cost each other 50 ns or more. A power of two.
-const SHARDS: usize = 4;
-
-/// The shard of this thread.
-#[inline]
-fn shard() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    thread_local! {
-        static SHARD: std::cell::Cell<usize> = const { std::cell::Cell::new(usize::MAX) };
-    }
-    let own = SHARD.with(|shard| {
-        if shard.get() == usize::MAX {
-            shard.set(NEXT.fetch_add(1, Ordering::Relaxed) % SHARDS);
-        }
-        shard.get()
-    });
-    own % SHARDS
-}
-
 /// A cache line with one number.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[repr(align(64))]
 struct Line(AtomicU64);
 
@@ -59,7 +40,7 @@ struct Block([AtomicU64; BLOCK]);
 /// assert_eq!(ORDERS.value(), 3);
 /// ```
 #[derive(Debug)]
-pub struct CounterSeries([Line; SHARDS]);
+pub struct CounterSeries(Shards<Line>);
 
 impl CounterSeries {
     /// Adds one.
@@ -71,7 +52,7 @@ impl CounterSeries {
     /// Adds a number.
     #[inline]
     pub fn add(&self, number: u64) {
-        self.0[shard()].0.fetch_add(number, Ordering::Relaxed);
+        self.0.write(Line::default, |line, writer| writer.add(&line.0, number));
     }
 
     /// The sum so far.
@@ -85,7 +66,7 @@ impl Cell for CounterSeries {
     type Shape = ();
 
     fn empty(_: &Arc<()>) -> Self {
-        Self([const { Line(AtomicU64::new(0)) }; SHARDS])
+        Self(Shards::new(Line::default))
     }
 }
 
@@ -104,19 +85,19 @@ impl GaugeSeries {
     /// Adds one.
     #[inline]
     pub fn inc(&self) {
-        add(&self.0, 1.0);
+        add_float(&self.0, 1.0);
     }
 
     /// Takes one away.
     #[inline]
     pub fn dec(&self) {
-        add(&self.0, -1.0);
+        add_float(&self.0, -1.0);
     }
 
     /// Adds a value, which may be negative.
     #[inline]
     pub fn add(&self, value: f64) {
-        add(&self.0, value);
+        add_float(&self.0, value);
     }
 
     /// The value now.
@@ -134,6 +115,37 @@ impl Cell for GaugeSeries {
     }
 }
 
+/// One series of a gauge that is only ever counted up and down: cheaper, since nobody sets it.
+#[derive(Debug)]
+pub(super) struct LevelSeries(Shards<Line>);
+
+impl LevelSeries {
+    #[inline]
+    pub(super) fn inc(&self) {
+        self.0.write(Line::default, |line, writer| writer.add(&line.0, 1));
+    }
+
+    #[inline]
+    pub(super) fn dec(&self) {
+        self.0.write(Line::default, |line, writer| writer.add(&line.0, 1_u64.wrapping_neg()));
+    }
+
+    /// The value now. What one thread counts up another may count down, so only the sum of all copies means something.
+    #[allow(clippy::cast_precision_loss, reason = "so many tasks run nowhere")]
+    pub(super) fn value(&self) -> f64 {
+        let sum = self.0.iter().map(|line| line.0.load(Ordering::Relaxed)).fold(0, u64::wrapping_add);
+        sum.cast_signed() as f64
+    }
+}
+
+impl Cell for LevelSeries {
+    type Shape = ();
+
+    fn empty(_: &Arc<()>) -> Self {
+        Self(Shards::new(Line::default))
+    }
+}
+
 /// The buckets of a histogram.
 #[derive(Debug, PartialEq)]
 pub(super) struct Buckets {
@@ -146,7 +158,7 @@ pub(super) struct Buckets {
 #[derive(Debug)]
 pub struct HistogramSeries {
     shape: Arc<Buckets>,
-    shards: [HistogramShard; SHARDS],
+    shards: Shards<HistogramShard>,
     exemplars: Box<[ExemplarSlot]>,
 }
 
@@ -245,21 +257,25 @@ impl HistogramSeries {
 
     #[inline]
     fn count(&self, bucket: usize, value: f64) {
-        let shard = &self.shards[shard()];
-        shard.count(bucket);
-        if value != 0.0 && value.is_finite() {
-            add(&shard.sum, value);
-        }
+        self.write(|shard, writer| {
+            shard.count(bucket, writer);
+            if value.is_finite() {
+                writer.add_float(&shard.sum, value);
+            }
+        });
     }
 
     #[inline]
     fn count_nanos(&self, bucket: usize, nanos: u64) {
-        let shard = &self.shards[shard()];
-        shard.count(bucket);
-        // Most waits for a permit are 0: nothing to add then.
-        if nanos != 0 {
-            shard.nanos.fetch_add(nanos, Ordering::Relaxed);
-        }
+        self.write(|shard, writer| {
+            shard.count(bucket, writer);
+            writer.add(&shard.nanos, nanos);
+        });
+    }
+
+    #[inline]
+    fn write(&self, write: impl Fn(&HistogramShard, Writer)) {
+        self.shards.write(|| HistogramShard::new(self.shape.bounds.len() + 1), write);
     }
 }
 
@@ -275,9 +291,9 @@ impl HistogramShard {
     }
 
     #[inline]
-    fn count(&self, bucket: usize) {
+    fn count(&self, bucket: usize, writer: Writer) {
         if let Some(count) = self.bucket(bucket) {
-            count.fetch_add(1, Ordering::Relaxed);
+            writer.add(count, 1);
         }
     }
 }
@@ -289,7 +305,7 @@ impl Cell for HistogramSeries {
         let buckets = shape.bounds.len() + 1;
         Self {
             shape: Arc::clone(shape),
-            shards: std::array::from_fn(|_| HistogramShard::new(buckets)),
+            shards: Shards::new(|| HistogramShard::new(buckets)),
             exemplars: (0..if shape.exemplars { buckets } else { 0 }).map(|_| ExemplarSlot::new()).collect(),
         }
     }
@@ -299,19 +315,6 @@ impl Cell for HistogramSeries {
 #[allow(clippy::cast_precision_loss, reason = "exact up to 104 days, and then to the microsecond")]
 fn seconds(nanos: u64) -> f64 {
     nanos as f64 / 1e9
-}
-
-/// Adds to a float. As exact as floats are: every addition takes part, in some order.
-#[inline]
-fn add(bits: &AtomicU64, value: f64) {
-    let mut seen = bits.load(Ordering::Relaxed);
-    loop {
-        let sum = (f64::from_bits(seen) + value).to_bits();
-        match bits.compare_exchange_weak(seen, sum, Ordering::Relaxed, Ordering::Relaxed) {
-            Ok(_) => return,
-            Err(now) => seen = now,
-        }
-    }
 }
 
 #[cfg(test)]
@@ -362,6 +365,23 @@ mod tests {
         assert_eq!(series.exemplar(1), Some(Exemplar { trace: 0xabc, value: 1.5, at_unix_nanos: 7 }));
         series.record_traced(1_700_000_000, 8_000_000_000, || Some(0xdef));
         assert_eq!(series.exemplar(1).map(|kept| kept.trace), Some(0xdef));
+    }
+
+    #[test]
+    fn levels_come_back_whoever_counts() {
+        let level = LevelSeries::empty(&Arc::default());
+        std::thread::scope(|scope| {
+            for _ in 0..30 {
+                scope.spawn(|| (0..10_000).for_each(|_| level.inc()));
+            }
+        });
+        assert_eq!(level.value(), 300_000.0);
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| (0..100_001).for_each(|_| level.dec()));
+            }
+        });
+        assert_eq!(level.value(), -3.0);
     }
 
     #[test]

@@ -48,6 +48,16 @@ pub enum MetricError {
         /// What is wrong with them, and what would be right.
         problem: &'static str,
     },
+    /// There are more metrics than a program can have on purpose.
+    #[error(
+        "there are {limit} metrics already, so there is no `{name}`: what differs from run to run belongs into labels"
+    )]
+    TooMany {
+        /// The name.
+        name: String,
+        /// How many there may be.
+        limit: usize,
+    },
     /// No metric of that name exists.
     #[error("there is no metric `{name}`")]
     Unknown {

@@ -7,9 +7,9 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::DEFAULT_BUCKETS;
-use super::cell::{Buckets, CounterSeries, GaugeSeries, HistogramSeries};
+use super::cell::{Buckets, Cell, CounterSeries, HistogramSeries, LevelSeries};
 use super::family::{Descriptor, Family, Series};
-use super::name::Names;
+use super::name::{MetricKind, Names};
 use super::registry::{AnyFamily, Kind};
 use crate::catalog::{StepSpec, TaskSpec};
 use crate::table::{Table, hash_address};
@@ -90,13 +90,21 @@ pub(super) const STEP_ERRORS: Own = Own {
 };
 
 impl Own {
-    pub(super) fn descriptor(&self, kind: super::MetricKind) -> Descriptor {
+    pub(super) fn descriptor(&self, kind: MetricKind) -> Descriptor {
         let names = Names { prometheus: self.prometheus.into(), dotted: self.dotted.into(), unit: self.unit.into() };
         Descriptor::new(names, kind, self.labels.iter().map(|label| Cow::Borrowed(*label)).collect(), self.help.into())
     }
 
     fn family<C: Kind>(&self, shape: C::Shape, limit: usize) -> Arc<Family<C>> {
-        Arc::new(Family::new(self.descriptor(C::KIND), Arc::new(shape), limit))
+        self.family_of(C::KIND, shape, limit)
+    }
+
+    fn level(&self, limit: usize) -> Arc<Family<LevelSeries>> {
+        self.family_of(MetricKind::Gauge, (), limit)
+    }
+
+    fn family_of<C: Cell>(&self, kind: MetricKind, shape: C::Shape, limit: usize) -> Arc<Family<C>> {
+        Arc::new(Family::new(self.descriptor(kind), Arc::new(shape), limit))
     }
 }
 
@@ -110,8 +118,8 @@ pub(crate) struct LifeCycle {
 struct Families {
     task_executions: Arc<Family<CounterSeries>>,
     task_duration: Arc<Family<HistogramSeries>>,
-    tasks_in_progress: Arc<Family<GaugeSeries>>,
-    steps_in_progress: Arc<Family<GaugeSeries>>,
+    tasks_in_progress: Arc<Family<LevelSeries>>,
+    steps_in_progress: Arc<Family<LevelSeries>>,
     step_executions: Arc<Family<CounterSeries>>,
     step_duration: Arc<Family<HistogramSeries>>,
     step_queue: Arc<Family<HistogramSeries>>,
@@ -144,8 +152,8 @@ pub(crate) struct TaskSeries {
     name: &'static str,
     executions: Executions,
     duration: Arc<Series<HistogramSeries>>,
-    in_progress: Arc<Series<GaugeSeries>>,
-    steps_in_progress: Arc<Series<GaugeSeries>>,
+    in_progress: Arc<Series<LevelSeries>>,
+    steps_in_progress: Arc<Series<LevelSeries>>,
     steps: Table<StepSeries>,
     families: Arc<Families>,
 }
@@ -174,8 +182,8 @@ impl LifeCycle {
             families: Arc::new(Families {
                 task_executions: TASK_EXECUTIONS.family((), limit),
                 task_duration: TASK_DURATION.family(durations(true), limit),
-                tasks_in_progress: TASKS_IN_PROGRESS.family((), limit),
-                steps_in_progress: STEPS_IN_PROGRESS.family((), limit),
+                tasks_in_progress: TASKS_IN_PROGRESS.level(limit),
+                steps_in_progress: STEPS_IN_PROGRESS.level(limit),
                 step_executions: STEP_EXECUTIONS.family((), limit),
                 step_duration: STEP_DURATION.family(durations(true), limit),
                 step_queue: STEP_QUEUE.family(durations(false), limit),
@@ -191,8 +199,8 @@ impl LifeCycle {
         [
             CounterSeries::wrap(Arc::clone(&families.task_executions)),
             HistogramSeries::wrap(Arc::clone(&families.task_duration)),
-            GaugeSeries::wrap(Arc::clone(&families.tasks_in_progress)),
-            GaugeSeries::wrap(Arc::clone(&families.steps_in_progress)),
+            AnyFamily::Level(Arc::clone(&families.tasks_in_progress)),
+            AnyFamily::Level(Arc::clone(&families.steps_in_progress)),
             CounterSeries::wrap(Arc::clone(&families.step_executions)),
             HistogramSeries::wrap(Arc::clone(&families.step_duration)),
             HistogramSeries::wrap(Arc::clone(&families.step_queue)),

@@ -12,15 +12,19 @@
 //!
 //! | file | subject |
 //! | --- | --- |
-//! | `cell.rs`, `exemplar.rs` | the atomics of one series |
+//! | `cell.rs`, `exemplar.rs`, `shards.rs` | the atomics of one series, and how threads keep out of each other's way |
 //! | `table.rs` | finding without a lock |
 //! | `family.rs`, `registry.rs`, `name.rs`, `error.rs` | a metric and its series; metrics by name; what is allowed |
 //! | `user.rs`, `backend.rs` | the two ways in |
 //! | `lifecycle.rs`, `error_type.rs`, `books.rs` | what the library says of tasks, steps and itself |
 //! | `render/` | the exports |
+//! | `serve/` | pages over HTTP |
+//! | `push/`, `otlp/`, `pushgateway.rs`, `statsd/` | sending them somewhere |
 
 mod backend;
 mod books;
+#[cfg(feature = "metrics-bridge")]
+pub mod bridge;
 mod catalog;
 mod cell;
 mod error;
@@ -29,14 +33,23 @@ mod exemplar;
 mod family;
 mod lifecycle;
 mod name;
+#[cfg(feature = "otlp")]
+pub mod otlp;
+pub mod push;
+#[cfg(feature = "otlp")]
+pub mod pushgateway;
 mod registry;
 mod render;
 #[cfg(feature = "serve")]
 pub mod serve;
+mod shards;
+#[cfg(feature = "statsd")]
+pub mod statsd;
 mod user;
 
 pub use self::backend::MetricsBackend;
 pub(crate) use self::backend::Store;
+pub(crate) use self::catalog::problems_of_registered;
 pub use self::catalog::{MetricInfo, catalog};
 pub use self::cell::{CounterSeries, GaugeSeries, HistogramSeries};
 pub use self::error::MetricError;

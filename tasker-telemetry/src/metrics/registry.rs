@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::cell::{Buckets, Cell, CounterSeries, GaugeSeries, HistogramSeries};
+use super::cell::{Buckets, Cell, CounterSeries, GaugeSeries, HistogramSeries, LevelSeries};
 use super::error::MetricError;
 use super::family::{Descriptor, Family};
 use super::name::{MetricKind, Names, check_labels, names};
@@ -16,6 +16,8 @@ use super::name::{MetricKind, Names, check_labels, names};
 pub(super) enum AnyFamily {
     Counter(Arc<Family<CounterSeries>>),
     Gauge(Arc<Family<GaugeSeries>>),
+    /// A gauge, too.
+    Level(Arc<Family<LevelSeries>>),
     Histogram(Arc<Family<HistogramSeries>>),
 }
 
@@ -24,6 +26,7 @@ impl AnyFamily {
         match self {
             Self::Counter(family) => &family.descriptor,
             Self::Gauge(family) => &family.descriptor,
+            Self::Level(family) => &family.descriptor,
             Self::Histogram(family) => &family.descriptor,
         }
     }
@@ -36,6 +39,8 @@ pub(super) struct Plan<'a> {
     pub(super) help: Cow<'static, str>,
     pub(super) labels: Vec<Cow<'a, str>>,
     pub(super) limit: usize,
+    /// Whether a metric of that name may have other labels: the text formats allow it, and the facade `metrics` does.
+    pub(super) may_vary: bool,
 }
 
 /// A kind of series, and how it stands among metrics of any kind.
@@ -136,6 +141,9 @@ impl Kind for HistogramSeries {
 
 const MOST_BUCKETS: usize = 256;
 
+/// Names are made at run time, too: somebody will put an id into one.
+const MOST_METRICS: usize = 10_000;
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Registry(Mutex<BTreeMap<Cow<'static, str>, AnyFamily>>);
@@ -157,13 +165,24 @@ impl Registry {
     ) -> Result<Arc<Family<C>>, MetricError> {
         let names = names(plan.name, plan.unit, C::KIND)?;
         let mut families = self.lock();
-        if let Some(family) = families.get(&names.prometheus) {
-            return existing(family, &names, &plan.labels, &*shape);
+        let mut key = names.prometheus.clone();
+        if let Some(family) = families.get(&key) {
+            let found = existing(family, &names, &plan.labels, &*shape);
+            if !(plan.may_vary && matches!(found, Err(MetricError::Labels { .. }))) {
+                return found;
+            }
+            // No name has this character: it comes right behind the first of its name.
+            key = format!("{key}\u{1}{}", plan.labels.join(",")).into();
+            if let Some(family) = families.get(&key) {
+                return existing(family, &names, &plan.labels, &*shape);
+            }
+        }
+        if families.len() >= MOST_METRICS {
+            return Err(MetricError::TooMany { name: names.prometheus.into_owned(), limit: MOST_METRICS });
         }
         check_labels(&names.prometheus, plan.labels.iter().map(|label| &**label))?;
         C::check(&names.prometheus, &shape)?;
         let labels = plan.labels.into_iter().map(|label| Cow::Owned(label.into_owned())).collect();
-        let key = names.prometheus.clone();
         let family = Arc::new(Family::new(Descriptor::new(names, C::KIND, labels, plan.help), shape, plan.limit));
         families.insert(key, C::wrap(Arc::clone(&family)));
         Ok(family)

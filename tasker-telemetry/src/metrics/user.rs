@@ -90,7 +90,14 @@ impl<C: Kind, const N: usize> Declared<C, N> {
     #[cold]
     fn register(&self) -> Option<Arc<Family<C>>> {
         let labels = self.labels.iter().map(|label| Cow::Borrowed(*label)).collect();
-        let plan = Plan { name: self.name, unit: self.unit, help: self.help.into(), labels, limit: self.limit.max(2) };
+        let plan = Plan {
+            name: self.name,
+            unit: self.unit,
+            help: self.help.into(),
+            labels,
+            limit: self.limit.max(2),
+            may_vary: false,
+        };
         match STATICS.get_or_make(plan, Arc::new(C::shape(self.bounds))) {
             Ok(family) => Some(family),
             Err(error) => {

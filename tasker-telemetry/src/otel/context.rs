@@ -62,8 +62,8 @@ fn with_span(trace: &TaskTrace, span: SpanId) -> Context {
     Context::map_current(|current| current.with_remote_span_context(span))
 }
 
-/// The active span of the calling code, if there is a valid one.
-pub(crate) fn caller() -> Option<Remote> {
+/// The active span of the calling code, if there is a valid one, and whether it is one of another process.
+pub(crate) fn caller() -> Option<(Remote, bool)> {
     Context::map_current(|context| {
         if !context.has_active_span() {
             return None;
@@ -72,8 +72,9 @@ pub(crate) fn caller() -> Option<Remote> {
         let span = span.span_context();
         span.is_valid().then(|| {
             let trace = TraceId::from_bytes(span.trace_id().to_bytes());
-            Remote::new(trace, SpanId::from_bytes(span.span_id().to_bytes()), span.is_sampled())
-                .with_tracestate(&span.trace_state().header())
+            let remote = Remote::new(trace, SpanId::from_bytes(span.span_id().to_bytes()), span.is_sampled())
+                .with_tracestate(&span.trace_state().header());
+            (remote, span.is_remote())
         })
     })
 }

@@ -2,7 +2,13 @@
 //! because the versions of the crate in our users' programs differ.
 //!
 //! With the feature `otel`, a step's span is the current context of that crate while its body is polled, so that spans of
-//! other libraries become its children; without it, the types here are empty and cost nothing.
+//! other libraries become its children; without it, the types here are empty and cost nothing. With the feature `otel-sdk`,
+//! exporters and processors for that crate's SDK take our spans (`sdk.rs`), as its `SpanData` (`span_data.rs`).
+
+#[cfg(feature = "otel-sdk")]
+mod sdk;
+#[cfg(feature = "otel-sdk")]
+mod span_data;
 
 #[cfg(feature = "otel")]
 mod context;
@@ -41,7 +47,7 @@ mod context {
         }
     }
 
-    pub(crate) const fn caller() -> Option<Remote> {
+    pub(crate) const fn caller() -> Option<(Remote, bool)> {
         None
     }
 

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use ureq::RequestBuilder;
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use ureq::typestate::WithBody;
 
 use crate::trace::{Again, SendError};
 
@@ -61,11 +63,33 @@ impl Http {
         body: &[u8],
         until: Instant,
     ) -> Result<Vec<u8>, SendError> {
+        self.send(self.agent.post(url), url, content_type, body, until)
+    }
+
+    /// The same with `PUT`.
+    pub(crate) fn put(
+        &mut self,
+        url: &str,
+        content_type: &str,
+        body: &[u8],
+        until: Instant,
+    ) -> Result<Vec<u8>, SendError> {
+        self.send(self.agent.put(url), url, content_type, body, until)
+    }
+
+    fn send(
+        &mut self,
+        request: RequestBuilder<WithBody>,
+        url: &str,
+        content_type: &str,
+        body: &[u8],
+        until: Instant,
+    ) -> Result<Vec<u8>, SendError> {
         let left = until.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Err(SendError { message: format!("no time was left for {url}"), again: Again::Soon });
         }
-        let mut request = self.agent.post(url).config().timeout_global(Some(left)).build();
+        let mut request = request.config().timeout_global(Some(left)).build();
         request = request.header("content-type", content_type);
         for (name, value) in &self.headers {
             request = request.header(name, value);
@@ -121,7 +145,7 @@ fn compress<'a>(body: &[u8], out: &'a mut Vec<u8>) -> &'a [u8] {
     out
 }
 
-fn check_url(url: &str) -> Result<(), BadTarget> {
+pub(super) fn check_url(url: &str) -> Result<(), BadTarget> {
     let parsed: ureq::http::Uri =
         url.parse().map_err(|error| BadTarget(format!("`{url}` is no address of a server: {error}")))?;
     match parsed.scheme_str() {

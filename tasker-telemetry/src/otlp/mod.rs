@@ -2,20 +2,25 @@
 //!
 //! - `wire.rs`: Protocol Buffers; `attributes.rs`, `spans.rs`: OTLP's messages
 //! - `settings.rs`: where to, by code and by the standard variables
-//! - `http.rs`: one request; `sink.rs`: spans on their way
+//! - `http.rs`, `grpc.rs`: one request; `sink.rs`: spans on their way
 
 mod attributes;
+#[cfg(feature = "grpc")]
+mod grpc;
 mod http;
 mod settings;
 mod sink;
 mod spans;
 mod wire;
 
-pub(crate) use self::http::BadTarget;
+pub(crate) use self::attributes::{attribute, envelope, resource};
+pub(crate) use self::http::{BadTarget, Http};
 pub use self::settings::Otlp;
 pub(crate) use self::settings::{Protocol, Target};
-pub(crate) use self::sink::OtlpHttp;
+pub(crate) use self::sink::{PROTOBUF, partial_success};
+pub(crate) use self::wire::Writer;
 
+use self::sink::{OtlpSink, OverHttp};
 use crate::resource::Resource;
 use crate::trace::SpanSink;
 
@@ -26,7 +31,10 @@ pub(crate) fn span_sink(
     exception_logs: bool,
 ) -> Result<Box<dyn SpanSink>, BadTarget> {
     match target.protocol {
-        Protocol::Http => Ok(Box::new(OtlpHttp::new(target, resource, exception_logs)?)),
+        Protocol::Http => Ok(Box::new(OtlpSink::new(OverHttp::new(target)?, resource, exception_logs))),
+        #[cfg(feature = "grpc")]
+        Protocol::Grpc => Ok(Box::new(OtlpSink::new(grpc::OverGrpc::new(target)?, resource, exception_logs))),
+        #[cfg(not(feature = "grpc"))]
         Protocol::Grpc => Err(BadTarget("gRPC needs the feature `grpc` of tasker-telemetry".to_owned())),
     }
 }

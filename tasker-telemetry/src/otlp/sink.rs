@@ -1,4 +1,4 @@
-//! Spans on their way to an OTLP server over HTTP.
+//! Spans on their way to an OTLP server, however they travel.
 
 use std::time::Instant;
 
@@ -10,49 +10,112 @@ use super::wire::{Field, Reader, Writer};
 use crate::resource::Resource;
 use crate::trace::{SendError, Sent, Span, SpanSink};
 
+/// What a request is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Signal {
+    Traces,
+    Logs,
+}
+
+/// Brings requests to the server.
+pub(super) trait Transport: Send {
+    /// Sends one, and gives the answer.
+    fn send(&mut self, signal: Signal, body: &[u8], until: Instant) -> Result<Vec<u8>, SendError>;
+
+    /// How many bytes a request may have before compression, for servers with their default settings.
+    fn most_bytes(&self) -> usize;
+
+    /// No more follow.
+    fn close(&mut self) {}
+}
+
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct OtlpHttp {
-    http: Http,
-    traces: String,
-    /// Where exceptions go as logs, if they do.
-    logs: Option<String>,
+pub(super) struct OtlpSink<T> {
+    transport: T,
+    /// Exceptions go there as logs, too.
+    exception_logs: bool,
     encoder: Encoder,
     body: Writer,
 }
 
-pub(crate) const PROTOBUF: &str = "application/x-protobuf";
+impl<T: Transport> OtlpSink<T> {
+    pub(super) fn new(transport: T, resource: &Resource, exception_logs: bool) -> Self {
+        let encoder = Encoder::new(attributes::resource(resource));
+        Self { transport, exception_logs, encoder, body: Writer::default() }
+    }
 
-impl OtlpHttp {
-    pub(crate) fn new(target: &Target, resource: &Resource, exception_logs: bool) -> Result<Self, BadTarget> {
-        let http = Http::new(&target.traces, &target.headers, target.gzip, target.certificate.as_deref())?;
-        Ok(Self {
-            http,
-            traces: target.traces.clone(),
-            logs: exception_logs.then(|| target.logs.clone()),
-            encoder: Encoder::new(attributes::resource(resource)),
-            body: Writer::default(),
-        })
+    /// Writes the spans, or as many of the first as have room, and gives those: at least one.
+    fn encode<'s>(&mut self, mut spans: &'s [Span]) -> &'s [Span] {
+        let most = self.transport.most_bytes();
+        loop {
+            self.encoder.spans(spans, &mut self.body);
+            let size = self.body.as_slice().len();
+            if size <= most || spans.len() < 2 {
+                return spans;
+            }
+            // Spans differ in size: some less than their share, and always fewer than before.
+            let fits = (spans.len() / (size / most + 1)).clamp(1, spans.len() - 1);
+            spans = &spans[..fits];
+        }
     }
 }
 
-impl SpanSink for OtlpHttp {
+impl<T: Transport> SpanSink for OtlpSink<T> {
     fn name(&self) -> &'static str {
         "otlp"
     }
 
     fn export(&mut self, spans: &[Span], until: Instant) -> Result<Sent, SendError> {
-        self.encoder.spans(spans, &mut self.body);
-        let answer = self.http.post(&self.traces, PROTOBUF, self.body.as_slice(), until)?;
+        let (all, spans) = (spans.len(), self.encode(spans));
+        let answer = self.transport.send(Signal::Traces, self.body.as_slice(), until)?;
         let mut sent = partial_success(&answer);
-        if let Some(logs) = &self.logs
+        sent.left = all - spans.len();
+        if self.exception_logs
             && self.encoder.exceptions(spans, &mut self.body)
             // The spans are there: a log that is not is told, but sends no span again.
-            && let Err(error) = self.http.post(logs, PROTOBUF, self.body.as_slice(), until)
+            && let Err(error) = self.transport.send(Signal::Logs, self.body.as_slice(), until)
         {
             sent.message = Some(format!("exceptions as logs: {}", error.message));
         }
         Ok(sent)
+    }
+
+    fn shutdown(&mut self, _: Instant) -> Result<(), String> {
+        self.transport.close();
+        Ok(())
+    }
+}
+
+pub(crate) const PROTOBUF: &str = "application/x-protobuf";
+
+/// Over HTTP: an address for each signal.
+#[derive(Debug)]
+pub(super) struct OverHttp {
+    http: Http,
+    traces: String,
+    logs: String,
+}
+
+impl OverHttp {
+    pub(super) fn new(target: &Target) -> Result<Self, BadTarget> {
+        let http = Http::new(&target.traces, &target.headers, target.gzip, target.certificate.as_deref())?;
+        Ok(Self { http, traces: target.traces.clone(), logs: target.logs.clone() })
+    }
+}
+
+impl Transport for OverHttp {
+    fn send(&mut self, signal: Signal, body: &[u8], until: Instant) -> Result<Vec<u8>, SendError> {
+        let url = match signal {
+            Signal::Traces => &self.traces,
+            Signal::Logs => &self.logs,
+        };
+        self.http.post(url, PROTOBUF, body, until)
+    }
+
+    /// The Collector takes 20 MiB.
+    fn most_bytes(&self) -> usize {
+        16 * 1024 * 1024
     }
 }
 
@@ -85,7 +148,10 @@ mod tests {
             out.int(1, 3);
             out.str(2, "too old");
         });
-        assert_eq!(partial_success(answer.as_slice()), Sent { rejected: 3, message: Some("too old".to_owned()) });
+        assert_eq!(
+            partial_success(answer.as_slice()),
+            Sent { rejected: 3, message: Some("too old".to_owned()), left: 0 }
+        );
         for nothing in [&b""[..], b"<html></html>", b"{\"partialSuccess\":{}}"] {
             assert_eq!(partial_success(nothing).rejected, 0);
         }

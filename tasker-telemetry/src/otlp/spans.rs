@@ -21,8 +21,13 @@ pub(crate) struct Encoder {
 const KEPT: usize = 4_096;
 
 const ATTRIBUTES: u32 = 9;
-/// The low bit of W3C's flags, and OTLP's word that whether the parent is remote is known.
+/// The low bit of W3C's flags.
 const SAMPLED: u32 = 1;
+
+/// W3C's flags, and OTLP's two bits: that it is known whether the parent (of a link: the span) is remote, and whether it is.
+fn flags(sampled: bool, remote: bool) -> u32 {
+    u32::from(sampled) | 1 << 8 | u32::from(remote) << 9
+}
 
 impl Encoder {
     pub(crate) fn new(resource: Vec<u8>) -> Self {
@@ -99,14 +104,14 @@ fn write_span(span: &Span, fixed: &mut HashMap<(usize, usize), Box<[u8]>>, scrat
     if span.dropped_events() > 0 {
         out.uint(12, u64::from(span.dropped_events()));
     }
-    span.visit_links(&mut |trace, id, sampled, state| {
+    span.visit_links(&mut |link| {
         out.message(13, |out| {
-            out.bytes(1, &trace.to_bytes());
-            out.bytes(2, &id.to_bytes());
-            if !state.is_empty() {
-                out.str(3, state);
+            out.bytes(1, &link.trace.to_bytes());
+            out.bytes(2, &link.span.to_bytes());
+            if !link.state.is_empty() {
+                out.str(3, link.state);
             }
-            out.fixed32(6, u32::from(sampled));
+            out.fixed32(6, flags(link.sampled, link.remote));
         });
     });
     let (code, message) = span.status_parts();
@@ -118,7 +123,7 @@ fn write_span(span: &Span, fixed: &mut HashMap<(usize, usize), Box<[u8]>>, scrat
             out.uint(3, u64::from(code));
         });
     }
-    out.fixed32(16, SAMPLED);
+    out.fixed32(16, flags(true, span.is_parent_remote()));
 }
 
 fn write_attributes(

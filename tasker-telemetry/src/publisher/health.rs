@@ -14,6 +14,7 @@ use super::record::Record;
 use super::router::Message;
 use super::tap;
 use crate::catalog::SubscriberSpec;
+use crate::metrics::push::PushHealth;
 use crate::subscriber::HandlerError;
 use crate::trace::SpansHealth;
 
@@ -50,16 +51,19 @@ pub struct Health {
     pub concurrency_overruns: u64,
     /// What `Catalog::validate` found when the telemetry was built.
     pub catalog_problems: Vec<String>,
+    /// How pushing metrics fares, in the order in which the pushers were started.
+    pub metric_pushes: Vec<PushHealth>,
 }
 
 impl Health {
-    /// Whether nothing was dropped and nothing failed.
+    /// Whether no event was dropped and nothing failed, the pushing of metrics included.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         let spans = self.spans.as_ref();
         let lost = |spans: &SpansHealth| spans.dropped() + spans.undecided_evicted + spans.span_events_dropped > 0;
         !spans.is_some_and(lost)
             && self.subscribers.iter().all(|subscriber| subscriber.dropped.is_empty() && subscriber.failed == 0)
+            && self.metric_pushes.iter().all(|push| push.failed == 0)
     }
 
     /// All dropped events of all subscribers.

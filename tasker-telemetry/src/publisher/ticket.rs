@@ -36,7 +36,7 @@ pub(crate) enum End {
 }
 
 impl Ticket {
-    pub(super) fn new(deadline: Instant) -> Self {
+    pub(crate) fn new(deadline: Instant) -> Self {
         Self { state: Mutex::default(), changed: Condvar::new(), deadline }
     }
 
@@ -71,11 +71,11 @@ impl Ticket {
         }
     }
 
-    pub(super) fn done(&self) {
+    pub(crate) fn done(&self) {
         self.end(End::Done);
     }
 
-    pub(super) fn late(&self) {
+    pub(crate) fn late(&self) {
         self.end(End::Late);
     }
 

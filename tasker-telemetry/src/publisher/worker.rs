@@ -4,16 +4,15 @@
 //! here, too, one at a time and in order; under a tokio runtime, if the telemetry was built inside one.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
-use std::time::{Duration, Instant};
+use std::thread;
+use std::time::Duration;
 
 use super::build::build;
 use super::health::{Account, Outcome};
 use super::router::{Mailbox, Message};
+use crate::drive::{Runtime, block_on};
 use crate::subscriber::{Dispatch, DynSubscriber};
 
 type Make = Box<dyn FnOnce() -> Box<dyn DynSubscriber> + Send>;
@@ -58,62 +57,5 @@ fn run(subscriber: &dyn DynSubscriber, receiver: &Receiver<Message>, account: &A
                 }
             }
         }
-    }
-}
-
-/// Polls a future on this thread until it is ready or `limit` is over. `None`: it was not ready in time, and is dropped.
-fn block_on<T>(future: impl Future<Output = T>, limit: Duration) -> Option<T> {
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let mut cx = Context::from_waker(&waker);
-    let mut future = pin!(future);
-    let deadline = Instant::now().checked_add(limit);
-    loop {
-        if let Poll::Ready(value) = future.as_mut().poll(&mut cx) {
-            return Some(value);
-        }
-        match deadline {
-            None => thread::park(),
-            Some(deadline) => {
-                let left = deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())?;
-                thread::park_timeout(left);
-            }
-        }
-    }
-}
-
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-}
-
-/// The tokio runtime, if any, in which the telemetry was built: handlers may use its timers and sockets.
-struct Runtime {
-    #[cfg(feature = "tokio")]
-    handle: Option<tokio::runtime::Handle>,
-}
-
-impl Runtime {
-    #[cfg(feature = "tokio")]
-    fn current() -> Self {
-        Self { handle: tokio::runtime::Handle::try_current().ok() }
-    }
-
-    #[cfg(feature = "tokio")]
-    fn enter(&self) -> Option<tokio::runtime::EnterGuard<'_>> {
-        self.handle.as_ref().map(tokio::runtime::Handle::enter)
-    }
-
-    #[cfg(not(feature = "tokio"))]
-    const fn current() -> Self {
-        Self {}
-    }
-
-    #[cfg(not(feature = "tokio"))]
-    #[allow(clippy::unused_self, reason = "the same shape as with tokio")]
-    const fn enter(&self) -> Option<()> {
-        None
     }
 }

@@ -56,7 +56,8 @@ pub struct ExporterHealth {
     pub produced: u64,
     /// Spans that the backend took.
     pub exported: u64,
-    /// Spans that it did not, by reason: `queue_full`, `export_failed`, `rejected`, `panicked`, `shutdown`.
+    /// Spans that it did not, by reason: `queue_full`, `export_failed`, `rejected`, `panicked`, `shutdown`; of the console
+    /// also `write_failed`, and `evicted` for those that waited for the end of their task when there were too many.
     pub dropped: BTreeMap<&'static str, u64>,
     /// Spans that wait, or are on their way.
     pub backlog: u64,
@@ -76,7 +77,7 @@ impl ExporterHealth {
 
 /// The books of one exporter. Its threads write them, for nanoseconds each.
 #[derive(Debug)]
-pub(super) struct Books {
+pub(crate) struct Books {
     pub(super) name: &'static str,
     entries: Mutex<Entries>,
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::memory::Discard;
-use super::{Batching, InMemorySpans, Sampling, SinkPlan, TraceParenting, exporters};
+use super::{Batching, InMemorySpans, Sampling, SinkPlan, TraceParenting, exporters, metric_exporters};
 use crate::telemetry::{Builder, Telemetry};
 use crate::variables::{InvalidVariable, Variables};
 
@@ -42,6 +42,37 @@ impl Builder {
     #[cfg(feature = "otlp")]
     pub fn otlp_with(self, otlp: super::Otlp) -> Self {
         self.exporter(SinkPlan::Otlp(otlp))
+    }
+
+    /// Prints every task that ends as a waterfall of its steps to standard error ([`Waterfall`](super::Waterfall)): in colour
+    /// where that is a terminal, unless `NO_COLOR` is set. What `OTEL_TRACES_EXPORTER=console` asks for.
+    ///
+    /// A task's spans wait until it ends, at most 100,000 of at most 10,000 tasks; over that, those of the oldest tasks are
+    /// dropped, and counted. At shutdown what is left is shown as it stands.
+    ///
+    /// ```no_run
+    /// use tasker_telemetry::Telemetry;
+    /// let telemetry = Telemetry::builder().console().install()?;
+    /// # Ok::<(), tasker_telemetry::BuildError>(())
+    /// ```
+    #[cfg(feature = "console")]
+    pub fn console(self) -> Self {
+        let console = super::Console::new(std::io::stderr(), super::console::wants_color());
+        self.exporter(SinkPlan::Batched(Box::new(console)))
+    }
+
+    /// The same, without colour, to a file or whatever else takes text. Where that fails, spans are counted as dropped
+    /// (`write_failed`), and nothing else happens.
+    ///
+    /// ```no_run
+    /// use tasker_telemetry::Telemetry;
+    /// let file = std::fs::File::create("tasks.txt")?;
+    /// let telemetry = Telemetry::builder().console_to(file).install()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "console")]
+    pub fn console_to(self, writer: impl std::io::Write + Send + 'static) -> Self {
+        self.exporter(SinkPlan::Batched(Box::new(super::Console::new(writer, false))))
     }
 
     /// One more attribute of the resource: what tells this service, host or deployment from others. It beats one of that name
@@ -125,7 +156,7 @@ impl Builder {
 
 impl Telemetry {
     /// A builder that obeys the standard variables of OpenTelemetry: service name and resource (`OTEL_SERVICE_NAME`,
-    /// `OTEL_RESOURCE_ATTRIBUTES`), exporters (`OTEL_TRACES_EXPORTER`, `OTEL_EXPORTER_OTLP_*`, `OTEL_BSP_*`), sampling
+    /// `OTEL_RESOURCE_ATTRIBUTES`), exporters (`OTEL_TRACES_EXPORTER`, `OTEL_METRICS_EXPORTER`, `OTEL_EXPORTER_OTLP_*`, `OTEL_BSP_*`), sampling
     /// (`OTEL_TRACES_SAMPLER`), `OTEL_SDK_DISABLED`. What is said in code is stronger.
     ///
     /// # Errors
@@ -146,11 +177,43 @@ impl Telemetry {
             builder = match exporter {
                 #[cfg(feature = "otlp")]
                 "otlp" => builder.otlp(),
+                #[cfg(feature = "console")]
+                "console" => builder.console(),
+                _ => builder,
+            };
+        }
+        for exporter in metric_exporters(&variables)? {
+            builder = match exporter {
+                #[cfg(feature = "otlp")]
+                "otlp" => builder.otlp_metrics(),
                 _ => builder,
             };
         }
         builder.variables = variables;
         builder.obeys_variables = true;
         Ok(builder)
+    }
+}
+
+#[cfg(all(test, feature = "console"))]
+mod tests {
+    use super::*;
+    use crate::trace::resolve;
+
+    fn given(pairs: &[(&str, &str)]) -> Variables {
+        Variables::Given(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+    }
+
+    #[test]
+    fn the_console_is_had_by_a_variable_and_is_quick_unless_told_otherwise() {
+        for (more, delay) in [(("", ""), 100), (("OTEL_BSP_SCHEDULE_DELAY", "7000"), 7_000)] {
+            let variables = given(&[("OTEL_TRACES_EXPORTER", "console"), more]);
+            let mut builder = Telemetry::from_variables(variables).unwrap();
+            let sinks = resolve(&mut builder).unwrap().sinks;
+            let seen: Vec<_> = sinks.iter().map(|(sink, batching)| (sink.name(), batching.delay)).collect();
+            assert_eq!(seen, [("console", Duration::from_millis(delay))]);
+        }
+        let mut none = Telemetry::from_variables(given(&[("OTEL_TRACES_EXPORTER", "none")])).unwrap();
+        assert!(resolve(&mut none).unwrap().sinks.is_empty());
     }
 }

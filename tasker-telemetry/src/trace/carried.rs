@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::span::Span;
-use super::{SpanId, TraceId};
+use super::SpanId;
+use super::span::{Link, Span};
 use crate::time::Timestamp;
 
 /// A finished span, with nothing that only its own process understands. Its trace is its task's.
@@ -68,9 +68,10 @@ impl CarriedSpan {
         Timestamp::from_unix_nanos(self.start)
     }
 
-    pub(crate) fn visit_links(&self, visit: &mut dyn FnMut(TraceId, SpanId, bool, &str)) {
+    pub(crate) fn visit_links(&self, visit: &mut dyn FnMut(Link<'_>)) {
         for link in self.links.iter().filter_map(|link| link.parse::<super::Remote>().ok()) {
-            visit(link.trace_id(), link.span_id(), link.is_sampled(), "");
+            let (trace, span, sampled) = (link.trace_id(), link.span_id(), link.is_sampled());
+            visit(Link { trace, span, sampled, remote: false, state: "" });
         }
     }
 }

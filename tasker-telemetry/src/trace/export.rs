@@ -23,17 +23,37 @@ pub(crate) trait SpanSink: Send {
     /// Told once, before anything else, where the spans come from.
     fn set_resource(&mut self, _resource: &Resource) {}
 
-    /// Sends a batch.
+    /// Told once, before anything else, where it stands in the books. `true`: it enters there itself what became of every span,
+    /// because it keeps some for longer than one call.
+    fn keep_books(&mut self, _books: &Arc<Books>) -> bool {
+        false
+    }
+
+    /// How long spans wait for others, unless the settings say.
+    fn delay(&self) -> Duration {
+        Batching::default().delay
+    }
+
+    /// Sends a batch, or as much of its beginning as one request can hold.
     fn export(&mut self, spans: &[Span], until: Instant) -> Result<Sent, SendError>;
 
-    /// Called once, when no more spans follow.
-    fn shutdown(&mut self, _until: Instant) {}
+    /// Sees to it that what it was given is where it belongs, if it keeps anything back; an error is only told.
+    fn flush(&mut self, _until: Instant) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// Called once, when no more spans follow; an error is only told.
+    fn shutdown(&mut self, _until: Instant) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 /// The backend answered, and took all but so many.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Sent {
     pub(crate) rejected: usize,
+    /// How many at the end of the batch had no room in the request.
+    pub(crate) left: usize,
     /// What it said about those, or as a warning.
     pub(crate) message: Option<String>,
 }
@@ -49,6 +69,9 @@ pub(crate) struct SendError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Again {
     Never,
+    /// Who sends has sent it again and again already.
+    #[cfg_attr(not(feature = "otel-sdk"), allow(dead_code, reason = "what is sent by others"))]
+    Enough,
     Soon,
     /// The server said when.
     After(Duration),
@@ -81,6 +104,12 @@ impl Default for Batching {
     }
 }
 
+/// That much later; "for ever" is some years.
+fn after(now: Instant, time: Duration) -> Instant {
+    const FOR_EVER: Duration = Duration::from_hours(24 * 365);
+    now.checked_add(time).unwrap_or_else(|| now + FOR_EVER)
+}
+
 /// The waits between attempts to send: doubled from this to that.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
@@ -92,7 +121,7 @@ pub(super) struct Exporter {
 }
 
 struct Shared {
-    books: Books,
+    books: Arc<Books>,
     batching: Batching,
     state: Mutex<State>,
     /// Told of spans, tickets, and the end.
@@ -121,12 +150,14 @@ impl Shared {
 
 impl Exporter {
     /// Starts the thread.
-    pub(super) fn start(sink: Box<dyn SpanSink>, batching: Batching) -> std::io::Result<Self> {
-        let books = Books::new(sink.name());
+    pub(super) fn start(mut sink: Box<dyn SpanSink>, batching: Batching) -> std::io::Result<Self> {
+        let books = Arc::new(Books::new(sink.name()));
+        let counts = !sink.keep_books(&books);
         let shared = Arc::new(Shared { books, batching, state: Mutex::default(), changed: Condvar::new() });
-        let name = format!("export-{}", sink.name());
+        // Linux shows 15 bytes of a thread's name: a type's own, without its path, says most.
+        let name = format!("export-{}", sink.name().rsplit("::").next().unwrap_or_default());
         let theirs = Arc::clone(&shared);
-        thread::Builder::new().name(name).spawn(move || Worker { shared: theirs, sink }.run())?;
+        thread::Builder::new().name(name).spawn(move || Worker { shared: theirs, sink, counts }.run())?;
         Ok(Self { shared })
     }
 
@@ -187,27 +218,54 @@ impl Exporter {
 struct Worker {
     shared: Arc<Shared>,
     sink: Box<dyn SpanSink>,
+    /// Whether the books are kept here, and not by the sink.
+    counts: bool,
 }
 
 /// What the thread does next.
 enum Next {
     Export(Vec<Span>),
-    Pass(Vec<Arc<Ticket>>),
+    /// `true`: no more spans follow.
+    Pass(Vec<Arc<Ticket>>, bool),
     End,
 }
 
 impl Worker {
     fn run(mut self) {
+        let mut ended = false;
         loop {
             match self.next() {
                 Next::Export(batch) => self.export(&batch),
-                Next::Pass(tickets) => tickets.iter().for_each(|ticket| ticket.passed()),
+                Next::Pass(tickets, last) => {
+                    let first = tickets.iter().map(|ticket| ticket.deadline()).min();
+                    let until = after(Instant::now(), self.shared.batching.timeout);
+                    let until = first.map_or(until, |first| first.min(until));
+                    self.tell(|sink| sink.flush(until));
+                    if last && !std::mem::replace(&mut ended, true) {
+                        // Before anybody hears that all is done: the process may end then.
+                        self.tell(|sink| sink.shutdown(until));
+                    }
+                    for ticket in tickets {
+                        ticket.passed();
+                    }
+                }
                 Next::End => {
-                    let until = Instant::now() + self.shared.batching.timeout;
-                    let _ = catch_unwind(AssertUnwindSafe(|| self.sink.shutdown(until)));
+                    if !ended {
+                        let until = after(Instant::now(), self.shared.batching.timeout);
+                        self.tell(|sink| sink.shutdown(until));
+                    }
                     return;
                 }
             }
+        }
+    }
+
+    /// Has the sink do something that concerns no span.
+    fn tell(&mut self, what: impl FnOnce(&mut dyn SpanSink) -> Result<(), String>) {
+        match catch_unwind(AssertUnwindSafe(|| what(&mut *self.sink))) {
+            Ok(Ok(())) => {}
+            Ok(Err(message)) => self.shared.books.failed(&message),
+            Err(panic) => self.shared.books.failed(&format!("panicked: {}", Failure::of_panic(&*panic).message)),
         }
     }
 
@@ -218,7 +276,7 @@ impl Worker {
             if state.given_up {
                 return Next::End;
             }
-            let due = state.since.map(|since| since + batching.delay);
+            let due = state.since.map(|since| after(since, batching.delay));
             let now = Instant::now();
             let urgent = state.closed || !state.tickets.is_empty() || state.waiting.len() >= batching.batch;
             if !state.waiting.is_empty() && (urgent || due.is_some_and(|due| due <= now)) {
@@ -228,7 +286,7 @@ impl Worker {
                 return Next::Export(batch);
             }
             if state.waiting.is_empty() && !state.tickets.is_empty() {
-                return Next::Pass(std::mem::take(&mut state.tickets));
+                return Next::Pass(std::mem::take(&mut state.tickets), state.deadline.is_some());
             }
             if state.closed {
                 return Next::End;
@@ -243,39 +301,57 @@ impl Worker {
         }
     }
 
-    /// Sends a batch, again if need be, until it is taken, refused for good, or not worth more time.
+    /// Sends a batch, in as many requests as it takes.
     fn export(&mut self, batch: &[Span]) {
+        let mut rest = batch;
+        while !rest.is_empty() {
+            let done = self.export_some(rest);
+            rest = rest.get(done..).unwrap_or_default();
+        }
+    }
+
+    /// Sends the spans, or the first of them, again if need be, until they are taken, refused for good, or not worth more time.
+    /// Gives how many are accounted for: at least one.
+    fn export_some(&mut self, batch: &[Span]) -> usize {
         let shared = Arc::clone(&self.shared);
         let begun = Instant::now();
         let mut wait = FIRST_WAIT;
+        let dropped = |reason| {
+            shared.books.dropped(batch.len(), reason);
+            batch.len()
+        };
         loop {
-            let until = self.limit(Instant::now() + shared.batching.timeout);
+            let until = self.limit(after(Instant::now(), shared.batching.timeout));
             let sent = catch_unwind(AssertUnwindSafe(|| self.sink.export(batch, until)));
             let error = match sent {
-                Ok(Ok(Sent { rejected, message })) => {
-                    let rejected = rejected.min(batch.len());
-                    shared.books.exported(batch.len() - rejected);
+                Ok(Ok(_)) if !self.counts => return batch.len(),
+                Ok(Ok(Sent { rejected, left, message })) => {
+                    let taken = batch.len().saturating_sub(left).max(1);
+                    let rejected = rejected.min(taken);
+                    shared.books.exported(taken - rejected);
                     shared.books.dropped(rejected, "rejected");
                     if let Some(message) = message {
                         shared.books.failed(&message);
                     }
-                    return;
+                    return taken;
                 }
                 Ok(Err(error)) => error,
                 Err(panic) => {
                     shared.books.failed(&format!("panicked: {}", Failure::of_panic(&*panic).message));
-                    return shared.books.dropped(batch.len(), "panicked");
+                    return dropped("panicked");
                 }
             };
             shared.books.failed(&error.message);
             let pause = match error.again {
-                Again::Never => return shared.books.dropped(batch.len(), "rejected"),
+                Again::Never => return dropped("rejected"),
+                Again::Enough => return dropped("export_failed"),
                 Again::Soon => wait.mul_f64(jitter()),
                 Again::After(asked) => asked,
             };
-            let last = self.limit(begun + shared.batching.patience);
-            if Instant::now() + pause >= last || !self.pause(pause) {
-                return shared.books.dropped(batch.len(), "export_failed");
+            let last = self.limit(after(begun, shared.batching.patience));
+            // What the server asks for may be any number.
+            if after(Instant::now(), pause) >= last || !self.pause(pause) {
+                return dropped("export_failed");
             }
             wait = (wait * 2).min(LONGEST_WAIT);
         }
@@ -288,7 +364,7 @@ impl Worker {
 
     /// Waits; `false` when that has no sense any more.
     fn pause(&self, pause: Duration) -> bool {
-        let until = Instant::now() + pause;
+        let until = after(Instant::now(), pause);
         let mut state = self.shared.lock();
         let waiters = state.tickets.len();
         loop {

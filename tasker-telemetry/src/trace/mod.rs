@@ -6,7 +6,7 @@
 //! - which spans: a task is `tasker.task.execution`, each attempt of a step `tasker.step.execution`
 //! - which ids: [`TraceId`] and root span are functions of the task's id, so any process finds them without asking
 //! - which tasks: [`Sampling`]
-//! - where to: [`Otlp`], the console, [`InMemorySpans`], or any exporter of the `opentelemetry` crate (feature `otel-sdk`)
+//! - where to: [`Otlp`], the console ([`Waterfall`]), [`InMemorySpans`], or any exporter of the `opentelemetry` crate (feature `otel-sdk`)
 //! - over processes: [`Carrier`]
 //!
 //! ```
@@ -34,6 +34,8 @@ mod books;
 mod builder;
 mod carried;
 mod carrier;
+#[cfg(feature = "console")]
+mod console;
 mod export;
 mod ids;
 mod memory;
@@ -45,6 +47,8 @@ mod subscriber;
 mod task;
 mod undecided;
 mod w3c;
+#[cfg(feature = "console")]
+mod waterfall;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -56,18 +60,24 @@ pub use self::carrier::{Carrier, CarrierError};
 pub(crate) use self::export::{Again, Batching, SendError, Sent, SpanSink};
 pub use self::ids::{InvalidId, SpanId, TraceId};
 pub use self::memory::InMemorySpans;
-pub(crate) use self::plan::{SinkPlan, batching, exporters, resolve};
+pub(crate) use self::plan::{SinkPlan, batching, exporters, metric_exporters, resolve};
 pub use self::sampling::Sampling;
+#[cfg(feature = "otel-sdk")]
+pub(crate) use self::span::Link;
 pub(crate) use self::span::{AttributeValue, Rules, visit_exception};
 pub use self::span::{Span, SpanEvent, SpanKind, SpanStatus};
 pub use self::task::TraceParenting;
 pub(crate) use self::task::{Recording, TaskTrace};
 pub use self::w3c::{InvalidTraceparent, Remote};
+#[cfg(feature = "console")]
+pub use self::waterfall::Waterfall;
 #[cfg(feature = "otlp")]
 pub use crate::otlp::Otlp;
 
 use self::assembler::{Assembler, OpenTasks};
 use self::books::Totals;
+#[cfg(feature = "console")]
+use self::console::Console;
 use self::export::Exporter;
 use self::runs::Runs;
 use self::subscriber::TelemetrySubscriber;
@@ -139,8 +149,12 @@ impl Tracing {
         let run = if id.is_given() { self.runs.next(own, 1) } else { 1 };
         let caller = match self.settings.parenting {
             TraceParenting::None => None,
-            TraceParenting::Link | TraceParenting::Child => crate::otel::caller().or_else(crate::scope::span),
+            TraceParenting::Link | TraceParenting::Child => {
+                crate::otel::caller().or_else(|| Some((crate::scope::span()?, false)))
+            }
         };
+        let called_remotely = caller.as_ref().is_some_and(|(_, remote)| *remote);
+        let caller = caller.map(|(caller, _)| caller);
         let child = self.settings.parenting == TraceParenting::Child;
         let (parent, link) = if child { (caller, None) } else { (None, caller) };
         let trace = parent.as_ref().map_or(own, Remote::trace_id);
@@ -152,6 +166,7 @@ impl Tracing {
             tracestate: parent.as_ref().and_then(Remote::tracestate).map(Into::into),
             parent: parent.map(Box::new),
             link: link.map(Box::new),
+            called_remotely,
             recording: self.recording(sampled),
             baggage: Box::default(),
             resumed: false,
@@ -176,6 +191,7 @@ impl Tracing {
             tracestate: remote.as_ref().and_then(Remote::tracestate).map(Into::into),
             parent: parse(&carrier.parent),
             link: parse(&carrier.link),
+            called_remotely: true,
             recording: self.recording(sampled),
             baggage: carrier.baggage.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
             resumed: true,

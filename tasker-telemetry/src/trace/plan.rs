@@ -1,8 +1,11 @@
 //! From what the builder was told, and the standard variables for the rest, to what is built.
 
+use std::time::Duration;
+
 use super::export::Batching;
 use super::{Sampling, SpanSink};
 use crate::filter::Filter;
+use crate::metrics::push::{PlannedPush, Push};
 #[cfg(feature = "otlp")]
 use crate::otlp::{self, Otlp};
 use crate::resource::Resource;
@@ -26,6 +29,7 @@ pub(crate) struct Resolved {
     pub(crate) service_name: String,
     pub(crate) service_version: String,
     pub(crate) sinks: Vec<(Box<dyn SpanSink>, Batching)>,
+    pub(crate) pushes: Vec<(Box<dyn Push>, Duration)>,
 }
 
 /// The exporters that `OTEL_TRACES_EXPORTER` names; `otlp` when it is not set, as the standard has it.
@@ -38,8 +42,28 @@ pub(crate) fn exporters(variables: &Variables) -> Result<Vec<&'static str>, Inva
             "none" => {}
             "otlp" if cfg!(feature = "otlp") => exporters.push("otlp"),
             "otlp" => return Err(InvalidVariable::new(NAME, &value, "needs the feature `otlp` of tasker-telemetry")),
-            "console" => exporters.push("console"),
+            "console" if cfg!(feature = "console") => exporters.push("console"),
+            "console" => {
+                return Err(InvalidVariable::new(NAME, &value, "needs the feature `console` of tasker-telemetry"));
+            }
             _ => return Err(InvalidVariable::new(NAME, &value, "known are `otlp`, `console` and `none`")),
+        }
+    }
+    Ok(exporters)
+}
+
+/// The exporters of metrics that `OTEL_METRICS_EXPORTER` names. None when it is not set, other than the standard has it: here metrics
+/// are asked for (`/metrics`) unless somebody says that they are sent.
+pub(crate) fn metric_exporters(variables: &Variables) -> Result<Vec<&'static str>, InvalidVariable> {
+    const NAME: &str = "OTEL_METRICS_EXPORTER";
+    let value = variables.get(NAME).unwrap_or_default();
+    let mut exporters = Vec::new();
+    for exporter in value.split(',').map(str::trim).filter(|exporter| !exporter.is_empty()) {
+        match exporter {
+            "none" => {}
+            "otlp" if cfg!(feature = "otlp") => exporters.push("otlp"),
+            "otlp" => return Err(InvalidVariable::new(NAME, &value, "needs the feature `otlp` of tasker-telemetry")),
+            _ => return Err(InvalidVariable::new(NAME, &value, "known are `otlp` and `none`")),
         }
     }
     Ok(exporters)
@@ -89,7 +113,10 @@ fn exception_signals(variables: &Variables) -> (bool, bool) {
 pub(crate) fn resolve(builder: &mut Builder, filter: &Filter) -> Result<Resolved, BuildError> {
     let sinks = std::mem::take(&mut builder.span_sinks);
     let none = Variables::Given(std::collections::HashMap::new());
-    let obeys = builder.obeys_variables || sinks.iter().any(|sink| !matches!(sink, SinkPlan::Ready(..)));
+    let pushes = std::mem::take(&mut builder.pushes);
+    let obeys = builder.obeys_variables
+        || pushes.iter().any(PlannedPush::obeys_variables)
+        || sinks.iter().any(|sink| !matches!(sink, SinkPlan::Ready(..)));
     let variables = if obeys { &builder.variables } else { &none };
 
     let attributes = variables.pairs("OTEL_RESOURCE_ATTRIBUTES")?;
@@ -114,7 +141,10 @@ pub(crate) fn resolve(builder: &mut Builder, filter: &Filter) -> Result<Resolved
     for plan in sinks.into_iter().filter(|_| enabled) {
         ready.push(sink(plan, variables, &resource, as_log)?);
     }
-    Ok(Resolved { enabled, service_name, service_version, sinks: ready })
+    let on = enabled && builder.metrics_enabled;
+    let pushes = pushes.into_iter().filter(|_| on).map(|push| push.resolve(variables, &resource));
+    let pushes = pushes.collect::<Result<_, _>>()?;
+    Ok(Resolved { enabled, service_name, service_version, sinks: ready, pushes })
 }
 
 fn sink(
@@ -127,7 +157,8 @@ fn sink(
         SinkPlan::Ready(sink, batching) => Ok((sink, batching)),
         SinkPlan::Batched(mut sink) => {
             sink.set_resource(resource);
-            Ok((sink, batching(variables)?))
+            let delay = variables.millis(&[DELAY])?.unwrap_or_else(|| sink.delay());
+            Ok((sink, Batching { delay, ..batching(variables)? }))
         }
         #[cfg(feature = "otlp")]
         SinkPlan::Otlp(otlp) => {
@@ -139,13 +170,15 @@ fn sink(
     }
 }
 
+const DELAY: &str = "OTEL_BSP_SCHEDULE_DELAY";
+
 /// `OTEL_BSP_*`, which every exporter that sends batches obeys.
 pub(crate) fn batching(variables: &Variables) -> Result<Batching, InvalidVariable> {
     let default = Batching::default();
     Ok(Batching {
         queue: variables.positive("OTEL_BSP_MAX_QUEUE_SIZE")?.unwrap_or(default.queue),
         batch: variables.positive("OTEL_BSP_MAX_EXPORT_BATCH_SIZE")?.unwrap_or(default.batch),
-        delay: variables.millis(&["OTEL_BSP_SCHEDULE_DELAY"])?.unwrap_or(default.delay),
+        delay: variables.millis(&[DELAY])?.unwrap_or(default.delay),
         timeout: variables.millis(&["OTEL_BSP_EXPORT_TIMEOUT"])?.unwrap_or(default.timeout),
         patience: default.patience,
     })
@@ -183,6 +216,7 @@ mod tests {
 
     #[test]
     fn exporters_are_named_by_a_list() {
+        #[cfg(feature = "console")]
         assert_eq!(exporters(&given(&[("OTEL_TRACES_EXPORTER", "console, none")])).unwrap(), ["console"]);
         let error = exporters(&given(&[("OTEL_TRACES_EXPORTER", "zipkin")])).unwrap_err().to_string();
         assert!(error.contains("OTEL_TRACES_EXPORTER=zipkin"), "{error}");

@@ -99,6 +99,18 @@ pub struct SpanEvent {
     pub attributes: Vec<(Cow<'static, str>, Value)>,
 }
 
+/// A span that another refers to, borrowed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Link<'a> {
+    pub(crate) trace: TraceId,
+    pub(crate) span: SpanId,
+    pub(crate) sampled: bool,
+    /// It is known from another process.
+    pub(crate) remote: bool,
+    /// The `tracestate`, or nothing.
+    pub(crate) state: &'a str,
+}
+
 /// A value of an attribute, borrowed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum AttributeValue<'a> {
@@ -178,6 +190,19 @@ impl Span {
         self.task().map_or(TraceId::from_bytes([0; 16]), |task| task.trace_id())
     }
 
+    /// The run of a task that it belongs to: trace and root span.
+    #[cfg(feature = "console")]
+    pub(super) fn run_key(&self) -> super::waterfall::RunKey {
+        let root = self.task().map_or_else(|| SpanId::from_bytes([0; 8]), |task| self.root_of(task));
+        (self.trace_id(), root)
+    }
+
+    /// Whether it is its task's own.
+    #[cfg(feature = "console")]
+    pub(super) const fn is_root(&self) -> bool {
+        !self.is_step()
+    }
+
     /// The span.
     #[must_use]
     pub fn span_id(&self) -> SpanId {
@@ -212,6 +237,13 @@ impl Span {
     #[must_use]
     pub fn tracestate(&self) -> &str {
         self.task().and_then(|task| task.trace()?.tracestate()).unwrap_or_default()
+    }
+
+    /// Whether the parent is known from another process.
+    #[cfg(any(feature = "otlp", feature = "otel-sdk"))]
+    pub(crate) fn is_parent_remote(&self) -> bool {
+        let of_root = self.task().filter(|_| !self.is_step()).and_then(|task| task.trace());
+        of_root.is_some_and(|trace| trace.parent().is_some() && trace.is_called_remotely())
     }
 
     /// `tasker.task.execution` or `tasker.step.execution`.
@@ -400,10 +432,7 @@ impl Span {
                 visit("tasker.cancel_reason", AttributeValue::Str(reason.as_str()));
             }
         }
-        visit_fields(task.field_names(), task.fields(), visit);
-        for (name, value) in task.origin().iter().flat_map(|origin| &origin.context) {
-            visit(name, of_json(value));
-        }
+        visit_context(task, visit);
     }
 
     /// What happened in it, in the order in which it happened.
@@ -456,14 +485,14 @@ impl Span {
     #[must_use]
     pub fn links(&self) -> Vec<Remote> {
         let mut links = Vec::new();
-        self.visit_links(&mut |trace, span, sampled, state| {
+        self.visit_links(&mut |Link { trace, span, sampled, state, .. }| {
             let link = Remote::new(trace, span, sampled);
             links.push(if state.is_empty() { link } else { link.with_tracestate(state) });
         });
         links
     }
 
-    pub(crate) fn visit_links(&self, visit: &mut dyn FnMut(TraceId, SpanId, bool, &str)) {
+    pub(crate) fn visit_links(&self, visit: &mut dyn FnMut(Link<'_>)) {
         let Some(task) = self.task() else { return };
         if let Some(carried) = self.carried() {
             return carried.visit_links(visit);
@@ -471,12 +500,20 @@ impl Span {
         match self.record.step {
             Some(place) if place.attempt > 1 => {
                 let before = SpanId::of_step(task.nonce(), place.number, place.attempt - 1);
-                visit(self.trace_id(), before, true, "");
+                visit(Link { trace: self.trace_id(), span: before, sampled: true, remote: false, state: "" });
             }
             Some(_) => {}
             None => {
-                if let Some(link) = task.trace().and_then(|trace| trace.link()) {
-                    visit(link.trace_id(), link.span_id(), link.is_sampled(), link.tracestate().unwrap_or_default());
+                if let Some((link, remote)) =
+                    task.trace().and_then(|trace| Some((trace.link()?, trace.is_called_remotely())))
+                {
+                    visit(Link {
+                        trace: link.trace_id(),
+                        span: link.span_id(),
+                        sampled: link.is_sampled(),
+                        remote,
+                        state: link.tracestate().unwrap_or_default(),
+                    });
                 }
             }
         }
@@ -485,6 +522,14 @@ impl Span {
     /// The error that it ended with, for exporters that send exceptions as logs.
     pub(crate) fn exception(&self) -> Option<&Failure> {
         self.failure().filter(|_| self.is_failed())
+    }
+}
+
+/// The `fields(..)` of a task, wherever it began.
+pub(super) fn visit_context(task: &TaskCore, visit: &mut Visit<'_>) {
+    visit_fields(task.field_names(), task.fields(), visit);
+    for (name, value) in task.origin().iter().flat_map(|origin| &origin.context) {
+        visit(name, of_json(value));
     }
 }
 

@@ -38,6 +38,8 @@ pub(crate) struct TaskTrace {
     /// Set where the task goes on in its caller's trace.
     pub(super) parent: Option<Box<Remote>>,
     pub(super) link: Option<Box<Remote>>,
+    /// The caller's span is known from another process.
+    pub(super) called_remotely: bool,
     pub(super) recording: Recording,
     pub(super) tracestate: Option<Box<str>>,
     pub(super) baggage: Box<[(String, String)]>,
@@ -68,6 +70,11 @@ impl TaskTrace {
     /// The caller's span, where the root links to it.
     pub(crate) fn link(&self) -> Option<&Remote> {
         self.link.as_deref()
+    }
+
+    /// Whether the caller's span, parent or link, is one of another process.
+    pub(crate) const fn is_called_remotely(&self) -> bool {
+        self.called_remotely
     }
 
     /// The decision that is handed on: other libraries' spans follow it.

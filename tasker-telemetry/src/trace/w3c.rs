@@ -47,7 +47,10 @@ impl Remote {
             && state.len() <= LONGEST_STATE
             && state.bytes().all(|byte| matches!(byte, b' '..=b'~'))
             && state.split(',').all(|entry| entry.trim().is_empty() || entry.contains('='));
-        self.state = valid.then(|| state.into());
+        // Blanks around entries, and empty entries, are allowed to come; whoever reads it next may know less.
+        let entries = state.split(',').map(str::trim).filter(|entry| !entry.is_empty());
+        self.state =
+            valid.then(|| entries.collect::<Vec<_>>().join(",").into()).filter(|state: &Box<str>| !state.is_empty());
         self
     }
 
@@ -141,7 +144,8 @@ mod tests {
         let remote = Remote::new(TRACE.parse().unwrap(), SPAN.parse().unwrap(), true);
         let state = |text: &str| remote.clone().with_tracestate(text).tracestate().map(str::to_owned);
         assert_eq!(state("a=1,b=2").as_deref(), Some("a=1,b=2"));
-        for bad in ["", "a", "a=1\nb=2", "ä=1", &format!("a={}", "x".repeat(LONGEST_STATE))] {
+        assert_eq!(state(" a=1 ,, b=2,").as_deref(), Some("a=1,b=2"));
+        for bad in ["", ",", "a", "a=1\nb=2", "ä=1", &format!("a={}", "x".repeat(LONGEST_STATE))] {
             assert_eq!(state(bad), None, "{bad}");
         }
     }

@@ -5,14 +5,18 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::{LogsService, LogsServiceServer};
+use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsServiceRequest, ExportLogsServiceResponse};
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
+use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use socket2::Socket;
 use tokio::sync::watch;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::codec::CompressionEncoding;
+use tonic::transport::{Identity, ServerTlsConfig};
 use tonic::{Code, Request, Response, Status};
 
 use crate::decode;
@@ -68,6 +72,7 @@ struct State {
     mode: Option<GrpcMode>,
     spans: Vec<ReceivedSpan>,
     calls: Vec<Call>,
+    logs: Vec<LogRecord>,
 }
 
 #[derive(Debug, Default)]
@@ -86,6 +91,7 @@ impl Shared {
 #[derive(Debug)]
 pub struct GrpcSink {
     address: SocketAddr,
+    identity: Option<Identity>,
     /// Bound and never listening: keeps the port ours while nothing accepts on it.
     _reserved: Socket,
     server: Mutex<Option<Server>>,
@@ -99,17 +105,31 @@ impl GrpcSink {
     /// When there is no port.
     #[must_use]
     pub fn start() -> Self {
+        Self::with(None)
+    }
+
+    /// The same with TLS: the server's certificate and its key, as PEM.
+    ///
+    /// # Panics
+    /// When there is no port, or they are none.
+    #[must_use]
+    pub fn with_tls(certificate: &str, key: &str) -> Self {
+        Self::with(Some(Identity::from_pem(certificate, key)))
+    }
+
+    fn with(identity: Option<Identity>) -> Self {
         let reserved = bound(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("there is a free port");
         let address = reserved.local_addr().ok().and_then(|address| address.as_socket()).expect("it is bound");
         let shared = Arc::default();
-        let server = Mutex::new(Some(Server::start(address, &shared)));
-        Self { address, _reserved: reserved, server, shared }
+        let server = Mutex::new(Some(Server::start(address, identity.clone(), &shared)));
+        Self { address, identity, _reserved: reserved, server, shared }
     }
 
     /// What `OTEL_EXPORTER_OTLP_ENDPOINT` is set to.
     #[must_use]
     pub fn endpoint(&self) -> String {
-        format!("http://{}", self.address)
+        let scheme = if self.identity.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
     }
 
     /// Behaves like this from the next call on. Calls that hang are cut.
@@ -124,7 +144,7 @@ impl GrpcSink {
             drop(server.take());
         }
         if !refuses && server.is_none() {
-            *server = Some(Server::start(self.address, &self.shared));
+            *server = Some(Server::start(self.address, self.identity.clone(), &self.shared));
         }
     }
 
@@ -134,7 +154,13 @@ impl GrpcSink {
         self.shared.lock().spans.clone()
     }
 
-    /// All calls, also those that were refused.
+    /// All log records. They are taken whatever the mode.
+    #[must_use]
+    pub fn logs(&self) -> Vec<LogRecord> {
+        self.shared.lock().logs.clone()
+    }
+
+    /// All calls about spans, also those that were refused.
     #[must_use]
     pub fn calls(&self) -> Vec<Call> {
         self.shared.lock().calls.clone()
@@ -163,17 +189,23 @@ struct Server {
 }
 
 impl Server {
-    fn start(address: SocketAddr, shared: &Arc<Shared>) -> Self {
+    fn start(address: SocketAddr, identity: Option<Identity>, shared: &Arc<Shared>) -> Self {
         let socket = bound(address).expect("the port is reserved");
         socket.listen(128).expect("a bound socket can listen");
         socket.set_nonblocking(true).expect("a socket can be that");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime starts");
         let (stop, mut stopped) = watch::channel(false);
         let service = TraceServiceServer::new(Service(Arc::clone(shared))).accept_compressed(CompressionEncoding::Gzip);
+        let logs = LogsServiceServer::new(Service(Arc::clone(shared))).accept_compressed(CompressionEncoding::Gzip);
         let thread = thread::spawn(move || {
             runtime.block_on(async {
                 let listener = tokio::net::TcpListener::from_std(socket.into()).expect("it listens");
-                let server = tonic::transport::Server::builder().add_service(service);
+                let mut server = tonic::transport::Server::builder();
+                if let Some(identity) = identity {
+                    let tls = ServerTlsConfig::new().identity(identity);
+                    server = server.tls_config(tls).expect("a certificate and its key");
+                }
+                let server = server.add_service(service).add_service(logs);
                 tokio::select! {
                     end = server.serve_with_incoming(TcpListenerStream::new(listener)) => end.expect("it serves"),
                     _ = stopped.changed() => {}
@@ -195,6 +227,18 @@ impl Drop for Server {
 
 #[derive(Debug)]
 struct Service(Arc<Shared>);
+
+#[tonic::async_trait]
+impl LogsService for Service {
+    async fn export(
+        &self,
+        request: Request<ExportLogsServiceRequest>,
+    ) -> Result<Response<ExportLogsServiceResponse>, Status> {
+        let scopes = request.into_inner().resource_logs.into_iter().flat_map(|of_resource| of_resource.scope_logs);
+        self.0.lock().logs.extend(scopes.flat_map(|of_scope| of_scope.log_records));
+        Ok(Response::new(ExportLogsServiceResponse::default()))
+    }
+}
 
 #[tonic::async_trait]
 impl TraceService for Service {

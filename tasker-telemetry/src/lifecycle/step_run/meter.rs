@@ -35,7 +35,7 @@ impl StepRun {
         match self.scope()? {
             Scope::Step(task, ..) => task.metrics(),
             Scope::Light(core, spec, _) => core.metrics().life_cycle()?.lone_step(spec).map(|metrics| &**metrics),
-            Scope::Empty | Scope::Telemetry(_) | Scope::Task(_) => None,
+            Scope::Empty | Scope::Telemetry(_) | Scope::Task(_) | Scope::Installed(..) => None,
         }
     }
 

@@ -1,7 +1,7 @@
 //! CSV, quoted as RFC 4180 says: `name,type,labels,value,count,sum,le,timestamp`.
 
 use super::json::labels_object;
-use super::{Encoder, Reading, escape, number};
+use super::{Encoder, Reading, Visitor, escape, number};
 use crate::metrics::family::{Descriptor, Labels};
 use crate::time::Timestamp;
 
@@ -29,7 +29,7 @@ impl CsvEncoder {
     }
 }
 
-impl Encoder for CsvEncoder {
+impl Visitor for CsvEncoder {
     fn begin(&mut self, _: &Descriptor) {}
 
     fn sample(&mut self, metric: &Descriptor, labels: &Labels, reading: &Reading<'_>) {
@@ -45,7 +45,9 @@ impl Encoder for CsvEncoder {
             }
         }
     }
+}
 
+impl Encoder for CsvEncoder {
     fn finish(self: Box<Self>) -> String {
         self.out
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::{Encoder, Reading};
+use super::{Encoder, Reading, Visitor};
 use crate::metrics::family::{Descriptor, Labels};
 use crate::time::Timestamp;
 
@@ -25,7 +25,7 @@ pub(super) fn labels_object(metric: &Descriptor, labels: &Labels) -> Json {
     )
 }
 
-impl Encoder for JsonEncoder {
+impl Visitor for JsonEncoder {
     fn begin(&mut self, _: &Descriptor) {}
 
     fn sample(&mut self, metric: &Descriptor, labels: &Labels, reading: &Reading<'_>) {
@@ -51,7 +51,9 @@ impl Encoder for JsonEncoder {
             }
         }
     }
+}
 
+impl Encoder for JsonEncoder {
     fn finish(self: Box<Self>) -> String {
         json!({
             "timestamp": self.timestamp,

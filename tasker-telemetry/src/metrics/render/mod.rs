@@ -17,12 +17,16 @@ use super::family::{Descriptor, Family, Labels};
 use super::registry::AnyFamily;
 use crate::filter::Filter;
 
-/// Writes metrics down, one after the other.
-pub(super) trait Encoder {
+/// Is shown metrics, one after the other.
+pub(super) trait Visitor {
     /// A metric begins.
     fn begin(&mut self, metric: &Descriptor);
     /// One of its series.
     fn sample(&mut self, metric: &Descriptor, labels: &Labels, reading: &Reading<'_>);
+}
+
+/// Writes them down.
+pub(super) trait Encoder: Visitor {
     /// The whole text.
     fn finish(self: Box<Self>) -> String;
 }
@@ -89,13 +93,19 @@ impl Reading<'_> {
     }
 }
 
-/// Hands a metric to an encoder; `filter` names the labels whose values are masked.
-pub(super) fn family(family: &AnyFamily, filter: Option<&Filter>, encoder: &mut dyn Encoder) {
+/// Shows a metric to a visitor; `filter` names the labels whose values are masked.
+pub(super) fn family(family: &AnyFamily, filter: Option<&Filter>, visitor: &mut dyn Visitor) {
+    family_after(family, filter, false, visitor);
+}
+
+/// The same; `has_begun`: it is the metric that the visitor saw last.
+pub(super) fn family_after(family: &AnyFamily, filter: Option<&Filter>, has_begun: bool, visitor: &mut dyn Visitor) {
     match family {
-        AnyFamily::Counter(family) => encode(family, filter, |cell| Reading::Counter(cell.value()), encoder),
-        AnyFamily::Gauge(family) => encode(family, filter, |cell| Reading::Gauge(cell.value()), encoder),
+        AnyFamily::Counter(family) => encode(family, filter, has_begun, |cell| Reading::Counter(cell.value()), visitor),
+        AnyFamily::Gauge(family) => encode(family, filter, has_begun, |cell| Reading::Gauge(cell.value()), visitor),
+        AnyFamily::Level(family) => encode(family, filter, has_begun, |cell| Reading::Gauge(cell.value()), visitor),
         AnyFamily::Histogram(family) => {
-            encode(family, filter, |cell| Reading::Histogram(HistogramReading::of(cell)), encoder);
+            encode(family, filter, has_begun, |cell| Reading::Histogram(HistogramReading::of(cell)), visitor);
         }
     }
 }
@@ -103,21 +113,24 @@ pub(super) fn family(family: &AnyFamily, filter: Option<&Filter>, encoder: &mut 
 fn encode<'a, C: Cell>(
     family: &'a Family<C>,
     filter: Option<&Filter>,
+    has_begun: bool,
     read: impl Fn(&'a C) -> Reading<'a>,
-    encoder: &mut dyn Encoder,
+    visitor: &mut dyn Visitor,
 ) {
     let metric = &family.descriptor;
     if family.iter().next().is_none() {
         return;
     }
-    encoder.begin(metric);
+    if !has_begun {
+        visitor.begin(metric);
+    }
     if let Some(filter) =
         filter.filter(|filter| filter.has_values() || metric.labels.iter().any(|label| filter.masks(label)))
     {
-        return encode_masked(family, filter, read, encoder);
+        return encode_masked(family, filter, read, visitor);
     }
     for series in family.iter() {
-        encoder.sample(metric, &series.labels, &read(&series.cell));
+        visitor.sample(metric, &series.labels, &read(&series.cell));
     }
 }
 
@@ -126,14 +139,14 @@ fn encode_masked<'a, C: Cell>(
     family: &'a Family<C>,
     filter: &Filter,
     read: impl Fn(&'a C) -> Reading<'a>,
-    encoder: &mut dyn Encoder,
+    visitor: &mut dyn Visitor,
 ) {
     let metric = &family.descriptor;
     let masked: Vec<bool> = metric.labels.iter().map(|label| filter.masks(label)).collect();
     let mut shown: BTreeMap<Vec<Cow<'a, str>>, Reading<'a>> = BTreeMap::new();
     for series in family.iter() {
         if series.labels.is_overflow() {
-            encoder.sample(metric, &series.labels, &read(&series.cell));
+            visitor.sample(metric, &series.labels, &read(&series.cell));
             continue;
         }
         let values = series.labels.pairs(&metric.labels).zip(&masked).map(|((_, value), masked)| match masked {
@@ -151,6 +164,6 @@ fn encode_masked<'a, C: Cell>(
     }
     for (values, reading) in &shown {
         let values: Vec<&str> = values.iter().map(|value| &**value).collect();
-        encoder.sample(metric, &Labels::new(&metric.labels, &values), reading);
+        visitor.sample(metric, &Labels::new(&metric.labels, &values), reading);
     }
 }

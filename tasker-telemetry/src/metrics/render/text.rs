@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Encoder, HistogramReading, Reading, escape, number};
+use super::{Encoder, HistogramReading, Reading, Visitor, escape, number};
 use crate::metrics::family::{Descriptor, Labels};
 use crate::metrics::name::MetricKind;
 
@@ -92,7 +92,7 @@ impl TextEncoder {
     }
 }
 
-impl Encoder for TextEncoder {
+impl Visitor for TextEncoder {
     fn begin(&mut self, metric: &Descriptor) {
         let name = family_name(metric, self.dialect);
         let is_open = self.is_open();
@@ -135,7 +135,9 @@ impl Encoder for TextEncoder {
             Reading::Histogram(reading) => self.histogram(name, &labels.text, reading),
         }
     }
+}
 
+impl Encoder for TextEncoder {
     fn finish(mut self: Box<Self>) -> String {
         if self.is_open() {
             self.out.push_str("# EOF\n");

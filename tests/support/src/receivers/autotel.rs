@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value as Json};
 
@@ -40,8 +40,13 @@ impl Autotel {
             // Else it shows the last hundred.
             .env("AUTOTEL_MAX_TRACE_COUNT", "100000");
         let receiver = Receiver::start(&mut command, &[http, grpc]);
-        // It moves to another port when somebody was quicker, and only says so.
-        let said = receiver.printed();
+        // It moves to another port when somebody was quicker, and only says so, some time after it listens.
+        let begun = Instant::now();
+        let mut said = receiver.printed();
+        while !said.contains("/v1/traces") && begun.elapsed() < Duration::from_secs(20) {
+            std::thread::sleep(Duration::from_millis(10));
+            said = receiver.printed();
+        }
         assert!(said.contains(&format!("http://{http}/v1/traces")), "it does not listen on {http}: {said}");
         Self { _receiver: receiver, http, grpc }
     }

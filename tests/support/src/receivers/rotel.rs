@@ -55,7 +55,10 @@ impl Rotel {
     /// When it prints what this kit cannot read.
     #[must_use]
     pub fn spans(&self) -> Vec<ReceivedSpan> {
-        parse::spans(&self.receiver.printed()).unwrap_or_else(|problem| panic!("rotel printed {problem}"))
+        let printed = self.receiver.printed();
+        // It may be in the middle of a line.
+        let lines = printed.rfind('\n').map_or("", |end| &printed[..=end]);
+        parse::spans(lines).unwrap_or_else(|problem| panic!("rotel printed {problem}"))
     }
 
     /// The spans, as soon as so many are there and no more come.
