@@ -144,6 +144,17 @@ pub enum Shape {
     Nested,
 }
 
+impl Shape {
+    /// That of a field whose JSON a function of the user's writes.
+    #[must_use]
+    pub const fn written_by_hand(self) -> Self {
+        match self {
+            Self::Secret => Self::Secret,
+            _ => Self::Nested,
+        }
+    }
+}
+
 /// A type whose shape is known.
 pub trait KnownShape {
     /// The shape.

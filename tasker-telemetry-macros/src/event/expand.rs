@@ -108,15 +108,16 @@ fn mask(model: &Model<'_>, private: &TokenStream) -> TokenStream {
 }
 
 /// Expands to: `fn __shape(..)` with one arm for each field whose type tells what the field may hold. Where the user says how it
-/// is serialised, it does not.
+/// is serialised, only a secret remains one.
 fn shape(model: &Model<'_>, private: &TokenStream) -> TokenStream {
-    let arms = model.payload().enumerate().filter(|(_, field)| !field.serde.with).map(|(index, field)| {
+    let arms = model.payload().enumerate().map(|(index, field)| {
         let index = Literal::usize_suffixed(index);
         let ident = &field.ident;
+        let custom = field.serde.with.then(|| quote!(.written_by_hand()));
         quote! {
             #index => {
                 use #private::{ShapeAny as _, ShapeKnown as _};
-                (&&#private::Shaped(&self.#ident)).shape()
+                (&&#private::Shaped(&self.#ident)).shape()#custom
             }
         }
     });

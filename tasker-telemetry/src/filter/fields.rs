@@ -52,19 +52,19 @@ impl Filter {
                     found.value(value);
                     self.hide_value(value);
                 }
-                Verdict::Below(place) => self.look_into(name, place, value),
+                Verdict::Below(place) => self.look_into(name, place, value, found),
             }
         }
     }
 
     #[inline]
-    fn look_into(&self, name: &str, place: Place, value: &mut Value) {
+    fn look_into(&self, name: &str, place: Place, value: &mut Value, found: &mut Found) {
         match value {
             Value::Json(json) => {
-                let mut walk = Walk::new(&self.rules);
+                let mut walk = Walk::keeping(&self.rules, found);
                 let place = walk.enter(place, name);
                 if walk.json(json, place, 0).is_err() {
-                    self.hide_value(value);
+                    walk.mask(json);
                 }
             }
             Value::Str(Cow::Borrowed(DEFAULT_FILTER_MASK)) => *value = self.mask_value(), // of a type that masks itself

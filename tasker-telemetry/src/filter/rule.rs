@@ -132,6 +132,12 @@ macro_rules! from_text {
 }
 from_text!(&str, String, &String, Box<str>, Cow<'_, str>, char);
 
+impl From<&&str> for FilterRule {
+    fn from(text: &&str) -> Self {
+        (*text).into()
+    }
+}
+
 impl From<Regex> for FilterRule {
     fn from(regex: Regex) -> Self {
         Self(Written::Regex(regex))

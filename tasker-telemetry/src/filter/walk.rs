@@ -6,6 +6,7 @@ use serde_json::{Map, Value as Json};
 
 use super::Rules;
 use super::keys::{Place, Verdict};
+use super::secrets::Found;
 
 /// What lies deeper in a payload is masked.
 pub(super) const DEEPEST: usize = 64;
@@ -18,6 +19,8 @@ pub(super) struct Walk<'f> {
     /// The path, where rules ask for it.
     path: String,
     left: usize,
+    /// Where what is masked is kept, if it is.
+    found: Option<&'f mut Found>,
 }
 
 /// The payload is larger than a filter looks through.
@@ -26,7 +29,12 @@ pub(super) struct TooLarge;
 
 impl<'f> Walk<'f> {
     pub(super) const fn new(rules: &'f Rules) -> Self {
-        Self { rules, path: String::new(), left: LARGEST }
+        Self { rules, path: String::new(), left: LARGEST, found: None }
+    }
+
+    /// The same, keeping what is masked.
+    pub(super) const fn keeping(rules: &'f Rules, found: &'f mut Found) -> Self {
+        Self { rules, path: String::new(), left: LARGEST, found: Some(found) }
     }
 
     /// Counts work, in bytes looked at.
@@ -116,7 +124,10 @@ impl<'f> Walk<'f> {
     }
 
     #[inline]
-    pub(super) fn mask(&self, json: &mut Json) {
+    pub(super) fn mask(&mut self, json: &mut Json) {
+        if let Some(found) = &mut self.found {
+            found.json(json);
+        }
         dismantle(mem::replace(json, Json::from(&**self.rules.texts.mask())));
     }
 }
