@@ -16,7 +16,7 @@ const LONGEST_NAMES: usize = 16 * 1024;
 #[derive(Debug, Default)]
 pub(super) struct Keys {
     names: Option<Names>,
-    keys: Patterns,
+    plain: Patterns,
     paths: Patterns,
 }
 
@@ -73,13 +73,13 @@ impl Keys {
                     if is_for_paths(&pattern) { paths.push(pattern) } else { keys.push(pattern) }
                 }
                 Some(Meaning::Compiled(regex)) => {
-                    let own = if is_for_paths(regex.as_str()) { &mut compiled.paths } else { &mut compiled.keys };
+                    let own = if is_for_paths(regex.as_str()) { &mut compiled.paths } else { &mut compiled.plain };
                     own.own.push(regex);
                 }
             }
         }
         compiled.names = Names::new(&names)?;
-        compiled.keys.set = set(&keys)?;
+        compiled.plain.set = set(&keys)?;
         compiled.paths.set = set(&paths)?;
         Ok(compiled)
     }
@@ -115,7 +115,7 @@ impl Keys {
                 None => return Verdict::Masked,
             }
         }
-        if self.keys.is_match(key) {
+        if self.plain.is_match(key) {
             return Verdict::Masked;
         }
         if self.wants_paths() {

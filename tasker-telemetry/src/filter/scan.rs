@@ -96,7 +96,7 @@ pub(super) struct Parts<S> {
     key: Option<Place>,
 }
 
-impl<'f> Parts<Scan<'_, 'f>> {
+impl Parts<Scan<'_, '_>> {
     fn element<T: Serialize + ?Sized>(&mut self, value: &T) -> Answer {
         value.serialize(self.scan.inner(self.at))
     }
@@ -117,7 +117,7 @@ macro_rules! numbers {
     )* };
 }
 
-impl<'w, 'f> Serializer for Scan<'w, 'f> {
+impl Serializer for Scan<'_, '_> {
     type Ok = ();
     type Error = Stop;
     type SerializeSeq = Parts<Self>;
@@ -234,7 +234,7 @@ impl<'w, 'f> Serializer for Scan<'w, 'f> {
 
 macro_rules! elements {
     ($($part:ident: $method:ident),* $(,)?) => { $(
-        impl<'w, 'f> ser::$part for Parts<Scan<'w, 'f>> {
+        impl ser::$part for Parts<Scan<'_, '_>> {
             type Ok = ();
             type Error = Stop;
 
@@ -255,7 +255,7 @@ elements! {
 
 macro_rules! fields {
     ($($part:ident),* $(,)?) => { $(
-        impl<'w, 'f> ser::$part for Parts<Scan<'w, 'f>> {
+        impl ser::$part for Parts<Scan<'_, '_>> {
             type Ok = ();
             type Error = Stop;
 
@@ -271,7 +271,7 @@ macro_rules! fields {
 }
 fields!(SerializeStruct, SerializeStructVariant);
 
-impl<'w, 'f> ser::SerializeMap for Parts<Scan<'w, 'f>> {
+impl ser::SerializeMap for Parts<Scan<'_, '_>> {
     type Ok = ();
     type Error = Stop;
 

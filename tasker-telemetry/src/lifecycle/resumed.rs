@@ -32,7 +32,9 @@ impl TaskScope {
         let trace = core.tracing().map(|tracing| tracing.resume(&id, &carrier));
         let (started_at, counts, mut context) = (carrier.started_at(), carrier.counts(), carrier.context.clone());
         // The other process has masked by its rules; these are ours.
-        context.iter_mut().for_each(|(name, value)| core.filter().attribute(name, value));
+        for (name, value) in &mut context {
+            core.filter().attribute(name, value);
+        }
         let origin = Origin { started_at, counts, context };
         let spec = spec_named(&carrier.task_name);
         let task = TaskCore::resumed(core, spec, id, trace, origin);
