@@ -47,7 +47,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     pub(crate) metrics_out: Option<PathBuf>,
 
-    /// Send the spans over OTLP (http/protobuf) to that server, for instance `http://127.0.0.1:4318`
+    /// Send the spans over OTLP to that server, for instance `http://127.0.0.1:4318`; over gRPC where the variable
+    /// `OTEL_EXPORTER_OTLP_PROTOCOL` says `grpc` (built with `--features grpc`)
     #[arg(long, value_name = "URL")]
     pub(crate) otlp: Option<String>,
 

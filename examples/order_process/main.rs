@@ -122,7 +122,7 @@ impl<'a> Run<'a> {
             .subscriber(Live::new(output, journal))
             .subscriber(OnCall::new(notes));
         if let Some(url) = &args.otlp {
-            builder = builder.otlp_with(Otlp::http().endpoint(url));
+            builder = builder.otlp_with(Otlp::new().endpoint(url));
         }
         let telemetry = builder.install().map_err(|error: BuildError| error.to_string())?;
         Ok(Self { args, paint, telemetry, spans, events, for_humans, metrics_file })

@@ -3,8 +3,8 @@
 //! On the hot path a step costs one counter; the texts that people read (UUIDs, hexadecimal trace ids) are formed from
 //! the numbers when somebody looks. Rules: `docs/adr/004-identities.md`.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use uuid::Uuid;
 
@@ -16,7 +16,7 @@ use crate::trace::TraceId;
 pub(crate) struct TaskId {
     uuid: Option<Uuid>,
     given: bool,
-    text: OnceLock<Box<str>>,
+    text: OnceLock<Arc<str>>,
 }
 
 impl TaskId {
@@ -34,12 +34,17 @@ impl TaskId {
     /// The identity that the user gave.
     pub(crate) fn given(text: String) -> Self {
         let uuid = Uuid::try_parse(&text).ok();
-        Self { uuid, given: true, text: OnceLock::from(text.into_boxed_str()) }
+        Self { uuid, given: true, text: OnceLock::from(Arc::from(text)) }
     }
 
     /// The identity as people write it.
     pub(crate) fn as_str(&self) -> &str {
-        self.text.get_or_init(|| self.uuid.unwrap_or_default().to_string().into_boxed_str())
+        self.text()
+    }
+
+    /// The same, to be shared.
+    pub(crate) fn text(&self) -> &Arc<str> {
+        self.text.get_or_init(|| text(self.uuid.unwrap_or_default()).into())
     }
 
     /// The trace id that belongs to this task: the 16 bytes of a UUID, otherwise a UUID (version 5) of the text.
@@ -66,6 +71,11 @@ pub(crate) fn step_id(task_nonce: u64, number: u32) -> Uuid {
 pub(crate) fn event_id(at: Timestamp, task_nonce: u64, sequence: u32) -> Uuid {
     let seed = task_nonce.wrapping_add(u64::from(sequence));
     uuid_v7(at.as_unix_nanos() / 1_000_000, mix(seed ^ EVENT_SALT), mix(seed))
+}
+
+/// The id as people write it. (`to_string` goes through a formatter and grows its text as it goes: half a microsecond an event.)
+pub(crate) fn text(id: Uuid) -> String {
+    id.hyphenated().encode_lower(&mut Uuid::encode_buffer()).to_owned()
 }
 
 const STEP_SALT: u64 = 0x7374_6570_5f69_6421;

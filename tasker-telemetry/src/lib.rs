@@ -1,9 +1,9 @@
 //! Instrumentation for work that comes in tasks and steps.
 //!
 //! Put [`#[step]`](macro@step) on a unit of work and [`#[task]`](macro@task) on the workflow around it. Each run then emits typed
-//! events: which step ran, how often it was tried, how long it waited and took, why it failed. Subscribers receive them,
-//! a [`Catalog`] lists every event the program can emit, and your functions stay what they were: same signature, same value,
-//! same panics, with telemetry on or off.
+//! events: which step ran, how often it was tried, how long it waited and took, why it failed. Subscribers receive them; the same
+//! facts become one OpenTelemetry [trace] a task and [metrics]; a [`Catalog`] lists every event the program can emit; and
+//! your functions stay what they were: same signature, same value, same panics, with telemetry on or off.
 //!
 //! ```
 //! use tasker_telemetry::prelude::*;
@@ -65,10 +65,15 @@
 //! | --- | --- | --- |
 //! | `secrecy` | no | `SecretString` and `SecretBox` of the `secrecy` crate are masked without being asked: fields of events and `fields(..)` |
 //! | `console` | yes | waterfalls of tasks in the terminal: [`Builder::console`], [`trace::Waterfall`] |
+//! | `otel` | yes | a step's span is the current context of the `opentelemetry` crate (0.33) while its body is polled |
+//! | `otlp` | yes | spans and metrics over OTLP with HTTP and protobuf: [`Builder::otlp`] |
+//! | `tokio` | yes | waits between attempts use tokio's timer under a tokio runtime (and so its paused clock); async handlers run inside the runtime in which the telemetry was built |
 //! | `grpc` | no | OTLP over gRPC: [`trace::Otlp::grpc`] |
+//! | `metrics-bridge` | no | to and from the facade `metrics` |
 //! | `otel-sdk` | no | exporters and processors of spans for the `opentelemetry_sdk` crate: [`Builder::span_exporter`] |
 //! | `serve` | no | `/metrics` and `/health` over HTTP: [`metrics::serve`] |
-//! | `tokio` | yes | waits between attempts use tokio's timer under a tokio runtime (and so its paused clock); async handlers run inside the runtime in which the telemetry was built |
+//! | `statsd` | no | metrics to `StatsD` and `DogStatsD` |
+//! | `tls` | no | OTLP over https |
 //!
 //! No runtime is assumed: without the feature, and outside tokio, everything works on plain threads and any executor.
 //!
@@ -81,7 +86,7 @@
 //! even built. A crate that is linked but never named contributes nothing to the catalog: see [`link!`].
 
 // Macros find the library by this name, in its own tests, too.
-#[cfg(test)]
+#[cfg(all(test, feature = "console"))]
 extern crate self as tasker_telemetry;
 
 mod capture;
@@ -103,6 +108,7 @@ mod otlp;
 pub mod prelude;
 mod publish;
 mod publisher;
+#[cfg_attr(not(any(feature = "otlp", feature = "otel-sdk")), allow(dead_code, reason = "only exporters read it"))]
 mod resource;
 mod retry;
 mod retry_arg;
@@ -113,6 +119,10 @@ mod table;
 mod telemetry;
 pub mod testing;
 mod time;
+#[cfg_attr(
+    not(all(feature = "otlp", feature = "otel-sdk")),
+    allow(dead_code, unused_imports, unused_variables, reason = "what only exporters that are off would use")
+)]
 pub mod trace;
 mod value;
 mod variables;

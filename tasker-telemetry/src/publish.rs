@@ -153,7 +153,7 @@ impl Here {
     fn record(&self, kind: EventKind) -> Record {
         Record {
             kind,
-            sequence: self.task.as_ref().map_or_else(id::stray_sequence, |task| task.next_event()),
+            sequence: self.task.as_ref().map_or_else(id::stray_sequence, |task| task.next_event(kind)),
             at: Moment::now().timestamp(),
             task: self.task.clone(),
             step: self.step,

@@ -13,6 +13,7 @@ use arc_swap::ArcSwapOption;
 use crate::catalog::Catalog;
 use crate::filter::{BadRule, DEFAULT_FILTER_MASK, DEFAULT_FILTER_PARAMETERS, Filter, FilterRule};
 use crate::metrics::push::{self, PlannedPush, Push, Pusher};
+use crate::metrics::span_metrics::Slot;
 use crate::metrics::{self, MetricsBackend};
 use crate::otel::Spot;
 use crate::publisher::{End, Ended, Health, Limits, Publisher, SubscriberHealth};
@@ -523,6 +524,7 @@ pub struct Builder {
     pub(crate) pushes: Vec<PlannedPush>,
     pub(crate) traces: TraceSettings,
     pub(crate) span_sinks: Vec<SinkPlan>,
+    pub(crate) span_metrics: Option<Slot>,
     pub(crate) resource: Vec<(String, String)>,
     pub(crate) variables: Variables,
     /// Whether the standard variables are obeyed, exporters or not.
@@ -550,7 +552,7 @@ impl Default for Builder {
             auto_subscribers: true,
             strict_catalog: false,
             queue_capacity: 200_000,
-            subscriber_capacity: 131_072,
+            subscriber_capacity: 400_000,
             handler_timeout: Duration::from_secs(30),
             shutdown_timeout: Duration::from_secs(5),
             filter_parameters: DEFAULT_FILTER_PARAMETERS.map(FilterRule::from).to_vec(),
@@ -561,6 +563,7 @@ impl Default for Builder {
             pushes: Vec::new(),
             traces: TraceSettings::default(),
             span_sinks: Vec::new(),
+            span_metrics: None,
             resource: Vec::new(),
             variables: Variables::default(),
             obeys_variables: false,
@@ -629,7 +632,8 @@ impl Builder {
         self
     }
 
-    /// How many events may wait for one subscriber; what is over is dropped for that one, and counted. Default: 131,072.
+    /// How many events may wait for one subscriber; what is over is dropped for that one, and counted.
+    /// Default: 400,000, which holds the events of a burst of 100,000 steps; about 32 MB at most, taken only when needed.
     pub const fn subscriber_capacity(mut self, events: usize) -> Self {
         self.subscriber_capacity = events;
         self
@@ -789,6 +793,9 @@ impl Builder {
             _live: resolved.enabled.then(Live::new),
         };
         let core = Arc::new(core);
+        if let Some(slot) = self.span_metrics {
+            let _ = slot.set(Arc::downgrade(&core));
+        }
         let mut pushers = Vec::new();
         for (push, every) in resolved.pushes {
             pushers.push(Pusher::start_boxed(MetricsBackend::new(Arc::clone(&core)), push, every)?);

@@ -6,6 +6,7 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::sync::OnceLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Serialize, Serializer};
@@ -78,31 +79,53 @@ impl From<Timestamp> for SystemTime {
 /// An instant read once from both clocks.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Moment {
-    tick: fastant::Instant,
+    /// Nanoseconds that only count up, from an unknown beginning.
+    tick: u64,
     at: Timestamp,
 }
 
-/// How long one reading of the wall clock serves a thread. Between two readings the tick counter carries the time on:
-/// its calibration is good to about 1e-5, so the error stays below ten microseconds.
-const ANCHOR_LIFETIME: Duration = Duration::from_secs(1);
+/// How long one reading of the wall clock serves a thread, in nanoseconds. Between two readings the tick counter carries the
+/// time on: its calibration is good to about 1e-5, so the error stays below ten microseconds.
+const ANCHOR_LIFETIME: u64 = 1_000_000_000;
+
+/// What the wall clock showed at a tick.
+#[derive(Clone, Copy)]
+struct Anchor {
+    tick: u64,
+    unix: u64,
+}
 
 thread_local! {
-    static ANCHOR: Cell<Option<(fastant::Instant, u64)>> = const { Cell::new(None) };
+    // The beginning of all ticks: too long ago to serve.
+    static ANCHOR: Cell<Anchor> = const { Cell::new(Anchor { tick: 0, unix: 0 }) };
+}
+
+/// Now, as the tick counter has it. The type that stands for it in `fastant` gives nothing but a `Duration`, which has to be
+/// divided into seconds and put together again: 40 instructions of a step.
+#[inline]
+fn tick() -> u64 {
+    static BEGINNING: OnceLock<fastant::Anchor> = OnceLock::new();
+    fastant::Instant::now().as_unix_nanos(BEGINNING.get_or_init(fastant::Anchor::new))
 }
 
 impl Moment {
     /// Now. About one read of the time-stamp counter (12 ns) where the machine has a stable one.
+    #[inline]
     pub(crate) fn now() -> Self {
-        let tick = fastant::Instant::now();
-        let anchored = ANCHOR.try_with(Cell::get).ok().flatten();
-        let at = match anchored {
-            Some((anchor, unix)) if tick >= anchor => {
-                let since = tick.saturating_duration_since(anchor);
-                if since < ANCHOR_LIFETIME { unix.saturating_add(nanos(since)) } else { anchor_at(tick) }
-            }
+        let tick = tick();
+        let at = match ANCHOR.try_with(Cell::get) {
+            Ok(anchor) if tick.wrapping_sub(anchor.tick) < ANCHOR_LIFETIME => anchor.unix + (tick - anchor.tick),
             _ => anchor_at(tick),
         };
         Self { tick, at: Timestamp(at) }
+    }
+
+    /// Now, dated from this moment: its wall-clock time is this one's plus the time that really passed. Use it for the end of
+    /// whatever began at `self`.
+    #[inline]
+    pub(crate) fn later(self) -> Self {
+        let tick = tick();
+        Self { tick, at: Timestamp(self.at.0.saturating_add(tick.saturating_sub(self.tick))) }
     }
 
     /// When this was, by the wall clock.
@@ -110,23 +133,22 @@ impl Moment {
         self.at
     }
 
-    /// The moment `later`, dated from this one: the wall-clock time of the result is this one's plus the time that really
-    /// passed. Use it for the end of whatever began at `self`.
-    pub(crate) fn dated(self, later: Self) -> Self {
-        Self { tick: later.tick, at: Timestamp(self.at.0.saturating_add(nanos(self.until(later)))) }
+    /// The moment `later`, dated from this one.
+    pub(crate) const fn dated(self, later: Self) -> Self {
+        Self { tick: later.tick, at: Timestamp(self.at.0.saturating_add(self.nanos_until(later))) }
     }
 
-    /// The time that passed until `later`, zero when it is not later.
-    pub(crate) fn until(self, later: Self) -> Duration {
-        later.tick.saturating_duration_since(self.tick)
+    /// The nanoseconds that passed until `later`, zero when it is not later.
+    pub(crate) const fn nanos_until(self, later: Self) -> u64 {
+        later.tick.saturating_sub(self.tick)
     }
 }
 
 #[cold]
-fn anchor_at(tick: fastant::Instant) -> u64 {
+fn anchor_at(tick: u64) -> u64 {
     let unix = unix_nanos();
     // A thread that is being torn down has no anchor any more: read the clock each time then.
-    let _ = ANCHOR.try_with(|anchor| anchor.set(Some((tick, unix))));
+    let _ = ANCHOR.try_with(|anchor| anchor.set(Anchor { tick, unix }));
     unix
 }
 
@@ -155,10 +177,13 @@ mod tests {
         std::thread::sleep(Duration::from_millis(3));
         let end = Moment::now();
         let dated = start.dated(end);
-        let took = start.until(end);
-        assert!(took >= Duration::from_millis(3));
-        assert_eq!(dated.timestamp().as_unix_nanos(), start.timestamp().as_unix_nanos() + nanos(took));
-        assert_eq!(end.until(start), Duration::ZERO);
+        let took = start.nanos_until(end);
+        assert!(took >= 3_000_000);
+        assert_eq!(dated.timestamp().as_unix_nanos(), start.timestamp().as_unix_nanos() + took);
+        assert_eq!(end.nanos_until(start), 0);
+        let later = start.later();
+        let took = start.nanos_until(later);
+        assert_eq!(later.timestamp().as_unix_nanos(), start.timestamp().as_unix_nanos() + took);
     }
 
     #[test]

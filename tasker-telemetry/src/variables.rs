@@ -2,7 +2,7 @@
 //! written. A value that cannot be is an error that names the variable.
 
 use std::collections::HashMap;
-use std::fmt::Display;
+use std::fmt::{Display, Write as _};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -115,7 +115,7 @@ pub(crate) fn percent_encoded(text: &str) -> String {
         if matches!(byte, b'!'..=b'~') && !matches!(byte, b'%' | b',' | b';' | b'=' | b'"' | b'\\') {
             out.push(char::from(byte));
         } else {
-            out.push_str(&format!("%{byte:02X}"));
+            let _ = write!(out, "%{byte:02X}");
         }
     }
     out

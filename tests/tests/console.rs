@@ -188,7 +188,8 @@ fn spans_that_travelled_with_their_task_are_drawn_like_others() {
 
 #[test]
 fn a_writer_that_fails_costs_its_spans_and_nothing_else() {
-    let faults: [fn(&[u8]) -> io::Result<usize>; 4] = [
+    type Fault = fn(&[u8]) -> io::Result<usize>;
+    let faults: [Fault; 4] = [
         |_| Err(io::ErrorKind::StorageFull.into()),
         |_| Err(io::ErrorKind::BrokenPipe.into()),
         |_| Ok(0),

@@ -1,5 +1,5 @@
 //! Metrics say what the events say: 2,000 tasks of 5 steps on 8 threads, some retried, failing, cancelled or panicking, each
-//! figure taken twice, once from the events and once from the metrics. And they go on saying it when events are lost.
+//! figure taken from the events, the spans and the metrics. And they go on saying it when events are lost.
 #![allow(clippy::float_cmp, reason = "numbers that floats hold exactly")]
 
 use std::collections::BTreeMap;
@@ -10,6 +10,7 @@ use integration_tests::metrics::{histogram, value};
 use integration_tests::{EXPECTED, quiet_expected_panics};
 use tasker_telemetry::metrics::MetricsBackend;
 use tasker_telemetry::prelude::*;
+use tasker_telemetry::trace::{InMemorySpans, SpanStatus};
 use tokio::sync::Notify;
 
 const TASKS: u32 = 2_000;
@@ -131,8 +132,10 @@ impl Everything {
 fn metrics_agree_with_the_events() {
     quiet_expected_panics();
     let books = Arc::new(Mutex::new(Books::default()));
+    let spans = InMemorySpans::default();
     let telemetry = Telemetry::builder()
         .auto_subscribers(false)
+        .in_memory_spans(spans.clone())
         .subscriber(Everything(Arc::clone(&books)))
         .shutdown_timeout(Duration::from_secs(60))
         .build()
@@ -155,6 +158,21 @@ fn metrics_agree_with_the_events() {
         ("step.cancelled", "tasker.step.executions", "cancelled"),
     ] {
         assert_eq!(events(event), value(&metrics, metric, &[("status", status)]), "{event}");
+    }
+    // And the spans: one for each end, with its status.
+    for (span, metric) in
+        [("tasker.task.execution", "tasker.task.executions"), ("tasker.step.execution", "tasker.step.executions")]
+    {
+        let ended: Vec<_> = spans.named(span).iter().map(tasker_telemetry::trace::Span::status).collect();
+        for (status, is_it) in [
+            ("success", (|status| *status == SpanStatus::Ok) as fn(&SpanStatus) -> bool),
+            ("failure", |status| matches!(status, SpanStatus::Error(_))),
+            ("cancelled", |status| *status == SpanStatus::Unset),
+        ] {
+            #[allow(clippy::cast_precision_loss, reason = "small numbers")]
+            let count = ended.iter().filter(|status| is_it(status)).count() as f64;
+            assert_eq!(count, value(&metrics, metric, &[("status", status)]), "{span} {status}");
+        }
     }
     assert_eq!(events("step.retry_requested"), value(&metrics, "tasker.step.retries", &[]));
     for (name, count) in &books.events {

@@ -1,9 +1,14 @@
 //! Recording is exact and bounded, whatever reads meanwhile: 16 threads, renderings in a loop, 100,000 label values.
 #![allow(clippy::float_cmp, reason = "numbers that floats hold exactly")]
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use std::time::Duration;
+
 use integration_tests::metrics::{histogram, value};
+use tasker_telemetry::metrics::serve::Pages;
 use tasker_telemetry::metrics::{Format, MetricError};
 use tasker_telemetry::prelude::*;
 
@@ -19,7 +24,9 @@ static LEVEL: Gauge = Gauge::new("exact_level", "Goes up and down.");
 fn sixteen_threads_while_exports_read() {
     let telemetry = Telemetry::builder().auto_subscribers(false).build().unwrap();
     let metrics = telemetry.metrics();
-    let (done, renderings) = (AtomicBool::new(false), AtomicU64::new(0));
+    let (done, renderings, scrapes) = (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0));
+    SPREAD.with(["x"]);
+    let server = Pages::new(telemetry.metrics()).serve("127.0.0.1:0").unwrap();
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
@@ -30,6 +37,17 @@ fn sixteen_threads_while_exports_read() {
                     assert!(!metrics.render(format).is_empty());
                 }
                 renderings.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        // And a hundred scrapes a second, as far as the machine can.
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                let (mut stream, mut page) = (TcpStream::connect(server.local_addr()).unwrap(), String::new());
+                write!(stream, "GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n").unwrap();
+                stream.read_to_string(&mut page).unwrap();
+                assert!(page.contains("exact_spread_seconds_count"), "{page}");
+                scrapes.fetch_add(1, Ordering::Relaxed);
+                std::thread::sleep(Duration::from_millis(10));
             }
         });
         let threads: Vec<_> = (0..THREADS)
@@ -57,7 +75,7 @@ fn sixteen_threads_while_exports_read() {
         done.store(true, Ordering::Relaxed);
     });
     let all = THREADS * RECORDS;
-    assert!(renderings.load(Ordering::Relaxed) > 0);
+    assert!(renderings.load(Ordering::Relaxed) > 0 && scrapes.load(Ordering::Relaxed) > 0);
     assert_eq!((HITS.with(["x", "y", "z"]).value(), PLAIN.value()), (all, all));
     assert_eq!(HITS.with(["looked", "up", "again"]).value(), THREADS * RECORDS / 100);
     assert_eq!(LEVEL.value(), 0.0);

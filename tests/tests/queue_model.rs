@@ -1,22 +1,24 @@
-//! The queue's protocol under a model checker: many schedules of few operations, each chosen by shuttle.
+//! The queue's protocol, and the order restored behind it, under a model checker: many schedules of few operations, each
+//! chosen by shuttle.
 //!
-//! The file under test is the library's own; only the atomics, the parking and the list below it are shuttle's.
+//! The files under test are the library's own; only the atomics, the locks, the parking and the list are shuttle's.
 
-#![allow(dead_code, unreachable_pub, clippy::pedantic, reason = "the included file is linted where it lives")]
+#![allow(dead_code, unreachable_pub, clippy::pedantic, reason = "the included files are linted where they live")]
 
 /// In the place of the library's `sync.rs`.
 mod sync {
     pub(super) use std::sync::OnceLock;
 
-    pub(super) use shuttle::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+    pub(super) use shuttle::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
+    pub(super) use shuttle::sync::{Mutex, MutexGuard};
     pub(super) use shuttle::thread::{Thread, park, park_timeout};
 
     /// A list with a lock: what is checked is the protocol around it, and each operation is a point to switch at.
-    pub(super) struct SegQueue<T>(shuttle::sync::Mutex<std::collections::VecDeque<T>>);
+    pub(super) struct SegQueue<T>(Mutex<std::collections::VecDeque<T>>);
 
     impl<T> SegQueue<T> {
         pub(super) fn new() -> Self {
-            Self(shuttle::sync::Mutex::new(std::collections::VecDeque::new()))
+            Self(Mutex::new(std::collections::VecDeque::new()))
         }
 
         pub(super) fn push(&self, item: T) {
@@ -26,17 +28,35 @@ mod sync {
         pub(super) fn pop(&self) -> Option<T> {
             self.0.lock().unwrap().pop_front()
         }
+
+        pub(super) fn is_empty(&self) -> bool {
+            self.0.lock().unwrap().is_empty()
+        }
     }
 }
 
+#[path = "../../tasker-telemetry/src/publisher/order.rs"]
+mod order;
 #[path = "../../tasker-telemetry/src/publisher/queue.rs"]
 mod queue;
 
+use std::sync::atomic::AtomicU32;
+
+use order::{Numbered, Order, Place};
 use queue::Queue;
 use shuttle::sync::Arc;
+use shuttle::sync::atomic::{AtomicU32 as SharedU32, Ordering};
 use shuttle::thread;
 
 const SCHEDULES: usize = 5_000;
+
+fn read<T>(queue: &Queue<T>, taken: &mut Vec<T>) -> usize {
+    let mut pieces = Vec::new();
+    let read = queue.read(&mut pieces);
+    taken.extend(pieces.into_iter().flatten());
+    queue.give_back(read);
+    read
+}
 
 /// The consumer sleeps without a time limit: a lost wake-up is a deadlock, which shuttle reports.
 #[test]
@@ -48,8 +68,9 @@ fn no_schedule_loses_a_wake_up() {
                 .map(|producer| {
                     let queue = Arc::clone(&queue);
                     thread::spawn(move || {
+                        let lane = queue.open_lane();
                         for number in 0..2 {
-                            assert!(queue.push((producer, number)).is_ok());
+                            assert!(queue.push_in(&lane, 0, &mut || (producer, number)));
                         }
                     })
                 })
@@ -57,16 +78,15 @@ fn no_schedule_loses_a_wake_up() {
             queue.set_consumer(thread::current());
             let mut taken: Vec<(u32, u32)> = Vec::new();
             while taken.len() < 4 {
-                if queue.drain(8, &mut taken) == 0 {
+                if read(&queue, &mut taken) == 0 {
                     queue.sleep(None);
                 }
             }
-            for producer in 0..2 {
-                let order: Vec<_> = taken.iter().filter(|(p, _)| *p == producer).map(|(_, n)| *n).collect();
-                assert_eq!(order, [0, 1], "a producer's own order");
-            }
             producers.into_iter().for_each(|producer| producer.join().unwrap());
+            taken.sort_unstable();
+            assert_eq!(taken, [(0, 0), (0, 1), (1, 0), (1, 1)]);
             assert_eq!(queue.len(), 0);
+            assert_eq!(queue.tally()[0], 4);
         },
         SCHEDULES,
     );
@@ -81,22 +101,106 @@ fn no_schedule_loses_an_item_at_the_close() {
             let producers: Vec<_> = (0..3)
                 .map(|producer| {
                     let queue = Arc::clone(&queue);
-                    thread::spawn(move || (0..2).filter(|number| queue.push((producer, *number)).is_ok()).count())
+                    thread::spawn(move || {
+                        let lane = queue.open_lane();
+                        let push = |number: &u32| match producer {
+                            0 => queue.push(0, &mut || (producer, *number)),
+                            _ => queue.push_in(&lane, 0, &mut || (producer, *number)),
+                        };
+                        (0..2).filter(push).count()
+                    })
                 })
                 .collect();
             queue.set_consumer(thread::current());
             let mut taken: Vec<(u32, u32)> = Vec::new();
-            queue.drain(1, &mut taken);
+            read(&queue, &mut taken);
             queue.close();
             while !queue.is_finished() {
-                if queue.drain(8, &mut taken) == 0 {
+                if read(&queue, &mut taken) == 0 {
                     thread::yield_now();
                 }
             }
             let let_in: usize = producers.into_iter().map(|producer| producer.join().unwrap()).sum();
             assert_eq!(taken.len(), let_in);
-            assert_eq!(queue.push((9, 9)), Err((9, 9)), "closed for good");
+            let lane = queue.open_lane();
+            assert!(!queue.push_in(&lane, 0, &mut || (9, 9)), "closed for good");
         },
         SCHEDULES,
     );
+}
+
+/// An event of the one task of these schedules.
+struct Event {
+    next: std::sync::Arc<AtomicU32>,
+    number: u32,
+}
+
+impl Numbered for Event {
+    fn place(&self) -> Option<Place<'_>> {
+        Some(Place { line: 0, next: &self.next, number: self.number, width: 1 })
+    }
+}
+
+/// A thread publishes, has another publish, and publishes again: what happened before is seen before, by whatever lanes it
+/// came. Meanwhile a third publishes at the same time, whose events have no order to these but must not be lost.
+#[test]
+fn no_schedule_turns_cause_and_effect_around() {
+    shuttle::check_random(
+        || {
+            let queue = Arc::new(Queue::new(100));
+            let (numbers, next) = (Arc::new(SharedU32::new(0)), std::sync::Arc::new(AtomicU32::new(0)));
+            let push = {
+                let (queue, numbers, next) = (Arc::clone(&queue), Arc::clone(&numbers), std::sync::Arc::clone(&next));
+                move |lane: &queue::Lane<Labelled>, what| {
+                    let mut make = || {
+                        let number = numbers.fetch_add(1, Ordering::Relaxed);
+                        Labelled(what, Event { next: std::sync::Arc::clone(&next), number })
+                    };
+                    assert!(queue.push_in(lane, 0, &mut make));
+                }
+            };
+            let chain = thread::spawn({
+                let (push, queue) = (push.clone(), Arc::clone(&queue));
+                move || {
+                    let lane = queue.open_lane();
+                    push(&lane, 1);
+                    let (inner, other) = (push.clone(), Arc::clone(&queue));
+                    thread::spawn(move || inner(&other.open_lane(), 2)).join().unwrap();
+                    push(&lane, 3);
+                }
+            });
+            let beside = thread::spawn({
+                let (push, queue) = (push.clone(), Arc::clone(&queue));
+                move || push(&queue.open_lane(), 9)
+            });
+            queue.set_consumer(thread::current());
+            let (mut order, mut seen) = (Order::new(), Vec::new());
+            while seen.len() < 4 {
+                order.begin_reading();
+                let mut taken = Vec::new();
+                let count = read(&queue, &mut taken);
+                for event in taken {
+                    seen.extend(order.admit(event).map(|event| event.0));
+                }
+                order.settle(|event| seen.push(event.0));
+                if count == 0 && !order.is_waiting() {
+                    queue.sleep(None);
+                }
+            }
+            chain.join().unwrap();
+            beside.join().unwrap();
+            seen.retain(|what| *what != 9);
+            assert_eq!(seen, [1, 2, 3]);
+            assert_eq!(order.skipped, order.late, "nothing was dropped: what was skipped came");
+        },
+        SCHEDULES,
+    );
+}
+
+struct Labelled(u32, Event);
+
+impl Numbered for Labelled {
+    fn place(&self) -> Option<Place<'_>> {
+        self.1.place()
+    }
 }

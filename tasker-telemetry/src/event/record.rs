@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::{Category, Event, EventKind};
 use crate::catalog::EventSpec;
 use crate::filter::MaskedFields;
+use crate::id;
 use crate::time::Timestamp;
 
 /// Who and when: what every event carries beside its payload.
@@ -20,16 +21,16 @@ pub(crate) struct Header {
     pub(crate) timestamp: Timestamp,
     pub(crate) task: Option<TaskHeader>,
     pub(crate) step: Option<StepHeader>,
-    pub(crate) trace_id: Option<String>,
+    pub(crate) trace_id: Option<Arc<str>>,
     pub(crate) span_id: Option<String>,
 }
 
 /// The task that an event belongs to.
 #[derive(Debug, Clone)]
 pub(crate) struct TaskHeader {
-    pub(crate) id: String,
+    pub(crate) id: Arc<str>,
     pub(crate) name: &'static str,
-    pub(crate) correlation_id: String,
+    pub(crate) correlation_id: Arc<str>,
 }
 
 /// The step that an event belongs to.
@@ -145,7 +146,7 @@ impl EventRecord {
     /// The event's own identity, a UUID (version 7) as text.
     #[must_use]
     pub fn event_id(&self) -> String {
-        self.header.event_id.to_string()
+        id::text(self.header.event_id)
     }
 
     /// When it happened.
@@ -157,7 +158,7 @@ impl EventRecord {
     /// The task it belongs to; `None` for an event published outside any task.
     #[must_use]
     pub fn task_id(&self) -> Option<&str> {
-        self.header.task.as_ref().map(|task| task.id.as_str())
+        self.header.task.as_ref().map(|task| &*task.id)
     }
 
     /// The name of the task it belongs to.
@@ -241,13 +242,13 @@ impl EventRecord {
             json.insert(name.to_owned(), value);
         };
         put("event", self.spec.name.into());
-        put("event_id", header.event_id.to_string().into());
+        put("event_id", id::text(header.event_id).into());
         put("event_type", super::system::event_type(self.spec.name).into());
         put("timestamp", header.timestamp.to_string().into());
         if let Some(task) = &header.task {
-            put("task_id", task.id.as_str().into());
+            put("task_id", (*task.id).into());
             put("task_name", task.name.into());
-            put("correlation_id", task.correlation_id.as_str().into());
+            put("correlation_id", (*task.correlation_id).into());
         }
         if let Some(step) = &header.step {
             put("step_id", step.id.as_str().into());
@@ -255,7 +256,7 @@ impl EventRecord {
             put("attempt_number", step.attempt_number.into());
         }
         if let Some(id) = &header.trace_id {
-            put("trace_id", id.as_str().into());
+            put("trace_id", (**id).into());
         }
         if let Some(id) = &header.span_id {
             put("span_id", id.as_str().into());

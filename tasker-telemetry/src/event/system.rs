@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{__Stamp, ByHand, Event, EventKind};
 use crate::catalog::{EventEntry, EventSpec, FieldSpec, Source};
+use crate::id;
 use crate::mask::{Masked, Shape, Shaped};
 use crate::time::Timestamp;
 
@@ -148,16 +149,16 @@ macro_rules! system_event {
 
             fn __stamp(&mut self, stamp: &__Stamp<'_>) {
                 let header = stamp.0;
-                self.event_id = header.event_id.to_string();
+                self.event_id = id::text(header.event_id);
                 self.timestamp = header.timestamp;
                 if let Some(task) = &header.task
                     && self.task_id.is_empty()
                 {
-                    self.task_id.clone_from(&task.id);
+                    self.task_id = (*task.id).to_owned();
                     self.task_name = task.name.to_owned();
-                    self.correlation_id.clone_from(&task.correlation_id);
+                    self.correlation_id = (*task.correlation_id).to_owned();
                 }
-                self.trace_id.clone_from(&header.trace_id);
+                self.trace_id = header.trace_id.as_deref().map(str::to_owned);
                 self.span_id.clone_from(&header.span_id);
                 $(
                     let $step = &header.step;

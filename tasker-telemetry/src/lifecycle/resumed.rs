@@ -17,7 +17,7 @@ use crate::scope::{Entered, InScope, Scope, TaskScope};
 use crate::state::{Entity, State, transition};
 use crate::telemetry;
 use crate::time::Moment;
-use crate::trace::Carrier;
+use crate::trace::{Carrier, TaskTrace};
 
 impl TaskScope {
     /// Takes a task up that another process began: its steps run here, in the task's trace, under its root span. See
@@ -45,7 +45,7 @@ impl TaskScope {
             let spans = std::mem::take(&mut carrier.undecided);
             tracing.resumed(&task, carrier.started_at(), spans, carrier.undecided_lost);
         }
-        let spot = task.trace().map_or_else(Spot::none, |trace| trace.spot());
+        let spot = task.trace().map_or_else(Spot::none, TaskTrace::spot);
         ResumedTask { task: Some(Resumed { task, spot, since: Moment::now() }), carrier }
     }
 

@@ -360,6 +360,10 @@ impl StepRun {
     /// Brings the next attempt to the point where its body may run.
     pub(super) fn poll_start(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.phase == Phase::Ready {
+            if self.permit_needed().is_none() {
+                self.ask_and_start();
+                return Poll::Ready(());
+            }
             self.ask();
             if let Some((semaphore, _)) = self.permit_needed() {
                 let permit = Box::pin(semaphore.acquire_arc());
@@ -377,6 +381,10 @@ impl StepRun {
     /// The same for a plain function, which waits by blocking.
     #[inline(never)]
     pub(super) fn start_blocking(&mut self) {
+        if self.permit_needed().is_none() {
+            self.ask_and_start();
+            return;
+        }
         self.ask();
         if let Some((semaphore, task)) = self.permit_needed() {
             if !scope::is_polling() {
@@ -399,17 +407,53 @@ impl StepRun {
         }
     }
 
+    /// The attempt asks to run, and has nothing to wait for.
+    fn ask_and_start(&mut self) {
+        if !self.prepare() {
+            self.phase = Phase::Running;
+            return;
+        }
+        let Some(Times { asked: now, .. }) = self.times else { return };
+        match self.scope() {
+            Some(Scope::Step(task, place, _)) if task.wants_begun() && self.state == State::Pending => {
+                task.emit_begun(now.timestamp(), *place, self.inputs());
+                self.advance(State::InProgress);
+                self.phase = Phase::Running;
+                self.meter_start(0);
+                self.find_spot();
+            }
+            _ => {
+                self.tell_asked(now);
+                self.start();
+            }
+        }
+    }
+
     fn ask(&mut self) {
         self.phase = Phase::Asked;
-        if self.is_watched() {
-            let now = Moment::now();
-            self.times = Some(Times { asked: now, started: now });
-            if self.attempt == 1 {
-                self.find_parent();
-                self.mask_fields();
-            }
-            self.emit(EventKind::StepExecutionRequested, now, || self.inputs().map_or(Fact::Bare, Fact::Inputs));
+        if self.prepare()
+            && let Some(Times { asked, .. }) = self.times
+        {
+            self.tell_asked(asked);
         }
+    }
+
+    /// Takes down when the attempt asks to run, if anybody wants to know.
+    fn prepare(&mut self) -> bool {
+        if !self.is_watched() {
+            return false;
+        }
+        let now = Moment::now();
+        self.times = Some(Times { asked: now, started: now });
+        if self.attempt == 1 {
+            self.find_parent();
+            self.mask_fields();
+        }
+        true
+    }
+
+    fn tell_asked(&self, now: Moment) {
+        self.emit(EventKind::StepExecutionRequested, now, || self.inputs().map_or(Fact::Bare, Fact::Inputs));
     }
 
     /// Finds the span that this one's is a child of.
@@ -445,11 +489,11 @@ impl StepRun {
         let Some(Times { asked, started }) = &mut self.times else { return };
         // Without a wait the two moments are one: it saves reading the clock again.
         if waited {
-            *started = asked.dated(Moment::now());
+            *started = asked.later();
         }
         let (asked, now) = (*asked, *started);
         if let Some(event) = self.advance(State::InProgress) {
-            let queue_nanos = u64::try_from(asked.until(now).as_nanos()).unwrap_or(u64::MAX);
+            let queue_nanos = asked.nanos_until(now);
             self.meter_start(queue_nanos);
             self.emit(event, now, || Fact::Started { queue_nanos });
             self.find_spot();
@@ -639,7 +683,7 @@ impl StepRun {
         if let (Some((task, _)), Some(Times { asked, started })) = (self.task(), self.times)
             && task.core().tells_step_processing()
         {
-            let queue_nanos = u64::try_from(asked.until(started).as_nanos()).unwrap_or(u64::MAX);
+            let queue_nanos = asked.nanos_until(started);
             self.emit(EventKind::ObservabilityStepProcessing, end, || Fact::Processing { nanos, queue_nanos });
         }
     }
@@ -647,9 +691,8 @@ impl StepRun {
     /// When the attempt ended and how long its body ran; `None` when nobody is told.
     fn ended(&self) -> Option<Ended> {
         let Times { asked, started } = self.times?;
-        let end = started.dated(Moment::now());
-        let between = |from: Moment, to| u64::try_from(from.until(to).as_nanos()).unwrap_or(u64::MAX);
-        Some(Ended { end, nanos: between(started, end), queue_nanos: between(asked, started) })
+        let end = started.later();
+        Some(Ended { end, nanos: started.nanos_until(end), queue_nanos: asked.nanos_until(started) })
     }
 
     #[inline]
@@ -759,10 +802,10 @@ impl StepRun {
         // A moment of its own only where nobody kept the times, which somebody who listens always does.
         let since = if ran { self.times.map(|times| times.started) } else { self.times.map(|times| times.asked) };
         let since = since.unwrap_or_else(Moment::now);
-        let end = since.dated(Moment::now());
-        let took = u64::try_from(since.until(end).as_nanos()).unwrap_or(u64::MAX);
+        let end = since.later();
+        let took = since.nanos_until(end);
         let queue_nanos = match self.times {
-            Some(Times { asked, started }) if ran => u64::try_from(asked.until(started).as_nanos()).unwrap_or(u64::MAX),
+            Some(Times { asked, started }) if ran => asked.nanos_until(started),
             _ => took,
         };
         let nanos = if ran { took } else { 0 };

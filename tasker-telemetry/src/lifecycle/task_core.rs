@@ -1,7 +1,8 @@
 //! What a running task is: identity, trace, counters and permits, shared by its steps and its events.
 
-use std::sync::Arc;
+use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use async_lock::Semaphore;
 use serde_json::Value as Json;
@@ -11,7 +12,7 @@ use crate::event::EventKind;
 use crate::filter::Secrets;
 use crate::id::{self, TaskId};
 use crate::metrics::TaskSeries;
-use crate::publisher::{Fact, Record, StepPlace};
+use crate::publisher::{Fact, Inputs, OUT_OF_LINE, Record, StepPlace};
 use crate::telemetry::Core;
 use crate::time::{Moment, Timestamp};
 use crate::trace::{Carrier, TaskTrace, TraceId, Tracing};
@@ -33,6 +34,7 @@ pub(crate) struct TaskCore {
     wanted: u32,
     /// `None` when no spans are made.
     trace: Option<TaskTrace>,
+    trace_text: OnceLock<Arc<str>>,
     /// Set where the task began in another process.
     origin: Option<Box<Origin>>,
     handed_over: AtomicBool,
@@ -40,6 +42,13 @@ pub(crate) struct TaskCore {
     completed: AtomicU32,
     failed: AtomicU32,
     events: AtomicU32,
+    /// Those that do not go through the queue.
+    others: AtomicU32,
+    /// The bits of the kinds that do.
+    queued: u32,
+    /// The bits of those that go nowhere else.
+    direct: u32,
+    in_line: InLine,
     permits: Option<Arc<Semaphore>>,
     /// When it began, if it is a step outside any task that somebody listens to.
     begun: Option<Moment>,
@@ -48,6 +57,11 @@ pub(crate) struct TaskCore {
     /// What was masked, to be found again in the texts of errors.
     secrets: Secrets,
 }
+
+/// What the router alone writes, apart from what publishing threads write: they would wait for each other's cache line.
+#[derive(Default)]
+#[repr(align(64))]
+struct InLine(AtomicU32);
 
 /// What a task brought along from the process in which it began.
 #[derive(Debug, Clone)]
@@ -109,7 +123,7 @@ impl TaskCore {
     pub(crate) fn implicit(core: Arc<Core>, spec: &'static StepSpec, begun: Option<Moment>) -> Arc<Self> {
         let metrics = core.metrics().life_cycle().and_then(|metrics| metrics.lone_step(spec)).map(Arc::clone);
         let place = Some((spec.function, &spec.source));
-        Arc::new(Self { begun, metrics, place, ..Self::fresh(core, spec.name, TaskId::random()) })
+        Arc::new(Self { place, begun, metrics, ..Self::fresh(core, spec.name, TaskId::random()) })
     }
 
     fn fresh(core: Arc<Core>, name: &'static str, id: TaskId) -> Self {
@@ -120,9 +134,14 @@ impl TaskCore {
     fn bare(core: Arc<Core>, name: &'static str, id: TaskId, trace: Option<TaskTrace>) -> Self {
         let publisher = core.publisher();
         let spans = trace.as_ref().is_some_and(TaskTrace::is_recorded);
+        let is_undecided = trace.as_ref().is_some_and(|trace| trace.undecided().is_some());
+        let queued = publisher.queue_mask(trace.as_ref().is_some_and(TaskTrace::is_sampled));
+        let direct = if is_undecided { 0 } else { queued & !publisher.inline_mask() };
         Self {
+            direct,
             wanted: publisher.mask() | if spans { publisher.span_mask() } else { 0 },
             trace,
+            trace_text: OnceLock::new(),
             origin: None,
             handed_over: AtomicBool::new(false),
             core,
@@ -137,6 +156,9 @@ impl TaskCore {
             completed: AtomicU32::new(0),
             failed: AtomicU32::new(0),
             events: AtomicU32::new(0),
+            others: AtomicU32::new(0),
+            queued,
+            in_line: InLine::default(),
             permits: None,
             begun: None,
             metrics: None,
@@ -201,9 +223,14 @@ impl TaskCore {
         }
     }
 
+    /// The trace id as text, written once for all events of the task.
+    pub(crate) fn trace_text(&self) -> &Arc<str> {
+        self.trace_text.get_or_init(|| self.trace_id().to_string().into())
+    }
+
     /// What ties together everything that one request caused.
     pub(crate) fn correlation_id(&self) -> String {
-        self.trace_id().to_string()
+        (**self.trace_text()).to_owned()
     }
 
     /// Whether anybody wants to know of any event of this task.
@@ -248,16 +275,19 @@ impl TaskCore {
             parent: trace.and_then(|trace| trace.parent().map(ToString::to_string)),
             link: trace.and_then(|trace| trace.link().map(ToString::to_string)),
             baggage: carried.chain(crate::otel::baggage(keys)).collect(),
-            context: match self.origin() {
-                Some(origin) => origin.context.clone(),
-                None => {
-                    let values = self.field_names.iter().zip(self.fields());
-                    values.map(|(name, value)| ((*name).to_owned(), value.to_json())).collect()
-                }
-            },
+            context: self.context(),
             undecided: Vec::new(),
             undecided_lost: 0,
         }
+    }
+
+    /// The `fields(..)` by name, masked.
+    fn context(&self) -> Vec<(String, Json)> {
+        if let Some(origin) = self.origin() {
+            return origin.context.clone();
+        }
+        let values = self.field_names.iter().zip(self.fields());
+        values.map(|(name, value)| ((*name).to_owned(), value.to_json())).collect()
     }
 
     /// The task goes on elsewhere, with what is in the carrier: this process tells no end of it. `false`: that was so already.
@@ -271,18 +301,14 @@ impl TaskCore {
         let mut carrier = self.carrier();
         let undecided = self.trace.as_ref().and_then(TaskTrace::undecided);
         let (Some(undecided), Some(tracing)) = (undecided, self.core.tracing()) else { return carrier };
-        match undecided.take() {
-            Err(()) => {} // counted when they were evicted
-            Ok(records) => match tracing.pack(self, &records) {
-                Some(spans) => carrier.undecided = spans,
-                None => {
-                    // Whole or absent: what cannot travel is exported here, and so must be the rest, elsewhere.
-                    self.release(records);
-                    let sampled =
-                        |parent: String| parent.strip_suffix("-00").map_or(parent.clone(), |id| format!("{id}-01"));
-                    carrier.traceparent = carrier.traceparent.map(sampled);
-                }
-            },
+        let Ok(records) = undecided.take() else { return carrier }; // evicted, and counted
+        if let Some(spans) = tracing.pack(self, &records) {
+            carrier.undecided = spans;
+        } else {
+            // Whole or absent: what cannot travel is exported here, and so must be the rest, elsewhere.
+            self.release(records);
+            let sampled = |parent: String| parent.strip_suffix("-00").map_or(parent.clone(), |id| format!("{id}-01"));
+            carrier.traceparent = carrier.traceparent.map(sampled);
         }
         carrier
     }
@@ -328,12 +354,24 @@ impl TaskCore {
         }
     }
 
-    /// The number of the event that happens now, from 0.
-    pub(crate) fn next_event(&self) -> u32 {
-        self.events.fetch_add(1, Ordering::Relaxed)
+    /// The number of the event of that kind that happens now. Those that go through the queue have numbers from 0, without gaps.
+    #[inline]
+    pub(crate) fn next_event(&self, kind: EventKind) -> u32 {
+        if self.queued & kind.bit() != 0 {
+            self.events.fetch_add(1, Ordering::Relaxed) & !OUT_OF_LINE
+        } else {
+            self.others.fetch_add(1, Ordering::Relaxed) | OUT_OF_LINE
+        }
+    }
+
+    /// The number of the event that the router expects next.
+    #[inline]
+    pub(crate) const fn next_in_line(&self) -> &AtomicU32 {
+        &self.in_line.0
     }
 
     /// Hands an event of this task to the publisher, if anybody listens to its kind; `fact` is asked for only then.
+    #[inline]
     pub(crate) fn emit(
         self: &Arc<Self>,
         kind: EventKind,
@@ -341,11 +379,42 @@ impl TaskCore {
         step: Option<StepPlace>,
         fact: impl FnOnce() -> Fact,
     ) {
-        if !self.wants(kind) {
-            return;
+        if self.wants(kind) {
+            self.emit_wanted(kind, at, step, fact());
         }
-        let record = Record { kind, sequence: self.next_event(), at, task: Some(Arc::clone(self)), step, fact: fact() };
-        self.publish(record);
+    }
+
+    #[inline(never)]
+    fn emit_wanted(self: &Arc<Self>, kind: EventKind, at: Timestamp, step: Option<StepPlace>, mut fact: Fact) {
+        let mut record = || {
+            let fact = mem::replace(&mut fact, Fact::Bare);
+            Record { kind, sequence: self.next_event(kind), at, task: Some(Arc::clone(self)), step, fact }
+        };
+        if self.direct & kind.bit() != 0 {
+            self.core.publisher().send(kind, record);
+        } else {
+            self.publish(record());
+        }
+    }
+
+    /// Whether a step that begins at once can say so in one record.
+    #[inline]
+    pub(crate) const fn wants_begun(&self) -> bool {
+        const BOTH: u32 = EventKind::StepExecutionRequested.bit() | EventKind::StepStarted.bit();
+        self.direct & BOTH == BOTH
+    }
+
+    /// Hands `step.execution_requested` and `step.started` to the publisher, if [`wants_begun`](Self::wants_begun).
+    #[inline(never)]
+    pub(crate) fn emit_begun(self: &Arc<Self>, at: Timestamp, step: StepPlace, mut inputs: Option<Inputs>) {
+        self.core.publisher().send_begun(|| Record {
+            kind: EventKind::StepStarted,
+            sequence: self.events.fetch_add(2, Ordering::Relaxed) & !OUT_OF_LINE,
+            at,
+            task: Some(Arc::clone(self)),
+            step: Some(step),
+            fact: Fact::Begun(inputs.take()),
+        });
     }
 
     /// Hands on a record of this task, which somebody wants to have.

@@ -219,7 +219,7 @@ pub(super) fn end_task(
     }
     let end = started.dated(end);
     let (started_at, nanos) = match task.origin() {
-        None => (started.timestamp(), u64::try_from(started.until(end).as_nanos()).unwrap_or(u64::MAX)),
+        None => (started.timestamp(), started.nanos_until(end)),
         // Two machines, two clocks: never negative, and as true as they agree.
         Some(origin) => {
             let took = end.timestamp().saturating_duration_since(origin.started_at);

@@ -137,6 +137,16 @@ impl MetricsBackend {
         self.series(name, labels, Buckets { bounds: bounds.into(), exemplars: false })
     }
 
+    /// The series of a metric of this crate's own that is made at run time.
+    pub(super) fn described_series<C: Kind>(
+        &self,
+        (name, help): (&str, &'static str),
+        labels: &[(&str, &str)],
+        shape: C::Shape,
+    ) -> Result<Handle<C>, MetricError> {
+        self.series_that(false, help, name, labels, shape)
+    }
+
     /// Says what a metric means that was made at run time; the first word stands.
     ///
     /// # Errors
@@ -220,7 +230,7 @@ impl MetricsBackend {
     }
 
     fn series<C: Kind>(&self, name: &str, labels: &[(&str, &str)], shape: C::Shape) -> Result<Handle<C>, MetricError> {
-        self.series_that(false, name, labels, shape)
+        self.series_that(false, "", name, labels, shape)
     }
 
     /// The same of a metric that may have series with other labels.
@@ -231,12 +241,13 @@ impl MetricsBackend {
         labels: &[(&str, &str)],
         shape: C::Shape,
     ) -> Result<Handle<C>, MetricError> {
-        self.series_that(true, name, labels, shape)
+        self.series_that(true, "", name, labels, shape)
     }
 
     fn series_that<C: Kind>(
         &self,
         may_vary: bool,
+        help: &'static str,
         name: &str,
         labels: &[(&str, &str)],
         shape: C::Shape,
@@ -248,7 +259,7 @@ impl MetricsBackend {
         let mut labels = labels.to_vec();
         labels.sort_unstable_by_key(|(name, _)| *name);
         let (names, values): (Vec<_>, Vec<_>) = labels.into_iter().map(|(name, value)| (name.into(), value)).unzip();
-        let plan = Plan { name, unit: "", help: "".into(), labels: names, limit: self.store().limit, may_vary };
+        let plan = Plan { name, unit: "", help: help.into(), labels: names, limit: self.store().limit, may_vary };
         let family: Arc<Family<C>> = self.store().registry.get_or_make(plan, Arc::new(shape))?;
         Ok(Handle(Arc::clone(family.series(&values))))
     }

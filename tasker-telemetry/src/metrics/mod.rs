@@ -43,6 +43,7 @@ mod render;
 #[cfg(feature = "serve")]
 pub mod serve;
 mod shards;
+pub mod span_metrics;
 #[cfg(feature = "statsd")]
 pub mod statsd;
 mod user;

@@ -80,7 +80,9 @@ impl Writer {
     pub(crate) fn parts(&mut self, field: u32, parts: &[&str]) {
         self.tag(field, BYTES);
         self.varint(parts.iter().map(|part| part.len() as u64).sum());
-        parts.iter().for_each(|part| self.raw(part.as_bytes()));
+        for part in parts {
+            self.raw(part.as_bytes());
+        }
     }
 
     /// What was written by another writer, as it is.

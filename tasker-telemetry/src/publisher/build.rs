@@ -91,15 +91,15 @@ pub(crate) fn header(record: &Record) -> Header {
         Some(task) => (
             task.nonce(),
             Some(TaskHeader {
-                id: task.id().as_str().to_owned(),
+                id: Arc::clone(task.id().text()),
                 name: task.name(),
-                correlation_id: task.correlation_id(),
+                correlation_id: Arc::clone(task.trace_text()),
             }),
         ),
         None => (id::stray_nonce(), None),
     };
     let step = record.step.map(|StepPlace { spec, number, attempt, .. }| StepHeader {
-        id: id::step_id(nonce, number).to_string(),
+        id: id::text(id::step_id(nonce, number)),
         name: spec.name,
         attempt_number: attempt,
         retry_limit: spec.retry_limit.max(1),
@@ -114,7 +114,7 @@ pub(crate) fn header(record: &Record) -> Header {
         timestamp: record.at,
         task,
         step,
-        trace_id: trace.map(|trace| trace.id().to_string()),
+        trace_id: trace.and(record.task.as_ref()).map(|task| Arc::clone(task.trace_text())),
         span_id: span_id.map(|id| id.to_string()),
     }
 }

@@ -91,6 +91,11 @@ pub struct QueueHealth {
     pub depth: usize,
     /// How many have waited at once, as far as was seen.
     pub high_water: usize,
+    /// How often the order of a task's events had a gap that nothing filled in time: an event that was dropped, or one that
+    /// another thread published at the very same moment.
+    pub skipped: usize,
+    /// Of those, the events that were delivered later, after some that have a higher number.
+    pub late: usize,
 }
 
 /// One subscriber.

@@ -13,6 +13,8 @@ mod build;
 mod health;
 mod inline;
 mod interest;
+mod lanes;
+mod order;
 mod queue;
 #[cfg(test)]
 mod queue_tests;
@@ -29,7 +31,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use self::build::{build, header};
 pub use self::health::{Health, QueueHealth, SubscriberHealth};
-pub(crate) use self::record::{Fact, Inputs, Published, Reason, Record, StepPlace, TaskEnd};
+pub(crate) use self::record::{Fact, Inputs, OUT_OF_LINE, Published, Reason, Record, StepPlace, TaskEnd};
 pub(crate) use self::tap::RecordSink;
 pub(crate) use self::ticket::{End, Ended, Ticket};
 
@@ -51,6 +53,15 @@ pub(crate) struct Limits {
     pub(crate) handler_timeout: Duration,
 }
 
+/// A number that no other publisher of this process has.
+fn next_id() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// As what records of two events are counted: no kind has that number.
+const BEGUN: usize = EventKind::ALL.len();
+
 /// The publisher of one telemetry.
 pub(crate) struct Publisher {
     /// The bits of all kinds that somebody subscribed to.
@@ -64,10 +75,12 @@ pub(crate) struct Publisher {
     queued: Box<[Arc<Account>]>,
     spans: Option<Arc<Account>>,
     queue: Arc<Queue<Item>>,
+    /// The queue's own number: its lanes are known to threads by it.
+    id: u64,
     router: Mutex<Option<std::thread::JoinHandle<()>>>,
     /// Set when the telemetry shuts down: what comes later is dropped and counted.
     closed: AtomicBool,
-    /// Events accepted, by kind.
+    /// Events accepted that do not go through the queue, by kind; the queue counts the others.
     published: [AtomicU64; EventKind::ALL.len()],
 }
 
@@ -113,6 +126,7 @@ impl Publisher {
             queued: queued.into(),
             spans,
             queue,
+            id: next_id(),
             router: Mutex::new(router),
             closed: AtomicBool::new(false),
             published: [const { AtomicU64::new(0) }; EventKind::ALL.len()],
@@ -130,6 +144,7 @@ impl Publisher {
             queued: Box::default(),
             spans: None,
             queue: Arc::new(Queue::new(0)),
+            id: next_id(),
             router: Mutex::new(None),
             closed: AtomicBool::new(false),
             published: [const { AtomicU64::new(0) }; EventKind::ALL.len()],
@@ -149,6 +164,16 @@ impl Publisher {
     /// The bits of all kinds that spans are made of.
     pub(crate) const fn span_mask(&self) -> u32 {
         self.span_mask
+    }
+
+    /// The bits of all kinds that go through the queue, of a task whose spans are made as they end or not.
+    pub(crate) const fn queue_mask(&self, for_spans: bool) -> u32 {
+        self.queued_mask | if for_spans { self.span_mask } else { 0 }
+    }
+
+    /// The bits of all kinds that inline subscribers get.
+    pub(crate) const fn inline_mask(&self) -> u32 {
+        self.inline_mask
     }
 
     /// Whether nobody subscribed to anything, and no spans are made.
@@ -174,17 +199,50 @@ impl Publisher {
             self.drop_everywhere(&record, Account::drop_closed);
             return;
         }
-        self.published[record.kind as usize].fetch_add(1, Ordering::Relaxed);
         if self.inline_mask & bit != 0 {
             inline::run(&self.inline, &record);
         }
-        if (self.queued_mask & bit != 0 || for_spans)
-            && let Err(Item::Event(record)) = self.queue.push(Item::Event(record))
-        {
-            for account in self.behind_queue() {
-                if account.wants(&record) {
-                    account.drop_full();
-                }
+        let kind = record.kind;
+        if self.queued_mask & bit == 0 && !for_spans {
+            self.published[kind as usize].fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let mut record = record;
+        let pushed = lanes::push(&self.queue, self.id, kind as usize, &mut || Item::Event(record.take()));
+        if !pushed {
+            self.drop_full(&record);
+        }
+    }
+
+    /// Hands on an event that goes through the queue and nowhere else. It is made where it stays, if it can be.
+    #[inline]
+    pub(crate) fn send(&self, kind: EventKind, record: impl FnMut() -> Record) {
+        self.send_counted(kind as usize, record);
+    }
+
+    /// The same for `step.execution_requested` and `step.started` in one record.
+    #[inline]
+    pub(crate) fn send_begun(&self, record: impl FnMut() -> Record) {
+        self.send_counted(BEGUN, record);
+    }
+
+    #[inline]
+    fn send_counted(&self, kind: usize, mut record: impl FnMut() -> Record) {
+        if self.closed.load(Ordering::Relaxed) {
+            let (first, second) = record().apart();
+            first.iter().chain([&second]).for_each(|record| self.drop_everywhere(record, Account::drop_closed));
+        } else if !lanes::push(&self.queue, self.id, kind, &mut || Item::Event(record())) {
+            let (first, second) = record().apart();
+            first.iter().chain([&second]).for_each(|record| self.drop_full(record));
+        }
+    }
+
+    #[cold]
+    fn drop_full(&self, record: &Record) {
+        self.published[record.kind as usize].fetch_add(1, Ordering::Relaxed);
+        for account in self.behind_queue() {
+            if account.wants(record) {
+                account.drop_full();
             }
         }
     }
@@ -193,7 +251,9 @@ impl Publisher {
     pub(crate) fn publish_spans(&self, records: Vec<Record>) {
         let Some(account) = &self.spans else { return };
         if self.closed.load(Ordering::Relaxed) || self.lock_router().is_none() {
-            records.iter().for_each(|_| account.drop_closed());
+            for _ in &records {
+                account.drop_closed();
+            }
         } else if !records.is_empty() {
             self.queue.push_unbounded(Item::Spans(records));
         }
@@ -250,16 +310,24 @@ impl Publisher {
             .map(|account| account.health())
             .collect();
         subscribers.sort_by_key(|subscriber| subscriber.name);
+        let (mut tally, (skipped, late)) = (self.queue.tally(), self.queue.disorder());
+        for kind in [EventKind::StepExecutionRequested, EventKind::StepStarted] {
+            tally[kind as usize] += tally[BEGUN];
+        }
         Health {
             queue: QueueHealth {
                 capacity: self.queue.capacity(),
                 depth: self.queue.len(),
                 high_water: self.queue.high_water(),
+                skipped,
+                late,
             },
             subscribers,
             published: EventKind::ALL
                 .into_iter()
-                .map(|kind| (kind.name(), self.published[kind as usize].load(Ordering::Relaxed)))
+                .map(|kind| kind as usize)
+                .map(|kind| (kind, self.published[kind].load(Ordering::Relaxed) + tally[kind]))
+                .map(|(kind, count)| (EventKind::ALL[kind].name(), count))
                 .filter(|(_, count)| *count > 0)
                 .collect(),
             ..Health::default()

@@ -1,104 +1,258 @@
-//! The one bounded queue between the threads that publish and the router.
+//! The bounded queue between the threads that publish and the router.
 //!
-//! Many producers, one consumer, first in first out: what happened before stands before, whatever thread it came from.
-//! No producer ever waits: a full queue hands the item back. The consumer sleeps without a time limit, and the pairing of
-//! `len` and `asleep` below wakes it for certain.
+//! Each publishing thread has a [`Lane`] of its own: a list behind a lock that nobody but the router ever asks for, and the
+//! router only to exchange the list for an empty one. A push that finds the lock taken does not wait: it goes to the list
+//! that all threads share. So does what controls the consumer. Each lane keeps its order; what order there is between lanes is
+//! `order.rs`'s business.
+//!
+//! The bound is on all lanes together. A lane takes places in portions, so that most pushes touch nothing that other threads
+//! touch, and the consumer gives them back. The consumer sleeps without a time limit: a producer that pushes to its lane after
+//! the consumer found it empty has taken the lane's lock after it, and so sees that it sleeps.
 
+use std::mem;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::sync::{AtomicBool, AtomicUsize, OnceLock, Ordering, SegQueue, Thread, park, park_timeout};
+use super::sync::{
+    AtomicBool, AtomicUsize, Mutex, MutexGuard, OnceLock, Ordering, SegQueue, Thread, fence, park, park_timeout,
+};
 
-/// Added to `len` when the queue is closed: then every push finds it full.
+/// Added to the places that are taken when the queue is closed: then every push finds it full.
 const CLOSED: usize = 1 << (usize::BITS - 2);
+
+/// How many items a lane keeps in one piece.
+const PIECE: usize = 256;
+
+/// How many places a lane takes at first. Each further time it takes twice as many, up to a piece.
+const FIRST_PORTION: usize = 8;
+
+/// How many kinds of item are counted apart.
+pub(super) const KINDS: usize = 32;
+
+/// How many items of each kind were let in.
+pub(super) type Tally = [u64; KINDS];
 
 /// A bounded queue whose consumer can sleep.
 pub(super) struct Queue<T> {
-    items: SegQueue<T>,
-    /// Items in the queue, counted *before* the push: never less than what is really in it.
-    len: AtomicUsize,
+    shared: SegQueue<T>,
+    shared_tally: [AtomicUsize; KINDS],
+    /// Lanes that the consumer has not seen yet.
+    newcomers: SegQueue<Arc<Lane<T>>>,
+    lanes: Mutex<Lanes<T>>,
+    /// Places taken: by items, by items that the consumer has in hand, and by lanes in advance.
+    taken: AtomicUsize,
     capacity: usize,
     high_water: AtomicUsize,
+    skipped: AtomicUsize,
+    late: AtomicUsize,
     asleep: AtomicBool,
     consumer: OnceLock<Thread>,
+}
+
+/// All lanes but the newcomers.
+struct Lanes<T> {
+    open: Vec<Arc<Lane<T>>>,
+    /// What the lanes of threads that are gone let in.
+    gone: Tally,
+}
+
+/// One thread's way into the queue.
+pub(super) struct Lane<T>(Mutex<Inside<T>>);
+
+struct Inside<T> {
+    items: Vec<T>,
+    /// Pieces before it that are full.
+    full: Vec<Vec<T>>,
+    /// Places taken in advance; never more than fit into `items`.
+    room: usize,
+    portion: usize,
+    tally: Tally,
+}
+
+impl<T> Lane<T> {
+    fn new() -> Self {
+        let (items, full) = (Vec::new(), Vec::new());
+        Self(Mutex::new(Inside { items, full, room: 0, portion: FIRST_PORTION, tally: [0; KINDS] }))
+    }
+}
+
+/// The state behind a lock is whole whenever the lock is free, so a panic elsewhere in its thread does not matter.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 impl<T> Queue<T> {
     pub(super) fn new(capacity: usize) -> Self {
         Self {
-            items: SegQueue::new(),
-            len: AtomicUsize::new(0),
+            shared: SegQueue::new(),
+            shared_tally: [const { AtomicUsize::new(0) }; KINDS],
+            newcomers: SegQueue::new(),
+            lanes: Mutex::new(Lanes { open: Vec::new(), gone: [0; KINDS] }),
+            taken: AtomicUsize::new(0),
             capacity: capacity.min(CLOSED),
             high_water: AtomicUsize::new(0),
+            skipped: AtomicUsize::new(0),
+            late: AtomicUsize::new(0),
             asleep: AtomicBool::new(false),
             consumer: OnceLock::new(),
         }
     }
 
-    /// Names the thread that consumes; it alone may call [`drain`](Self::drain) and [`sleep`](Self::sleep).
+    /// Names the thread that consumes; it alone may call [`read`](Self::read) and [`sleep`](Self::sleep).
     pub(super) fn set_consumer(&self, thread: Thread) {
         let _ = self.consumer.set(thread);
     }
 
-    /// Puts an item at the end, or gives it back when the queue is full.
-    pub(super) fn push(&self, item: T) -> Result<(), T> {
-        // SeqCst: in the total order of this addition and the consumer's `asleep` store one stands first. Either we see
-        // that it sleeps, or it sees that there is something and does not go to sleep.
-        let before = self.len.fetch_add(1, Ordering::SeqCst);
-        if before >= self.capacity {
-            self.len.fetch_sub(1, Ordering::SeqCst);
-            return Err(item);
+    /// A lane for the calling thread.
+    pub(super) fn open_lane(&self) -> Arc<Lane<T>> {
+        let lane = Arc::new(Lane::new());
+        self.newcomers.push(Arc::clone(&lane));
+        // Either the consumer that goes to sleep sees the lane, or a push sees that it sleeps.
+        fence(Ordering::SeqCst);
+        lane
+    }
+
+    /// Has an item of that kind made and put at the end of a lane of this queue. `false`: the queue is full, and nothing was
+    /// made. (What makes it is borrowed, not taken and given back: moving what it holds cost more than all the rest.)
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "what is made is then made where it stays: 20 instructions of 100")]
+    pub(super) fn push_in(&self, lane: &Lane<T>, kind: usize, make: &mut impl FnMut() -> T) -> bool {
+        let Ok(mut inside) = lane.0.try_lock() else { return self.push(kind, make) };
+        if inside.room == 0 && !self.take_places(&mut inside) {
+            return false;
         }
-        self.items.push(item);
-        self.wake_if_asleep();
-        Ok(())
+        inside.room -= 1;
+        inside.items.push(make());
+        inside.tally[kind % KINDS] += 1;
+        let is_asleep = self.asleep.load(Ordering::Relaxed);
+        drop(inside);
+        if is_asleep {
+            self.wake();
+        }
+        true
     }
 
-    /// Puts an item at the end whatever the capacity; for the few that control the consumer.
+    /// Takes a portion of places for a lane, as far as there are any.
+    #[cold]
+    fn take_places(&self, inside: &mut Inside<T>) -> bool {
+        if inside.items.len() >= PIECE {
+            inside.full.push(mem::take(&mut inside.items));
+        }
+        let wanted = inside.portion.min(PIECE - inside.items.len());
+        let mut granted = 0;
+        let _ = self.taken.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |taken| {
+            granted = wanted.min(self.capacity.saturating_sub(taken));
+            (granted > 0).then_some(taken + granted)
+        });
+        inside.room = granted;
+        inside.portion = (inside.portion * 2).min(PIECE);
+        inside.items.reserve_exact(granted);
+        granted > 0
+    }
+
+    /// Has an item made and put at the end of the list that all threads share. `false`: the queue is full.
+    #[cold]
+    pub(super) fn push(&self, kind: usize, make: &mut impl FnMut() -> T) -> bool {
+        if self.taken.fetch_add(1, Ordering::AcqRel) >= self.capacity {
+            self.taken.fetch_sub(1, Ordering::AcqRel);
+            return false;
+        }
+        self.shared_tally[kind % KINDS].fetch_add(1, Ordering::Relaxed);
+        self.put(make());
+        true
+    }
+
+    /// Puts an item there whatever the capacity; for the few that control the consumer.
     pub(super) fn push_unbounded(&self, item: T) {
-        self.len.fetch_add(1, Ordering::SeqCst);
-        self.items.push(item);
-        self.wake_if_asleep();
+        self.taken.fetch_add(1, Ordering::AcqRel);
+        self.put(item);
     }
 
-    fn wake_if_asleep(&self) {
-        if self.asleep.load(Ordering::SeqCst)
-            && self.asleep.swap(false, Ordering::SeqCst)
+    fn put(&self, item: T) {
+        self.shared.push(item);
+        // In the total order of fences, this one or the consumer's stands first: either we see that it sleeps, or it sees
+        // that there is something and does not go to sleep.
+        fence(Ordering::SeqCst);
+        if self.asleep.load(Ordering::Relaxed) {
+            self.wake();
+        }
+    }
+
+    #[cold]
+    fn wake(&self) {
+        if self.asleep.swap(false, Ordering::SeqCst)
             && let Some(consumer) = self.consumer.get()
         {
             consumer.unpark();
         }
     }
 
-    /// Lets nobody in any more. Whoever was let in before will have pushed shortly: drain until [`is_finished`](Self::is_finished).
+    /// Lets nobody in any more. Whoever was let in before will have pushed shortly: read until
+    /// [`is_finished`](Self::is_finished).
     pub(super) fn close(&self) {
-        self.len.fetch_add(CLOSED, Ordering::SeqCst);
+        self.taken.fetch_add(CLOSED, Ordering::AcqRel);
     }
 
-    /// Whether the queue is closed and everything that was let in has been taken out.
+    /// Whether the queue is closed, and everything that was let in has been taken out and given back.
     pub(super) fn is_finished(&self) -> bool {
-        self.len.load(Ordering::SeqCst) == CLOSED
+        self.taken.load(Ordering::Acquire) == CLOSED
     }
 
-    /// Takes up to `limit` items from the front.
-    pub(super) fn drain(&self, limit: usize, into: &mut Vec<T>) -> usize {
-        self.high_water.fetch_max(self.len(), Ordering::Relaxed);
-        let mut taken = 0;
-        while taken < limit
-            && let Some(item) = self.items.pop()
-        {
-            into.push(item);
-            taken += 1;
+    /// Takes everything out: what was pushed before this is called is in it. The places of what was taken are the caller's to
+    /// give back. Says how many items there were.
+    pub(super) fn read(&self, into: &mut Vec<Vec<T>>) -> usize {
+        let mut shared = Vec::new();
+        while let Some(item) = self.shared.pop() {
+            shared.push(item);
         }
-        if taken > 0 {
-            self.len.fetch_sub(taken, Ordering::SeqCst);
+        let mut read = shared.len();
+        if read > 0 {
+            into.push(shared);
         }
-        taken
+        let mut unused = 0;
+        let mut lanes = self.lanes();
+        let Lanes { open, gone } = &mut *lanes;
+        open.retain(|lane| {
+            let is_gone = Arc::strong_count(lane) == 1; // asked first: nobody can push after that
+            let mut inside = lock(&lane.0);
+            let inside = &mut *inside;
+            unused += mem::take(&mut inside.room);
+            inside.portion = FIRST_PORTION;
+            for piece in inside.full.drain(..).chain((!inside.items.is_empty()).then(|| mem::take(&mut inside.items))) {
+                read += piece.len();
+                into.push(piece);
+            }
+            if is_gone {
+                gone.iter_mut().zip(inside.tally).for_each(|(gone, count)| *gone += count);
+            }
+            !is_gone
+        });
+        drop(lanes);
+        self.high_water.fetch_max(read, Ordering::Relaxed);
+        self.give_back(unused);
+        read
+    }
+
+    fn lanes(&self) -> MutexGuard<'_, Lanes<T>> {
+        let mut lanes = lock(&self.lanes);
+        while let Some(lane) = self.newcomers.pop() {
+            lanes.open.push(lane);
+        }
+        lanes
+    }
+
+    /// So many items are out of hand.
+    pub(super) fn give_back(&self, places: usize) {
+        if places > 0 {
+            self.taken.fetch_sub(places, Ordering::AcqRel);
+        }
     }
 
     /// Sleeps until something is pushed, or for `at_most`.
     pub(super) fn sleep(&self, at_most: Option<Duration>) {
         self.asleep.store(true, Ordering::SeqCst);
-        if self.len.load(Ordering::SeqCst) == 0 {
+        fence(Ordering::SeqCst);
+        if self.is_empty() {
             match at_most {
                 Some(limit) => park_timeout(limit),
                 None => park(),
@@ -107,9 +261,29 @@ impl<T> Queue<T> {
         self.asleep.store(false, Ordering::SeqCst);
     }
 
-    /// How many items wait.
+    fn is_empty(&self) -> bool {
+        let is_empty = |lane: &Arc<Lane<T>>| {
+            let inside = lock(&lane.0);
+            inside.items.is_empty() && inside.full.is_empty()
+        };
+        self.shared.is_empty() && self.lanes().open.iter().all(is_empty)
+    }
+
+    /// How many items wait, or are in the consumer's hand.
     pub(super) fn len(&self) -> usize {
-        (self.len.load(Ordering::SeqCst) & !CLOSED).min(self.capacity)
+        let unused: usize = self.lanes().open.iter().map(|lane| lock(&lane.0).room).sum();
+        (self.taken.load(Ordering::Acquire) & !CLOSED).saturating_sub(unused).min(self.capacity)
+    }
+
+    /// How many items were let in, by kind.
+    pub(super) fn tally(&self) -> Tally {
+        let lanes = self.lanes();
+        let mut sum = lanes.gone;
+        sum.iter_mut().zip(&self.shared_tally).for_each(|(sum, count)| *sum += count.load(Ordering::Relaxed) as u64);
+        for lane in &lanes.open {
+            sum.iter_mut().zip(lock(&lane.0).tally).for_each(|(sum, count)| *sum += count);
+        }
+        sum
     }
 
     /// How many may wait.
@@ -120,5 +294,16 @@ impl<T> Queue<T> {
     /// How many have waited at once, as far as the consumer saw.
     pub(super) fn high_water(&self) -> usize {
         self.high_water.load(Ordering::Relaxed)
+    }
+
+    /// Says how often the consumer had to go on without an event, and how many such came later.
+    pub(super) fn set_disorder(&self, skipped: u64, late: u64) {
+        self.skipped.store(usize::try_from(skipped).unwrap_or(usize::MAX), Ordering::Relaxed);
+        self.late.store(usize::try_from(late).unwrap_or(usize::MAX), Ordering::Relaxed);
+    }
+
+    /// What was last said by [`set_disorder`](Self::set_disorder).
+    pub(super) fn disorder(&self) -> (usize, usize) {
+        (self.skipped.load(Ordering::Relaxed), self.late.load(Ordering::Relaxed))
     }
 }

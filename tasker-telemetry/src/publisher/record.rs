@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use super::order::{Numbered, Place};
 use crate::catalog::{EventSpec, StepSpec};
 use crate::event::{EventKind, Payload};
 use crate::failure::Failure;
@@ -16,13 +17,27 @@ use crate::value::Value;
 #[derive(Clone)]
 pub(crate) struct Record {
     pub(crate) kind: EventKind,
-    /// The event's number in its task: its identity is made of it.
+    /// The event's number in its task: its identity is made of it, and for one that goes through the queue its place in the
+    /// order of the task's events ([`OUT_OF_LINE`] for others).
     pub(crate) sequence: u32,
     pub(crate) at: Timestamp,
     /// `None` for an event published outside any task; its identity then is `sequence` under `stray`.
     pub(crate) task: Option<Arc<TaskCore>>,
     pub(crate) step: Option<StepPlace>,
     pub(crate) fact: Fact,
+}
+
+/// Added to the numbers of events that do not go through the queue, so that those that do are without gaps.
+pub(crate) const OUT_OF_LINE: u32 = 1 << 31;
+
+impl Numbered for Record {
+    #[inline]
+    fn place(&self) -> Option<Place<'_>> {
+        let task = self.task.as_ref()?;
+        let width = if let Fact::Begun(_) = self.fact { 2 } else { 1 };
+        let place = Place { line: Arc::as_ptr(task) as usize, next: task.next_in_line(), number: self.sequence, width };
+        (self.sequence < OUT_OF_LINE).then_some(place)
+    }
 }
 
 /// Which attempt of which step.
@@ -44,6 +59,9 @@ pub(crate) enum Fact {
     Bare,
     /// `step.execution_requested`
     Inputs(Inputs),
+    /// `step.execution_requested` and, at the same moment, `step.started`: most steps wait for nothing, and one record is half
+    /// the work of two. The router takes them apart.
+    Begun(Option<Inputs>),
     /// `step.started`
     Started { queue_nanos: u64 },
     /// `step.completed`. The body began `nanos` before the record's time.
@@ -103,6 +121,29 @@ pub(crate) struct Published {
 }
 
 impl Record {
+    /// The record, moved out; an empty one stays.
+    pub(super) fn take(&mut self) -> Self {
+        let empty =
+            Self { kind: self.kind, sequence: OUT_OF_LINE, at: self.at, task: None, step: None, fact: Fact::Bare };
+        std::mem::replace(self, empty)
+    }
+
+    /// The two events that it stands for, or the one.
+    #[inline]
+    pub(super) fn apart(self) -> (Option<Self>, Self) {
+        if let Fact::Begun(_) = self.fact { self.taken_apart() } else { (None, self) }
+    }
+
+    fn taken_apart(mut self) -> (Option<Self>, Self) {
+        let inputs = match std::mem::replace(&mut self.fact, Fact::Started { queue_nanos: 0 }) {
+            Fact::Begun(inputs) => inputs,
+            _ => None,
+        };
+        let fact = inputs.map_or(Fact::Bare, Fact::Inputs);
+        let asked = Self { kind: EventKind::StepExecutionRequested, task: self.task.clone(), fact, ..self };
+        (Some(asked), Self { sequence: self.sequence.wrapping_add(1), ..self })
+    }
+
     /// Whether it belongs to a task whose spans are made as they end.
     pub(crate) fn is_for_spans(&self) -> bool {
         self.task.as_ref().and_then(|task| task.trace()).is_some_and(TaskTrace::is_sampled)

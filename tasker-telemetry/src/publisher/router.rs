@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::health::Account;
+use super::order::Order;
 use super::queue::Queue;
 use super::record::Record;
 use super::ticket::Ticket;
@@ -37,9 +38,6 @@ pub(super) struct Mailbox {
     pub(super) at_deadline: Option<Box<dyn Fn() + Send>>,
 }
 
-/// How many events are taken from the queue at a time.
-const BATCH: usize = 512;
-
 /// How long the router stays awake after the last event, looking every [`NAP`]: while it does, nobody has to wake it.
 const LINGER: Duration = Duration::from_millis(10);
 const NAP: Duration = Duration::from_millis(1);
@@ -47,13 +45,19 @@ const NAP: Duration = Duration::from_millis(1);
 pub(super) fn start(queue: Arc<Queue<Item>>, mailboxes: Vec<Mailbox>) -> std::io::Result<thread::JoinHandle<()>> {
     thread::Builder::new().name("tasker-router".to_owned()).spawn(move || {
         queue.set_consumer(thread::current());
-        Router { queue, mailboxes, tickets: Vec::new(), outgoing: Vec::new() }.run();
+        let (order, pieces, orders) = (Order::new(), Vec::new(), Vec::new());
+        Router { queue, mailboxes, order, pieces, orders, tickets: Vec::new(), outgoing: Vec::new() }.run();
     })
 }
 
 struct Router {
     queue: Arc<Queue<Item>>,
     mailboxes: Vec<Mailbox>,
+    order: Order<Record>,
+    /// What was read and has not been sorted.
+    pieces: Vec<Vec<Item>>,
+    /// What was read and asks something of the router itself.
+    orders: Vec<Item>,
     /// Flushes under way.
     tickets: Vec<Arc<Ticket>>,
     /// One batch for each mailbox, filled while a batch is sorted.
@@ -62,26 +66,19 @@ struct Router {
 
 impl Router {
     fn run(mut self) {
-        let mut batch = Vec::with_capacity(BATCH);
         let mut last_event = Instant::now();
         self.outgoing.resize_with(self.mailboxes.len(), Vec::new);
         loop {
-            let taken = self.queue.drain(BATCH, &mut batch);
-            let mut shutdown = None;
-            for item in batch.drain(..) {
-                match item {
-                    Item::Event(record) => self.sort(record),
-                    Item::Spans(records) => self.to_spans(records),
-                    Item::Flush(ticket) => self.flush(ticket, Message::Flush),
-                    // What stands behind it was let in as well: finish the batch first.
-                    Item::Shutdown(ticket) => shutdown = Some(ticket),
-                }
-            }
-            if let Some(ticket) = shutdown {
+            let taken = self.read();
+            if !self.orders.is_empty()
+                && let Some(ticket) = self.obey()
+            {
                 return self.shutdown(&ticket);
             }
-            self.send();
             self.expire();
+            if self.order.is_waiting() {
+                continue; // what waits, waits for one more reading
+            }
             if taken > 0 {
                 last_event = Instant::now();
             } else if last_event.elapsed() < LINGER {
@@ -90,6 +87,62 @@ impl Router {
                 self.queue.sleep(self.next_deadline());
             }
         }
+    }
+
+    /// Reads all that was pushed so far, and sends it off. Says how much that was.
+    fn read(&mut self) -> usize {
+        self.order.begin_reading();
+        let taken = self.queue.read(&mut self.pieces);
+        for piece in std::mem::take(&mut self.pieces) {
+            let count = piece.len();
+            for item in piece {
+                match item {
+                    Item::Event(record) => {
+                        if let Some(record) = self.order.admit(record) {
+                            self.sort_apart(record);
+                        }
+                    }
+                    Item::Spans(records) => self.send_to_spans(records),
+                    Item::Flush(_) | Item::Shutdown(_) => self.orders.push(item),
+                }
+            }
+            self.queue.give_back(count);
+            self.send();
+        }
+        if self.order.is_waiting() {
+            let mut settled = Vec::new();
+            self.order.settle(|record| settled.push(record));
+            for record in settled {
+                self.sort_apart(record);
+            }
+            self.send();
+        }
+        self.queue.set_disorder(self.order.skipped, self.order.late);
+        taken
+    }
+
+    /// Does what it was asked to do: what had been pushed before has been read by now. `Some`: it is to shut down.
+    fn obey(&mut self) -> Option<Arc<Ticket>> {
+        if self.order.is_waiting() {
+            self.read();
+        }
+        let mut shutdown = None;
+        for order in std::mem::take(&mut self.orders) {
+            match order {
+                Item::Flush(ticket) => self.flush(ticket, Message::Flush),
+                Item::Shutdown(ticket) => shutdown = Some(ticket),
+                Item::Event(_) | Item::Spans(_) => {}
+            }
+        }
+        shutdown
+    }
+
+    fn sort_apart(&mut self, record: Record) {
+        let (first, record) = record.apart();
+        if let Some(first) = first {
+            self.sort(first);
+        }
+        self.sort(record);
     }
 
     /// Puts the record on the pile of everybody who wants it.
@@ -104,7 +157,7 @@ impl Router {
         self.outgoing[last].push(record);
     }
 
-    fn to_spans(&mut self, records: Vec<Record>) {
+    fn send_to_spans(&mut self, records: Vec<Record>) {
         let place = self.mailboxes.iter().position(|mailbox| mailbox.account.makes_spans());
         if let Some(place) = place {
             self.outgoing[place].extend(records);
@@ -154,19 +207,15 @@ impl Router {
     /// Lets nobody in any more, sorts what is left, waits until it is handled or time is up, and counts what then remains.
     fn shutdown(mut self, ticket: &Arc<Ticket>) {
         self.queue.close();
-        let mut rest = Vec::new();
-        while !self.queue.is_finished() {
-            if self.queue.drain(BATCH, &mut rest) == 0 {
+        while !self.queue.is_finished() || self.order.is_waiting() {
+            if self.read() == 0 {
                 thread::yield_now(); // somebody was let in and is about to push
             }
-            for item in rest.drain(..) {
-                match item {
-                    Item::Event(record) => self.sort(record),
-                    Item::Spans(records) => self.to_spans(records),
-                    Item::Flush(flush) | Item::Shutdown(flush) => self.flush(flush, Message::Flush),
-                }
+        }
+        for order in std::mem::take(&mut self.orders) {
+            if let Item::Flush(ticket) | Item::Shutdown(ticket) = order {
+                self.flush(ticket, Message::Flush);
             }
-            self.send();
         }
         self.flush(Arc::clone(ticket), Message::LastFlush);
         while !ticket.has_ended() && Instant::now() < ticket.deadline() {

@@ -93,6 +93,9 @@ impl Lent {
 impl Drop for Lent {
     #[inline]
     fn drop(&mut self) {
+        if let Outer::Nothing = self.outer {
+            return;
+        }
         // Else the thread is being torn down, and there is no scope any more.
         let made = HERE.try_with(|here| here.try_borrow_mut().ok().and_then(|mut here| self.give_back(&mut here)));
         if let Ok(Some(scope)) = made {

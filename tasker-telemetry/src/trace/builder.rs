@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::memory::Discard;
 use super::{Batching, InMemorySpans, Sampling, SinkPlan, TraceParenting, exporters, metric_exporters};
+use crate::metrics::span_metrics::{Slot, SpanMetricsSink};
 use crate::telemetry::{Builder, Telemetry};
 use crate::variables::{InvalidVariable, Variables};
 
@@ -18,6 +19,17 @@ impl Builder {
     #[doc(hidden)]
     pub fn __discard_spans(self) -> Self {
         self.exporter(SinkPlan::Ready(Box::new(Discard), Batching::default()))
+    }
+
+    /// Computes rate, errors and duration from this telemetry's spans, as metrics `span_..` of its own. For whoever has reason to; the
+    /// life cycle's metrics say the same, exactly, without spans. See [`metrics::span_metrics`](crate::metrics::span_metrics).
+    pub fn span_metrics(mut self) -> Self {
+        if self.span_metrics.is_some() {
+            return self;
+        }
+        let slot = Slot::default();
+        self.span_metrics = Some(Slot::clone(&slot));
+        self.exporter(SinkPlan::Ready(Box::new(SpanMetricsSink::new(slot)), Batching::default()))
     }
 
     pub(crate) fn exporter(mut self, exporter: SinkPlan) -> Self {

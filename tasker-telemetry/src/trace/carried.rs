@@ -19,10 +19,13 @@ pub(crate) struct CarriedSpan {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) message: String,
     pub(crate) attributes: Vec<(String, Json)>,
-    pub(crate) events: Vec<(String, u64, Vec<(String, Json)>)>,
+    pub(crate) events: Vec<CarriedEvent>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) links: Vec<String>,
 }
+
+/// Name, time in nanoseconds since 1970, attributes.
+type CarriedEvent = (String, u64, Vec<(String, Json)>);
 
 /// How much JSON may travel with a task. A task that has more is kept, whatever becomes of it.
 const MOST_BYTES: usize = 32 * 1024;

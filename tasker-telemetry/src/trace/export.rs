@@ -70,7 +70,6 @@ pub(crate) struct SendError {
 pub(crate) enum Again {
     Never,
     /// Who sends has sent it again and again already.
-    #[cfg_attr(not(feature = "otel-sdk"), allow(dead_code, reason = "what is sent by others"))]
     Enough,
     Soon,
     /// The server said when.
@@ -99,7 +98,7 @@ impl Default for Batching {
             batch: 4_096,
             delay: Duration::from_secs(1),
             timeout: Duration::from_secs(10),
-            patience: Duration::from_secs(60),
+            patience: Duration::from_mins(1),
         }
     }
 }

@@ -62,9 +62,7 @@ pub use self::ids::{InvalidId, SpanId, TraceId};
 pub use self::memory::InMemorySpans;
 pub(crate) use self::plan::{SinkPlan, batching, exporters, metric_exporters, resolve};
 pub use self::sampling::Sampling;
-#[cfg(feature = "otel-sdk")]
-pub(crate) use self::span::Link;
-pub(crate) use self::span::{AttributeValue, Rules, visit_exception};
+pub(crate) use self::span::{AttributeValue, Link, Rules, visit_exception};
 pub use self::span::{Span, SpanEvent, SpanKind, SpanStatus};
 pub use self::task::TraceParenting;
 pub(crate) use self::task::{Recording, TaskTrace};

@@ -8,7 +8,7 @@ use std::fmt::{self, Write};
 use std::sync::Arc;
 
 use super::carried::CarriedSpan;
-use super::{Remote, SpanId, TraceId};
+use super::{Remote, SpanId, TaskTrace, TraceId};
 use crate::catalog::Source;
 use crate::event::EventKind;
 use crate::failure::Failure;
@@ -169,6 +169,9 @@ fn integer(number: u64) -> AttributeValue<'static> {
     AttributeValue::I64(i64::try_from(number).unwrap_or(i64::MAX))
 }
 
+/// Takes events, one at a time: name, time, and what hands out the attributes.
+pub(crate) type VisitEvent<'v> = dyn FnMut(&str, Timestamp, &dyn Fn(&mut Visit<'_>)) + 'v;
+
 /// Takes attributes, one at a time.
 pub(crate) type Visit<'v> = dyn for<'a> FnMut(&'a str, AttributeValue<'a>) + 'v;
 
@@ -217,7 +220,7 @@ impl Span {
     }
 
     fn root_of(&self, task: &TaskCore) -> SpanId {
-        task.trace().map_or_else(|| SpanId::of_root(self.trace_id(), 1), |trace| trace.root())
+        task.trace().map_or_else(|| SpanId::of_root(self.trace_id(), 1), TaskTrace::root)
     }
 
     /// The span that it is a child of; `None` for a task's, unless the task goes on in its caller's trace.
@@ -240,7 +243,6 @@ impl Span {
     }
 
     /// Whether the parent is known from another process.
-    #[cfg(any(feature = "otlp", feature = "otel-sdk"))]
     pub(crate) fn is_parent_remote(&self) -> bool {
         let of_root = self.task().filter(|_| !self.is_step()).and_then(|task| task.trace());
         of_root.is_some_and(|trace| trace.parent().is_some() && trace.is_called_remotely())
@@ -260,8 +262,7 @@ impl Span {
     /// Whether its work was asked for by a message.
     #[must_use]
     pub fn kind(&self) -> SpanKind {
-        let resumed =
-            !self.is_step() && self.task().and_then(|task| task.trace()).is_some_and(|trace| trace.is_resumed());
+        let resumed = !self.is_step() && self.task().and_then(|task| task.trace()).is_some_and(TaskTrace::is_resumed);
         if resumed { SpanKind::Consumer } else { SpanKind::Internal }
     }
 
@@ -448,11 +449,13 @@ impl Span {
     }
 
     /// Hands out the events: name, time, and what hands out the attributes.
-    pub(crate) fn visit_events(&self, visit: &mut dyn FnMut(&str, Timestamp, &dyn Fn(&mut Visit<'_>))) {
+    pub(crate) fn visit_events(&self, visit: &mut VisitEvent<'_>) {
         if let Some(carried) = self.carried() {
             for (name, at, values) in &carried.events {
                 visit(name, Timestamp::from_unix_nanos(*at), &|visit| {
-                    values.iter().for_each(|(key, value)| visit(key, of_json(value)));
+                    for (key, value) in values {
+                        visit(key, of_json(value));
+                    }
                 });
             }
             return;
@@ -563,7 +566,8 @@ fn visit_payload(record: &Record, visit: &mut Visit<'_>) {
     let event = crate::publisher::build(record);
     let serde_json::Value::Object(fields) = event.payload() else { return };
     for (name, value) in fields {
-        if !crate::event::HEADER_FIELDS.contains(&name.as_str()) {
+        // An absent value is an absent attribute.
+        if !value.is_null() && !crate::event::HEADER_FIELDS.contains(&name.as_str()) {
             visit(name, of_json(value));
         }
     }

@@ -49,8 +49,8 @@ impl Remote {
             && state.split(',').all(|entry| entry.trim().is_empty() || entry.contains('='));
         // Blanks around entries, and empty entries, are allowed to come; whoever reads it next may know less.
         let entries = state.split(',').map(str::trim).filter(|entry| !entry.is_empty());
-        self.state =
-            valid.then(|| entries.collect::<Vec<_>>().join(",").into()).filter(|state: &Box<str>| !state.is_empty());
+        let state = entries.collect::<Vec<_>>().join(",");
+        self.state = (valid && !state.is_empty()).then(|| state.into());
         self
     }
 

@@ -99,6 +99,6 @@ impl StepRun {
     /// How long the task that a lone step is has taken.
     fn lone_nanos(&self, end: Moment) -> u64 {
         let begun = self.rare().and_then(|rare| rare.begun).or(self.times.map(|times| times.asked));
-        begun.map_or(0, |begun| u64::try_from(begun.until(end).as_nanos()).unwrap_or(u64::MAX))
+        begun.map_or(0, |begun| begun.nanos_until(end))
     }
 }
