@@ -22,7 +22,9 @@ fn shown(recording: &Recording, payload: Json) -> Json {
     recording.in_scope(|| publish_event("filter.dynamic", payload)).unwrap();
     let mut shown = recording.events().named("filter.dynamic").last().unwrap().payload().clone();
     let header = ["event", "event_id", "event_type", "timestamp"];
-    header.iter().for_each(|name| _ = shown.as_object_mut().unwrap().remove(*name));
+    for name in header {
+        shown.as_object_mut().unwrap().remove(name);
+    }
     shown
 }
 

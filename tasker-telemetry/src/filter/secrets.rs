@@ -153,7 +153,9 @@ mod tests {
 
     fn secrets(values: &[&str]) -> Secrets {
         let mut found = Found::default();
-        values.iter().for_each(|value| found.text(value));
+        for value in values {
+            found.text(value);
+        }
         let secrets = Secrets::default();
         secrets.add(found);
         secrets
