@@ -8,6 +8,7 @@ use std::fmt::{Debug, Display};
 
 use serde::Serialize;
 
+use crate::filter;
 use crate::value::Value;
 
 /// A borrowed field value, to be asked what it can be recorded as.
@@ -66,6 +67,21 @@ macro_rules! text {
 // Wider numbers than any exporter takes are written out.
 text!(str String char Cow<'_, str> Box<str> i128 u128);
 
+/// A secret is not even read: neither shown nor searched for.
+#[cfg(feature = "secrecy")]
+impl<T: secrecy::zeroize::Zeroize + ?Sized> Plain for secrecy::SecretBox<T> {
+    fn plain(&self) -> Value {
+        Value::Str(Cow::Borrowed(filter::DEFAULT_FILTER_MASK))
+    }
+}
+
+#[cfg(feature = "secrecy")]
+impl<T: secrecy::zeroize::Zeroize + ?Sized> Plain for Option<secrecy::SecretBox<T>> {
+    fn plain(&self) -> Value {
+        self.as_ref().map_or(Value::Json(serde_json::Value::Null), Plain::plain)
+    }
+}
+
 impl<T: Plain + ?Sized> Plain for &T {
     fn plain(&self) -> Value {
         (**self).plain()
@@ -116,6 +132,9 @@ impl<T: Serialize + ?Sized> CaptureValue for &&&Capture<'_, T> {
     type Form = Exists;
 
     fn value(&self) -> Value {
+        if !filter::fits(self.0) {
+            return Value::Str(Cow::Borrowed(filter::DEFAULT_FILTER_MASK)); // deeper or larger than a filter looks through
+        }
         match serde_json::to_value(self.0) {
             Ok(json) => flattened(json),
             Err(_) => Value::Str(Cow::Borrowed("[unserializable]")),

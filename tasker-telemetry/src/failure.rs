@@ -7,6 +7,8 @@ use std::backtrace::{Backtrace, BacktraceStatus};
 use std::sync::OnceLock;
 
 use crate::classify::ErrorView;
+use crate::filter::{Filter, Secrets};
+use crate::lifecycle::TaskCore;
 use crate::publisher::Inputs;
 
 /// What an error says, taken once when an attempt failed.
@@ -32,12 +34,19 @@ const LONGEST_CHAIN: usize = 16;
 const FRAMES: usize = 10;
 
 impl Failure {
-    /// Writes an error out.
-    pub(crate) fn of_error(view: &ErrorView<'_>, kind: Option<&'static str>, retryable: bool) -> Self {
+    /// Writes an error out. What was masked in the task, and what users' expressions match, is masked in its texts: before
+    /// they are shortened, so that no half of a value remains.
+    pub(crate) fn of_error(
+        view: &ErrorView<'_>,
+        kind: Option<&'static str>,
+        retryable: bool,
+        task: Option<&TaskCore>,
+    ) -> Self {
+        let shown = Shown::new(task);
         Self {
-            message: shortened(view.message()),
-            class: view.class(),
-            chain: view.chain().into_iter().take(LONGEST_CHAIN).map(shortened).collect(),
+            message: shortened(shown.message(view.message())),
+            class: shown.class(view.class()),
+            chain: view.chain().into_iter().take(LONGEST_CHAIN).map(|text| shortened(shown.cause(text))).collect(),
             backtrace: Some(Backtrace::capture()),
             frames: OnceLock::new(),
             kind: kind.or_else(|| view.known_kind()),
@@ -65,16 +74,52 @@ impl Failure {
 
     /// Writes a panic out: its class is `panic`, its message the panic's where that is a text.
     pub(crate) fn of_panic(panic: &(dyn Any + Send)) -> Self {
+        Self::of_panic_in(panic, None)
+    }
+
+    /// The same for a panic in a task.
+    pub(crate) fn of_panic_in(panic: &(dyn Any + Send), task: Option<&TaskCore>) -> Self {
         let message = panic
             .downcast_ref::<&'static str>()
             .map(|text| (*text).to_owned())
             .or_else(|| panic.downcast_ref::<String>().cloned())
             .unwrap_or_else(|| "a panic without a message".to_owned());
         Self {
-            message: shortened(message),
+            message: shortened(Shown::new(task).message(message)),
             class: "panic".to_owned(),
             backtrace: Some(Backtrace::capture()),
             ..Self::default()
+        }
+    }
+}
+
+/// What may be shown of the texts of an error.
+struct Shown<'a>(Option<(&'a Filter, &'a Secrets)>);
+
+impl<'a> Shown<'a> {
+    fn new(task: Option<&'a TaskCore>) -> Self {
+        Self(task.map(|task| (task.core().filter(), task.secrets())))
+    }
+
+    fn message(&self, text: String) -> String {
+        match self.0 {
+            Some((filter, secrets)) => filter.message(text, Some(secrets)),
+            None => text,
+        }
+    }
+
+    fn cause(&self, text: String) -> String {
+        match self.0 {
+            Some((filter, secrets)) => filter.cause(text, Some(secrets)),
+            None => text,
+        }
+    }
+
+    /// A class is a type's path, and a word of the `Debug` text, which anything may stand in.
+    fn class(&self, text: String) -> String {
+        match self.0 {
+            Some((filter, secrets)) => filter.error_text(text, Some(secrets)),
+            None => text,
         }
     }
 }

@@ -63,6 +63,7 @@
 //! # Features
 //! | feature | default | what it does |
 //! | --- | --- | --- |
+//! | `secrecy` | no | `SecretString` and `SecretBox` of the `secrecy` crate are masked without being asked: fields of events and `fields(..)` |
 //! | `console` | yes | waterfalls of tasks in the terminal: [`Builder::console`], [`trace::Waterfall`] |
 //! | `otel` | yes | a step's span is the current context of the `opentelemetry` crate (0.33) while its body is polled |
 //! | `otlp` | yes | spans and metrics over OTLP with HTTP and protobuf: [`Builder::otlp`] |
@@ -114,6 +115,7 @@ mod retry_arg;
 mod scope;
 pub mod state;
 mod subscriber;
+mod table;
 mod telemetry;
 pub mod testing;
 mod time;
@@ -134,7 +136,7 @@ pub use self::catalog::{
 };
 pub use self::classify::{ErrorKind, RetryAdvice, Retryable};
 pub use self::event::{Category, Event, EventExt, EventKind, EventRecord, error_type, metric_name};
-pub use self::filter::{DEFAULT_FILTER_MASK, DEFAULT_FILTER_PARAMETERS};
+pub use self::filter::{DEFAULT_FILTER_MASK, DEFAULT_FILTER_PARAMETERS, FilterRule};
 pub use self::lifecycle::ResumedTask;
 pub use self::metrics::MetricsBackend;
 pub use self::publish::{PublishError, publish, publish_event};
@@ -147,4 +149,6 @@ pub use self::time::Timestamp;
 pub use self::value::Value;
 pub use self::variables::InvalidVariable;
 
+/// A regular expression, for [`FilterRule`]s and [`Builder::filter_values`].
+pub use regex::Regex;
 pub use tasker_telemetry_macros::{Event, Subscriber, step, task};

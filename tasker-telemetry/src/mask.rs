@@ -131,9 +131,112 @@ impl<T> MaskRequired<T> for Masked<'_, T> {
 )]
 pub trait MaskedForm {}
 
+/// What the filter has to know of a field's type: how much of what it is looking for the type can hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// Numbers and the like: nothing but what the field's name says.
+    Plain,
+    /// A text.
+    Text,
+    /// A type that says of itself that it is a secret.
+    Secret,
+    /// Anything, with names of its own.
+    Nested,
+}
+
+impl Shape {
+    /// That of a field whose JSON a function of the user's writes.
+    #[must_use]
+    pub const fn written_by_hand(self) -> Self {
+        match self {
+            Self::Secret => Self::Secret,
+            _ => Self::Nested,
+        }
+    }
+}
+
+/// A type whose shape is known.
+pub trait KnownShape {
+    /// The shape.
+    const SHAPE: Shape;
+}
+
+macro_rules! known {
+    ($($shape:ident: $($ty:ty)*;)*) => { $( $( impl KnownShape for $ty { const SHAPE: Shape = Shape::$shape; } )* )* };
+}
+known! {
+    Plain: bool i8 i16 i32 i64 i128 isize u8 u16 u32 u64 u128 usize f32 f64 crate::time::Timestamp;
+    Text: str String char Cow<'_, str>;
+}
+
+macro_rules! known_around {
+    ($($ty:ty),*) => { $( impl<T: KnownShape + ?Sized> KnownShape for $ty { const SHAPE: Shape = T::SHAPE; } )* };
+}
+known_around!(&T, Box<T>, Arc<T>);
+
+impl<T: KnownShape> KnownShape for Option<T> {
+    const SHAPE: Shape = T::SHAPE;
+}
+
+impl<T: KnownShape> KnownShape for Vec<T> {
+    const SHAPE: Shape = T::SHAPE;
+}
+
+impl<T: KnownShape, const N: usize> KnownShape for [T; N] {
+    const SHAPE: Shape = T::SHAPE;
+}
+
+/// A field whose shape is asked for, in the same way as [`Masked`].
+#[derive(Debug)]
+pub struct Shaped<'a, T>(pub &'a T);
+
+/// First choice: the shape is known.
+pub trait ShapeKnown {
+    /// The shape.
+    fn shape(&self) -> Shape;
+}
+
+impl<T: KnownShape> ShapeKnown for &Shaped<'_, T> {
+    fn shape(&self) -> Shape {
+        T::SHAPE
+    }
+}
+
+/// Last choice: it may be any.
+pub trait ShapeAny {
+    /// The shape.
+    fn shape(&self) -> Shape;
+}
+
+impl<T> ShapeAny for Shaped<'_, T> {
+    fn shape(&self) -> Shape {
+        Shape::Nested
+    }
+}
+
+#[cfg(feature = "secrecy")]
+mod of_secrecy {
+    use secrecy::zeroize::Zeroize;
+    use secrecy::{SecretBox, SecretString};
+
+    use super::{KnownShape, Mask, Shape};
+
+    impl<T: Zeroize + ?Sized> KnownShape for SecretBox<T> {
+        const SHAPE: Shape = Shape::Secret;
+    }
+
+    /// What was in it is wiped.
+    impl Mask for SecretString {
+        fn mask(&mut self, mask: &str) {
+            *self = Self::from(mask);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Arc, Cow, Mask, MaskByDefault as _, MaskByMask as _, MaskNone as _, Masked};
+    use super::{Shape, ShapeAny as _, ShapeKnown as _, Shaped};
 
     fn masked<T: Mask>(mut value: T) -> T {
         value.mask("[FILTERED]");
@@ -154,6 +257,18 @@ mod tests {
         assert_eq!(masked(None::<String>), None);
         assert_eq!(masked(Some("4242".to_owned())).as_deref(), Some("[FILTERED]"));
         assert_eq!(masked(vec!["a".to_owned(), "b".to_owned()]), ["[FILTERED]", "[FILTERED]"]);
+    }
+
+    #[test]
+    #[allow(clippy::needless_borrow, reason = "the form of generated code")]
+    fn a_shape_is_known_or_any() {
+        struct Opaque;
+
+        assert_eq!((&&Shaped(&7_u8)).shape(), Shape::Plain);
+        assert_eq!((&&Shaped(&Some(vec!["a".to_owned()]))).shape(), Shape::Text);
+        assert_eq!((&&Shaped(&Opaque)).shape(), Shape::Nested);
+        assert_eq!((&&Shaped(&Some(Opaque))).shape(), Shape::Nested);
+        assert_eq!((&&Shaped(&serde_json::json!({}))).shape(), Shape::Nested);
     }
 
     #[test]

@@ -9,7 +9,6 @@ use serde_json::Value as Json;
 
 use crate::catalog::{Catalog, EventSpec};
 use crate::event::{__Stamp, Category, ErasedEvent, EventKind, HEADER_FIELDS, Payload, Publishable};
-use crate::filter::Filter;
 use crate::id;
 use crate::lifecycle::TaskCore;
 use crate::publisher::{Fact, Published, Record, StepPlace, header};
@@ -48,30 +47,18 @@ pub fn publish<E: Publishable>(event: E) {
         return;
     }
     let mut record = here.record(kind);
+    let (mut event, filter) = (event, here.core.filter());
+    let masked = filter.event(&mut event);
     let payload = if kind == EventKind::Custom {
-        masked(event, here.core.filter())
+        let event: Arc<dyn ErasedEvent> = Arc::new(event);
+        Payload::Custom { event, masked, mask: filter.shared_mask() }
     } else {
-        let mut event = event;
         event.__stamp(&__Stamp(&header(&record)));
         let event: Arc<dyn ErasedEvent> = Arc::new(event);
         Payload::System(event)
     };
     record.fact = Fact::Published(Arc::new(Published { spec: E::SPEC, payload }));
     here.publish(record);
-}
-
-/// The event with every value masked that must be.
-fn masked<E: Publishable>(mut event: E, filter: &Filter) -> Payload {
-    let mask = filter.mask();
-    let (mut masked, mut withheld) = (Vec::new(), false);
-    for (index, field) in E::SPEC.fields.iter().enumerate() {
-        if field.sensitive || filter.masks(field.name) {
-            withheld |= !event.__mask(index, &mask);
-            masked.push(field.name);
-        }
-    }
-    let event: Arc<dyn ErasedEvent> = Arc::new(event);
-    Payload::Custom { event, masked: masked.into(), mask, withheld }
 }
 
 /// Why an event was not published.
@@ -179,11 +166,11 @@ impl Here {
             return;
         }
         let filter = self.core.filter();
-        filter.json(&mut payload, 0);
+        filter.json(&mut payload);
         if let Json::Object(fields) = &mut payload {
             for field in spec.fields.iter().filter(|field| field.sensitive) {
                 if let Some(value) = fields.get_mut(field.name) {
-                    *value = Json::from(&*filter.mask());
+                    *value = Json::from(filter.mask());
                 }
             }
         }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwapOption;
 
 use crate::catalog::Catalog;
-use crate::filter::{DEFAULT_FILTER_MASK, DEFAULT_FILTER_PARAMETERS, Filter};
+use crate::filter::{BadRule, DEFAULT_FILTER_MASK, DEFAULT_FILTER_PARAMETERS, Filter, FilterRule};
 use crate::metrics::push::{self, PlannedPush, Push, Pusher};
 use crate::metrics::span_metrics::Slot;
 use crate::metrics::{self, MetricsBackend};
@@ -20,7 +20,6 @@ use crate::publisher::{End, Ended, Health, Limits, Publisher, SubscriberHealth};
 use crate::scope::{self, Entered, InScope, Scope};
 use crate::subscriber::{Registration, Subscriber};
 use crate::trace::{self, SinkPlan, TraceSettings, Tracing};
-use crate::value::Value;
 use crate::variables::{InvalidVariable, Variables};
 
 /// What runs behind a [`Telemetry`]; tasks hold on to it as long as they live.
@@ -146,7 +145,7 @@ pub(crate) fn silent() -> Arc<Core> {
         service_name: String::new(),
         service_version: String::new(),
         publisher: Publisher::silent(),
-        filter: Filter::default(),
+        filter: Filter::none(),
         metrics: metrics::Store::new(false, metrics::DEFAULT_SERIES_LIMIT),
         tracing: None,
         log_spans: false,
@@ -231,12 +230,6 @@ impl Core {
         let installation = self.installation.load(Ordering::Relaxed);
         let is_counted_apart = installation != 0 && QUIET.load(Ordering::Relaxed) == installation;
         if is_counted_apart { QUIET_STEPS.load(Ordering::Relaxed) } else { 0 }
-    }
-
-    /// The values of `fields(..)` as they may be shown.
-    pub(crate) fn mask_fields(&self, names: &[&'static str], values: Box<[Value]>) -> Box<[Value]> {
-        let mut names = names.iter();
-        values.into_iter().map(|value| self.filter.value(names.next().copied().unwrap_or_default(), value)).collect()
     }
 
     pub(crate) fn health(&self) -> Health {
@@ -489,9 +482,23 @@ pub enum BuildError {
         /// What is wrong, and what would be right.
         problem: String,
     },
+    /// A rule of the filter cannot be used.
+    #[error("the filter's rule `{rule}` {problem}")]
+    Filter {
+        /// The rule, as it was written.
+        rule: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// Another telemetry is the process default already.
     #[error("another telemetry is installed already: shut it down first, or use `build()` and `telemetry.scope(..)`")]
     AlreadyInstalled,
+}
+
+impl From<BadRule> for BuildError {
+    fn from(BadRule { rule, problem }: BadRule) -> Self {
+        Self::Filter { rule, problem }
+    }
 }
 
 /// The settings of a [`Telemetry`].
@@ -509,7 +516,8 @@ pub struct Builder {
     subscriber_capacity: usize,
     handler_timeout: Duration,
     shutdown_timeout: Duration,
-    filter_parameters: Vec<String>,
+    filter_parameters: Vec<FilterRule>,
+    filter_values: Vec<FilterRule>,
     filter_mask: String,
     pub(crate) metrics_enabled: bool,
     metrics_series_limit: usize,
@@ -547,7 +555,8 @@ impl Default for Builder {
             subscriber_capacity: 400_000,
             handler_timeout: Duration::from_secs(30),
             shutdown_timeout: Duration::from_secs(5),
-            filter_parameters: DEFAULT_FILTER_PARAMETERS.map(str::to_owned).to_vec(),
+            filter_parameters: DEFAULT_FILTER_PARAMETERS.map(FilterRule::from).to_vec(),
+            filter_values: Vec::new(),
             filter_mask: DEFAULT_FILTER_MASK.to_owned(),
             metrics_enabled: true,
             metrics_series_limit: metrics::DEFAULT_SERIES_LIMIT,
@@ -642,10 +651,41 @@ impl Builder {
         self
     }
 
-    /// The names whose values are masked: a name that contains one of these, in any case. Replaces the default list
-    /// ([`DEFAULT_FILTER_PARAMETERS`]).
-    pub fn filter_parameters<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
-        self.filter_parameters = names.into_iter().map(Into::into).collect();
+    /// The keys whose values are masked: names (a key that contains one of these, in any case), dotted paths and regular
+    /// expressions; see [`FilterRule`]. Replaces the default list ([`DEFAULT_FILTER_PARAMETERS`]); an empty one masks
+    /// nothing but what is `sensitive`.
+    ///
+    /// A rule that cannot be used is an error of [`build`](Self::build), [`BuildError::Filter`].
+    ///
+    /// ```
+    /// use tasker_telemetry::{BuildError, Telemetry};
+    ///
+    /// let builder = || Telemetry::builder().auto_subscribers(false);
+    /// builder().filter_parameters(["passw", "credit_card.number", "/^pin$/i"]).build()?;
+    /// let error = builder().filter_parameters(["/(/"]).build().unwrap_err();
+    /// assert!(matches!(error, BuildError::Filter { rule, .. } if rule == "/(/"));
+    /// # Ok::<(), BuildError>(())
+    /// ```
+    pub fn filter_parameters<R: Into<FilterRule>>(mut self, rules: impl IntoIterator<Item = R>) -> Self {
+        self.filter_parameters = rules.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Regular expressions for what is masked wherever it stands: in texts, numbers and keys of payloads and `fields(..)`, in
+    /// labels of metrics, in messages and causes of errors. What matches is masked, the rest of the text stays; in a typed
+    /// event the whole field. Default: none. A text is an expression, with or without slashes around it.
+    ///
+    /// Unlike names, these cost time for every text.
+    ///
+    /// ```
+    /// use tasker_telemetry::{Regex, Telemetry};
+    ///
+    /// let cards = Regex::new(r"\b\d{4}(?:[ -]?\d{4}){3}\b")?;
+    /// Telemetry::builder().auto_subscribers(false).filter_values([cards]).build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn filter_values<R: Into<FilterRule>>(mut self, rules: impl IntoIterator<Item = R>) -> Self {
+        self.filter_values = rules.into_iter().map(Into::into).collect();
         self
     }
 
@@ -704,7 +744,8 @@ impl Builder {
         if self.metrics_series_limit < 2 {
             return Err(BuildError::Setting { setting: "metrics_series_limit", problem: "must be at least 2" });
         }
-        let resolved = trace::resolve(&mut self)?;
+        let filter = Filter::new(&self.filter_parameters, &self.filter_values, &self.filter_mask)?;
+        let resolved = trace::resolve(&mut self, &filter)?;
         let mut subscribers = self.subscribers;
         let mut catalog_problems = Vec::new();
         if resolved.enabled {
@@ -740,7 +781,7 @@ impl Builder {
             service_name: resolved.service_name,
             service_version: resolved.service_version,
             publisher: Publisher::start(subscribers, span_sink, &limits)?,
-            filter: Filter::new(self.filter_parameters, &self.filter_mask),
+            filter,
             metrics: metrics::Store::new(resolved.enabled && self.metrics_enabled, self.metrics_series_limit),
             tracing,
             log_spans,

@@ -14,7 +14,7 @@ use crate::source::source;
 /// ```text
 /// const _: () = {
 ///     static __SPEC: EventSpec = EventSpec { name: "payment.risk_flagged", fields: &[..], .. };
-///     impl Event for RiskFlagged { const SPEC: &'static EventSpec = &__SPEC; fn __mask(..) -> bool { match index { .. } } }
+///     impl Event for RiskFlagged { const SPEC: &'static EventSpec = &__SPEC; fn __mask(..) -> bool { match index { .. } } .. }
 ///     impl ByHand for RiskFlagged {}
 ///     impl Named<0x2f..> for RiskFlagged {}       // what a subscription to the string finds the type by
 ///     inventory::submit! { EventEntry(&__SPEC) }
@@ -28,6 +28,7 @@ pub(crate) fn expand(model: &Model<'_>) -> TokenStream {
     let tag = Literal::u64_suffixed(name_tag(&name));
     let spec = spec(model, &name, &private);
     let mask = mask(model, &private);
+    let shape = shape(model, &private);
     quote! {
         #[doc(hidden)]
         const _: () = {
@@ -38,6 +39,7 @@ pub(crate) fn expand(model: &Model<'_>) -> TokenStream {
             impl #private::Event for #ident {
                 const SPEC: &'static #private::EventSpec = &__SPEC;
                 #mask
+                #shape
             }
 
             #[automatically_derived]
@@ -100,6 +102,30 @@ fn mask(model: &Model<'_>, private: &TokenStream) -> TokenStream {
                     let _ = __mask;
                     false
                 }
+            }
+        }
+    }
+}
+
+/// Expands to: `fn __shape(..)` with one arm for each field whose type tells what the field may hold. Where the user says how it
+/// is serialised, only a secret remains one.
+fn shape(model: &Model<'_>, private: &TokenStream) -> TokenStream {
+    let arms = model.payload().enumerate().map(|(index, field)| {
+        let index = Literal::usize_suffixed(index);
+        let ident = &field.ident;
+        let custom = field.serde.with.then(|| quote!(.written_by_hand()));
+        quote! {
+            #index => {
+                use #private::{ShapeAny as _, ShapeKnown as _};
+                (&&#private::Shaped(&self.#ident)).shape()#custom
+            }
+        }
+    });
+    quote! {
+        fn __shape(&self, __index: ::core::primitive::usize) -> #private::Shape {
+            match __index {
+                #(#arms)*
+                _ => #private::Shape::Nested,
             }
         }
     }

@@ -24,6 +24,8 @@ pub(crate) struct FieldAttrs {
     /// Whether the field may be left out, depending on its value.
     pub(crate) skip_if: bool,
     pub(crate) flatten: Option<Span>,
+    /// Whether a function of the user's serialises it.
+    pub(crate) with: bool,
 }
 
 impl TypeAttrs {
@@ -58,6 +60,7 @@ impl FieldAttrs {
             } else if meta.path.is_ident("flatten") {
                 found.flatten = Some(meta.path.span());
             }
+            found.with |= ["with", "serialize_with", "getter"].iter().any(|word| meta.path.is_ident(word));
             found.skip_if |= meta.path.is_ident("skip_serializing_if");
             skip_value(meta)
         });
@@ -113,7 +116,7 @@ mod tests {
         ];
         let found = FieldAttrs::parse(&attrs);
         assert_eq!(found.rename.map(|name| name.value()).as_deref(), Some("a"));
-        assert!(found.skip_if && found.skip.is_none() && found.flatten.is_none());
+        assert!(found.skip_if && found.with && found.skip.is_none() && found.flatten.is_none());
 
         let found = FieldAttrs::parse(&[parse_quote!(#[serde(default, skip_serializing, flatten)])]);
         assert!(found.skip.is_some() && found.flatten.is_some());

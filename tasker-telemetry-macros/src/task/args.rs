@@ -68,6 +68,9 @@ fn advice(word: &str) -> String {
         "retry_limit" | "backoff" | "retry_if" => {
             format!("`{word}` is an option of `#[step]`: a task is run again by who started it")
         }
+        "skip" | "skip_all" => {
+            format!("`{word}` is not needed: only the arguments named in `fields(..)` are recorded")
+        }
         "task_id" => "unknown option `task_id`; did you mean `id`?".to_owned(),
         "max_concurrent" | "concurrency" => {
             format!("unknown option `{word}`; did you mean `max_concurrent_steps`?")

@@ -18,6 +18,8 @@ pub use self::system::{observability, step, task, workflow};
 use serde::Serialize;
 
 use crate::catalog::EventSpec;
+#[doc(hidden)]
+pub use crate::mask::Shape as __Shape;
 
 /// A typed event. Derive it: `#[derive(Serialize, Event)] #[event("payment.risk_flagged")]`.
 ///
@@ -50,6 +52,13 @@ pub trait Event: Serialize + Send + Sync + 'static {
     /// Masks the field with that index in [`SPEC`](Self::SPEC), in place. `false`: its type has no masked form.
     #[doc(hidden)]
     fn __mask(&mut self, index: usize, mask: &str) -> bool;
+
+    /// What the filter has to know of the type of the field with that index.
+    #[doc(hidden)]
+    fn __shape(&self, index: usize) -> __Shape {
+        let _ = index;
+        __Shape::Nested
+    }
 
     /// Fills in what the publisher knows: ids and times. Only system events have places for it.
     #[doc(hidden)]

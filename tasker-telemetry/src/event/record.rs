@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::{Category, Event, EventKind};
 use crate::catalog::EventSpec;
+use crate::filter::MaskedFields;
 use crate::id;
 use crate::time::Timestamp;
 
@@ -79,9 +80,8 @@ impl<E: Event> ErasedEvent for E {
 pub(crate) enum Payload {
     /// A system event: its struct holds the header's values too.
     System(Arc<dyn ErasedEvent>),
-    /// A user's typed event. `masked` lists the fields whose JSON is `mask` whatever their type could hold; a `withheld`
-    /// one has a field that must be masked and cannot: only its JSON may be seen.
-    Custom { event: Arc<dyn ErasedEvent>, masked: Box<[&'static str]>, mask: Arc<str>, withheld: bool },
+    /// A user's typed event, and what was masked in it. `mask`: what stands in the JSON of a masked field.
+    Custom { event: Arc<dyn ErasedEvent>, masked: MaskedFields, mask: Arc<str> },
     /// An event published by name.
     Dynamic(Arc<Json>),
 }
@@ -200,17 +200,19 @@ impl EventRecord {
     /// The typed payload, whatever its type.
     pub(crate) fn value(&self) -> Option<&dyn Any> {
         match &self.payload {
-            Payload::System(event) | Payload::Custom { event, withheld: false, .. } => Some((**event).as_any()),
-            Payload::Custom { .. } | Payload::Dynamic(_) => None,
+            Payload::Custom { masked, .. } if masked.withheld => None,
+            Payload::System(event) | Payload::Custom { event, .. } => Some((**event).as_any()),
+            Payload::Dynamic(_) => None,
         }
     }
 
     fn to_json(&self) -> Json {
         let fields = match &self.payload {
             Payload::System(event) => return (**event).to_json().unwrap_or_else(|error| self.unserializable(&error)),
-            Payload::Custom { event, masked, mask, .. } => match (**event).to_json() {
+            Payload::Custom { masked: MaskedFields { json: Some(fields), .. }, .. } => (**fields).clone(),
+            Payload::Custom { event, masked, mask } => match (**event).to_json() {
                 Ok(Json::Object(mut fields)) => {
-                    for name in masked {
+                    for name in &*masked.names {
                         if let Some(value) = fields.get_mut(*name) {
                             *value = Json::from(mask.as_ref());
                         }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::{__Stamp, ByHand, Event, EventKind};
 use crate::catalog::{EventEntry, EventSpec, FieldSpec, Source};
 use crate::id;
+use crate::mask::{Masked, Shape, Shaped};
 use crate::time::Timestamp;
 
 /// The values of `fields(..)`, by name.
@@ -125,10 +126,25 @@ macro_rules! system_event {
                 &SPEC
             };
 
-            // System events hold what the library itself measured; texts from outside (messages, `fields(..)`) are masked
-            // where they are made.
-            fn __mask(&mut self, _index: usize, _mask: &str) -> bool {
-                true
+            // Those of the life cycle hold what the library itself measured, and texts that were masked where they were made;
+            // the others what the author of a driver put in.
+            #[allow(unused_imports, clippy::needless_borrow, reason = "the form of generated code, for any type of field")]
+            fn __mask(&mut self, index: usize, mask: &str) -> bool {
+                use crate::mask::{MaskByDefault as _, MaskByMask as _};
+                let _ = mask;
+                match Self::SPEC.fields.get(index).map(|field| field.name) {
+                    $(Some(stringify!($field)) => (&mut &mut &mut Masked(&mut self.$field)).mask(mask),)*
+                    _ => true,
+                }
+            }
+
+            #[allow(unused_imports, clippy::needless_borrow, reason = "the form of generated code, for any type of field")]
+            fn __shape(&self, index: usize) -> Shape {
+                use crate::mask::{ShapeAny as _, ShapeKnown as _};
+                match Self::SPEC.fields.get(index).map(|field| field.name) {
+                    $(Some(stringify!($field)) => (&&Shaped(&self.$field)).shape(),)*
+                    _ => Shape::Plain,
+                }
             }
 
             fn __stamp(&mut self, stamp: &__Stamp<'_>) {

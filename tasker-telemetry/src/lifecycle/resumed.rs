@@ -30,7 +30,11 @@ impl TaskScope {
         core.task_began();
         let id = TaskId::given(carrier.task_id.clone());
         let trace = core.tracing().map(|tracing| tracing.resume(&id, &carrier));
-        let (started_at, counts, context) = (carrier.started_at(), carrier.counts(), carrier.context.clone());
+        let (started_at, counts, mut context) = (carrier.started_at(), carrier.counts(), carrier.context.clone());
+        // The other process has masked by its rules; these are ours.
+        for (name, value) in &mut context {
+            core.filter().attribute(name, value);
+        }
         let origin = Origin { started_at, counts, context };
         let spec = spec_named(&carrier.task_name);
         let task = TaskCore::resumed(core, spec, id, trace, origin);
@@ -125,7 +129,9 @@ impl ResumedTask {
     pub fn fail(mut self, error: &(dyn Error + 'static)) {
         let type_name = std::any::type_name::<dyn Error>();
         let view = ErrorView { text: ErrorText::Boxed(error), type_name };
-        self.end(State::Error, Some(Failure::of_error(&view, None, false)));
+        let task = self.task.as_ref().map(|resumed| &*resumed.task);
+        let failure = Failure::of_error(&view, None, false, task);
+        self.end(State::Error, Some(failure));
     }
 
     /// The task was cancelled: tells `task.cancelled`.

@@ -470,7 +470,9 @@ impl StepRun {
         if let Kept::Scope(Scope::Step(task, ..), Some(rare)) = &mut self.kept
             && let Some(fields) = rare.fields.take()
         {
-            rare.inputs = Some(Arc::new(task.core().mask_fields(spec.fields, fields)));
+            let (inputs, masked) = task.core().filter().fields(spec, "step_inputs", spec.fields, fields);
+            task.secrets().add(masked);
+            rare.inputs = Some(Arc::new(inputs));
         }
     }
 
@@ -588,8 +590,8 @@ impl StepRun {
         } else {
             Next::End
         };
-        let failure =
-            self.watched.then(|| Arc::new(Failure::of_error(error, kind, retryable).with_inputs(self.inputs())));
+        let write = |task| Failure::of_error(error, kind, retryable, task).with_inputs(self.inputs());
+        let failure = self.watched.then(|| Arc::new(write(self.task().map(|(task, _)| &**task))));
         let error_type = || failure.as_ref().map_or_else(|| error_type(error, kind), |failure| failure.error_type());
         let error_type = if self.metering.is_on() { error_type() } else { "" };
         self.attempt_failed(&Told { failure, retryable, error_type }, ended, next, delay.is_some());
@@ -613,7 +615,8 @@ impl StepRun {
             return;
         }
         let ended = self.ended();
-        let failure = self.watched.then(|| Arc::new(Failure::of_panic(panic).with_inputs(self.inputs())));
+        let write = |task| Failure::of_panic_in(panic, task).with_inputs(self.inputs());
+        let failure = self.watched.then(|| Arc::new(write(self.task().map(|(task, _)| &**task))));
         let error_type = crate::event::error_type(Some("panic"));
         self.attempt_failed(&Told { failure, retryable: false, error_type }, ended, Next::End, false);
     }

@@ -9,6 +9,7 @@ use serde_json::Value as Json;
 
 use crate::catalog::{Source, StepSpec, TaskSpec};
 use crate::event::EventKind;
+use crate::filter::Secrets;
 use crate::id::{self, TaskId};
 use crate::metrics::TaskSeries;
 use crate::publisher::{Fact, Inputs, OUT_OF_LINE, Record, StepPlace};
@@ -53,6 +54,8 @@ pub(crate) struct TaskCore {
     begun: Option<Moment>,
     /// `None` when metrics are off.
     metrics: Option<Arc<TaskSeries>>,
+    /// What was masked, to be found again in the texts of errors.
+    secrets: Secrets,
 }
 
 /// What the router alone writes, apart from what publishing threads write: they would wait for each other's cache line.
@@ -81,11 +84,18 @@ impl TaskCore {
     /// The task of a `#[task]`.
     pub(crate) fn new(core: Arc<Core>, spec: &'static TaskSpec, id: Option<String>, fields: Fields) -> Arc<Self> {
         let permits = usize::try_from(spec.max_concurrent_steps).unwrap_or(usize::MAX);
+        let secrets = Secrets::default();
+        let fields = fields.map(|values| {
+            let (fields, masked) = core.filter().fields(spec, "context", spec.fields, values);
+            secrets.add(masked);
+            fields
+        });
         Arc::new(Self {
             permits: (permits > 0).then(|| Arc::new(Semaphore::new(permits))),
             place: Some((spec.function, &spec.source)),
             field_names: spec.fields,
-            fields: fields.map(|values| core.mask_fields(spec.fields, values)),
+            fields,
+            secrets,
             metrics: core.metrics().life_cycle().and_then(|metrics| metrics.task(spec)).map(Arc::clone),
             ..Self::fresh(core, spec.name, id.map_or_else(TaskId::random, TaskId::given))
         })
@@ -152,6 +162,7 @@ impl TaskCore {
             permits: None,
             begun: None,
             metrics: None,
+            secrets: Secrets::default(),
         }
     }
 
@@ -182,6 +193,11 @@ impl TaskCore {
 
     pub(crate) fn fields(&self) -> &[Value] {
         self.fields.as_deref().unwrap_or_default()
+    }
+
+    /// What was masked in this task, to be found again in the texts of errors.
+    pub(crate) const fn secrets(&self) -> &Secrets {
+        &self.secrets
     }
 
     /// Where the task is counted; `None` when metrics are off.

@@ -148,7 +148,7 @@ impl TaskRun {
     #[inline(never)]
     pub(super) fn failed(&mut self, error: &ErrorView<'_>, kind: Option<&'static str>) {
         let end = Moment::now(); // before anything is done about the error: that is not the body's time
-        let failure = self.is_listened_to().then(|| Failure::of_error(error, kind, false));
+        let failure = self.listened_to().map(|task| Failure::of_error(error, kind, false, Some(task)));
         self.end(State::Error, end, failure);
     }
 
@@ -156,15 +156,18 @@ impl TaskRun {
     pub(super) fn panicked(&mut self, panic: &(dyn Any + Send)) {
         if self.is_watched() {
             let end = Moment::now();
-            let failure = self.is_listened_to().then(|| Failure::of_panic(panic));
+            let failure = self.listened_to().map(|task| Failure::of_panic_in(panic, Some(task)));
             self.end(State::Error, end, failure);
         }
         self.phase = Phase::Over;
     }
 
-    /// Whether anybody gets events, so that a failure is worth writing out.
-    fn is_listened_to(&self) -> bool {
-        matches!(&self.scope, Scope::Task(task) if task.is_watched())
+    /// The task, if anybody gets events, so that a failure is worth writing out.
+    fn listened_to(&self) -> Option<&TaskCore> {
+        match &self.scope {
+            Scope::Task(task) if task.is_watched() => Some(task),
+            _ => None,
+        }
     }
 
     fn end(&mut self, state: State, end: Moment, failure: Option<Failure>) {

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use super::cell::Cell;
 use super::name::{MetricKind, Names, OVERFLOW};
 use super::render::escape;
-use super::table::Table;
+use crate::table::Table;
 
 /// How many series a metric may have, the one for all that is over the limit included.
 pub const DEFAULT_SERIES_LIMIT: usize = 2_000;

@@ -11,8 +11,8 @@ use super::cell::{Buckets, Cell, CounterSeries, HistogramSeries, LevelSeries};
 use super::family::{Descriptor, Family, Series};
 use super::name::{MetricKind, Names};
 use super::registry::{AnyFamily, Kind};
-use super::table::{Table, hash_address};
 use crate::catalog::{StepSpec, TaskSpec};
+use crate::table::{Table, hash_address};
 
 /// A metric of the library's own.
 pub(super) struct Own {

@@ -46,7 +46,6 @@ mod shards;
 pub mod span_metrics;
 #[cfg(feature = "statsd")]
 pub mod statsd;
-mod table;
 mod user;
 
 pub use self::backend::MetricsBackend;

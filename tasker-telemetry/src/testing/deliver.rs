@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::event::{__Stamp, Category, ErasedEvent, Event, EventKind, EventRecord, Header, Payload};
+use crate::filter::MaskedFields;
 use crate::id;
 use crate::subscriber::{Dispatch, DynSubscriber, Subscriber};
 use crate::time::Timestamp;
@@ -51,7 +52,7 @@ pub fn deliver<S: Subscriber, E: Event>(subscriber: &S, mut event: E) -> Deliver
     let kind = EventKind::of_name(E::NAME).unwrap_or(EventKind::Custom);
     let event: Arc<dyn ErasedEvent> = Arc::new(event);
     let payload = match Category::of(E::NAME) {
-        Category::Custom => Payload::Custom { event, masked: Box::default(), mask: "".into(), withheld: false },
+        Category::Custom => Payload::Custom { event, masked: MaskedFields::none(), mask: "".into() },
         _ => Payload::System(event),
     };
     let record = EventRecord::new(kind, E::SPEC, header, payload);

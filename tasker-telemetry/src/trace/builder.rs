@@ -210,6 +210,7 @@ impl Telemetry {
 #[cfg(all(test, feature = "console"))]
 mod tests {
     use super::*;
+    use crate::filter::Filter;
     use crate::trace::resolve;
 
     fn given(pairs: &[(&str, &str)]) -> Variables {
@@ -221,11 +222,11 @@ mod tests {
         for (more, delay) in [(("", ""), 100), (("OTEL_BSP_SCHEDULE_DELAY", "7000"), 7_000)] {
             let variables = given(&[("OTEL_TRACES_EXPORTER", "console"), more]);
             let mut builder = Telemetry::from_variables(variables).unwrap();
-            let sinks = resolve(&mut builder).unwrap().sinks;
+            let sinks = resolve(&mut builder, &Filter::none()).unwrap().sinks;
             let seen: Vec<_> = sinks.iter().map(|(sink, batching)| (sink.name(), batching.delay)).collect();
             assert_eq!(seen, [("console", Duration::from_millis(delay))]);
         }
         let mut none = Telemetry::from_variables(given(&[("OTEL_TRACES_EXPORTER", "none")])).unwrap();
-        assert!(resolve(&mut none).unwrap().sinks.is_empty());
+        assert!(resolve(&mut none, &Filter::none()).unwrap().sinks.is_empty());
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::export::Batching;
 use super::{Sampling, SpanSink};
+use crate::filter::Filter;
 use crate::metrics::push::{PlannedPush, Push};
 #[cfg(feature = "otlp")]
 use crate::otlp::{self, Otlp};
@@ -109,7 +110,7 @@ fn exception_signals(variables: &Variables) -> (bool, bool) {
 }
 
 /// See the module. Reads no variable unless an exporter or [`Telemetry::from_env`](crate::Telemetry::from_env) asks for it.
-pub(crate) fn resolve(builder: &mut Builder) -> Result<Resolved, BuildError> {
+pub(crate) fn resolve(builder: &mut Builder, filter: &Filter) -> Result<Resolved, BuildError> {
     let sinks = std::mem::take(&mut builder.span_sinks);
     let none = Variables::Given(std::collections::HashMap::new());
     let pushes = std::mem::take(&mut builder.pushes);
@@ -126,6 +127,7 @@ pub(crate) fn resolve(builder: &mut Builder) -> Result<Resolved, BuildError> {
     let mut resource = Resource::of_service(&service_name, &service_version);
     for (key, value) in attributes.into_iter().chain(std::mem::take(&mut builder.resource)) {
         if key != "service.name" && key != "service.version" {
+            let value = if filter.masks(&key) { filter.mask().to_owned() } else { filter.text(&value).into_owned() };
             resource.set(&key, value.into());
         }
     }

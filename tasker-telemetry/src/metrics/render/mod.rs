@@ -7,6 +7,7 @@ mod json;
 mod number;
 mod text;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 pub use self::format::{Format, UnknownFormat};
@@ -123,7 +124,9 @@ fn encode<'a, C: Cell>(
     if !has_begun {
         visitor.begin(metric);
     }
-    if let Some(filter) = filter.filter(|filter| metric.labels.iter().any(|label| filter.masks(label))) {
+    if let Some(filter) =
+        filter.filter(|filter| filter.has_values() || metric.labels.iter().any(|label| filter.masks(label)))
+    {
         return encode_masked(family, filter, read, visitor);
     }
     for series in family.iter() {
@@ -139,15 +142,18 @@ fn encode_masked<'a, C: Cell>(
     visitor: &mut dyn Visitor,
 ) {
     let metric = &family.descriptor;
-    let mask = filter.mask();
-    let mut shown: BTreeMap<Vec<&str>, Reading<'a>> = BTreeMap::new();
+    let masked: Vec<bool> = metric.labels.iter().map(|label| filter.masks(label)).collect();
+    let mut shown: BTreeMap<Vec<Cow<'a, str>>, Reading<'a>> = BTreeMap::new();
     for series in family.iter() {
         if series.labels.is_overflow() {
             visitor.sample(metric, &series.labels, &read(&series.cell));
             continue;
         }
-        let values = series.labels.pairs(&metric.labels);
-        let values = values.map(|(name, value)| if filter.masks(name) { &*mask } else { value }).collect();
+        let values = series.labels.pairs(&metric.labels).zip(&masked).map(|((_, value), masked)| match masked {
+            true => Cow::Owned(filter.mask().to_owned()),
+            false => filter.text(value),
+        });
+        let values: Vec<Cow<'a, str>> = values.collect();
         let reading = read(&series.cell);
         match shown.entry(values) {
             std::collections::btree_map::Entry::Vacant(place) => {
@@ -157,6 +163,7 @@ fn encode_masked<'a, C: Cell>(
         }
     }
     for (values, reading) in &shown {
-        visitor.sample(metric, &Labels::new(&metric.labels, values), reading);
+        let values: Vec<&str> = values.iter().map(|value| &**value).collect();
+        visitor.sample(metric, &Labels::new(&metric.labels, &values), reading);
     }
 }

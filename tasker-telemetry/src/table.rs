@@ -51,7 +51,7 @@ impl<T> List<T> {
 }
 
 /// See the module.
-pub(super) struct Table<T> {
+pub(crate) struct Table<T> {
     entries: List<T>,
     /// In each slot the upper half of an entry's hash and its number plus one; 0 is free.
     levels: [OnceLock<Box<[AtomicU64]>>; LEVELS],
@@ -66,26 +66,26 @@ const WINDOW: usize = 8;
 
 /// The table has no room where this hash would have to lie: for a hash that spreads, unreachable below a million entries.
 #[derive(Debug)]
-pub(super) struct Full;
+pub(crate) struct Full;
 
 impl<T> Table<T> {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self { entries: List::new(), levels: [const { OnceLock::new() }; LEVELS], adding: Mutex::new(()) }
     }
 
     /// How many entries there are.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
 
     /// Every entry, in the order in which they were added.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
         (0..self.len()).filter_map(|number| self.entries.get(number))
     }
 
     /// The entry of that hash that `is_it` recognises.
     #[inline]
-    pub(super) fn get(&self, hash: u64, is_it: impl Fn(&T) -> bool) -> Option<&T> {
+    pub(crate) fn get(&self, hash: u64, is_it: impl Fn(&T) -> bool) -> Option<&T> {
         for (level, slots) in self.levels.iter().enumerate() {
             for slot in window(slots.get()?, hash, level) {
                 match slot.load(Ordering::Acquire) {
@@ -104,7 +104,7 @@ impl<T> Table<T> {
     }
 
     /// The same, and adds what `make` makes if there is none. Two threads that add the same at once get one entry.
-    pub(super) fn get_or_add(
+    pub(crate) fn get_or_add(
         &self,
         hash: u64,
         is_it: impl Fn(&T) -> bool,
@@ -152,7 +152,7 @@ const fn number(taken: u64) -> usize {
 
 /// A hash of the address of a static: what is equal by address is one thing.
 #[inline]
-pub(super) fn hash_address<T>(of: &T) -> u64 {
+pub(crate) fn hash_address<T>(of: &T) -> u64 {
     let address = std::ptr::from_ref(of).addr() as u64;
     let mixed = (address >> 3).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     mixed ^ (mixed >> 32)
