@@ -206,7 +206,8 @@ fn a_sampled_task_has_its_fields_inside_one_that_is_not() {
 
 #[test]
 fn undecided_spans_are_bounded_and_evictions_counted() {
-    let (telemetry, spans) = traced(|builder| builder.sampling(Sampling::none().keep_failures()).undecided_spans(10_000));
+    let (telemetry, spans) =
+        traced(|builder| builder.sampling(Sampling::none().keep_failures()).undecided_spans(10_000));
     #[task]
     async fn waits(fail: bool) -> Result<(), Timeout> {
         outer().await;
