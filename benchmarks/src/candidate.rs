@@ -4,6 +4,7 @@ use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use tasker_telemetry::trace::Sampling;
 use tasker_telemetry::{BuildError, EventRecord, Subscriber, Telemetry};
 
 use crate::steps::{self, calls};
@@ -36,6 +37,12 @@ pub enum Candidate {
     OneAndSleeping,
     /// Five such.
     Five,
+    /// A span, the OpenTelemetry context, metrics, and one subscriber to two events a step.
+    Everything,
+    /// The same without the subscriber.
+    Spans,
+    /// The same, sampled out: metrics.
+    SampledOut,
     /// `#[tracing::instrument]`, no subscriber.
     Instrument,
     /// `#[tracing::instrument]` with a registry.
@@ -46,7 +53,7 @@ pub enum Candidate {
 
 impl Candidate {
     /// All, in the order of the table.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::Bare,
         Self::Plain,
         Self::Off,
@@ -59,6 +66,9 @@ impl Candidate {
         Self::One,
         Self::OneAndSleeping,
         Self::Five,
+        Self::Everything,
+        Self::Spans,
+        Self::SampledOut,
         Self::Instrument,
         Self::InstrumentRegistry,
         Self::Fastrace,
@@ -80,6 +90,9 @@ impl Candidate {
             Self::One => "one",
             Self::OneAndSleeping => "one-and-sleeping",
             Self::Five => "five",
+            Self::Everything => "everything",
+            Self::Spans => "spans",
+            Self::SampledOut => "sampled-out",
             Self::Instrument => "instrument",
             Self::InstrumentRegistry => "instrument-registry",
             Self::Fastrace => "fastrace",
@@ -102,6 +115,9 @@ impl Candidate {
             Self::One => "`#[step]`, 1 subscriber to 3 events a step",
             Self::OneAndSleeping => "the same, beside one that sleeps 60 s",
             Self::Five => "`#[step]`, 5 subscribers to 3 events a step",
+            Self::Everything => "`#[step]`, span, context, metrics, 1 subscriber to 2 events a step",
+            Self::Spans => "`#[step]`, span, context, metrics",
+            Self::SampledOut => "`#[step]`, sampled out, metrics",
             Self::Instrument => "`#[tracing::instrument]`, no subscriber",
             Self::InstrumentRegistry => "`#[tracing::instrument]`, registry",
             Self::Fastrace => "`#[fastrace::trace]`, no reporter",
@@ -121,7 +137,11 @@ impl Candidate {
     pub fn set_up(self) -> Result<Session, BuildError> {
         // What these steps cost is that of the life cycle and the events; `benches/metrics.rs` has the metrics.
         let builder = Telemetry::builder().auto_subscribers(false).metrics_enabled(false);
+        let traced = || Telemetry::builder().auto_subscribers(false).__discard_spans();
         let telemetry = match self {
+            Self::Everything => Some(traced().subscriber(CountTwo).build()?),
+            Self::Spans => Some(traced().build()?),
+            Self::SampledOut => Some(traced().sampling(Sampling::none()).build()?),
             Self::Nobody | Self::NobodyFields | Self::NobodyLone => Some(builder.build()?),
             Self::NobodyLoneInstalled => Some(builder.install()?),
             Self::OneToOne => Some(builder.subscriber(CountCompleted).build()?),
@@ -165,9 +185,14 @@ impl Session {
             Candidate::Plain => run(async { calls!(steps::plain, count) }),
             Candidate::Off => run(async { calls!(steps::step, count) }),
             Candidate::OffFields => run(async { calls!(steps::step_with_fields, count) }),
-            Candidate::Nobody | Candidate::OneToOne | Candidate::One | Candidate::OneAndSleeping | Candidate::Five => {
-                run(self.scope(steps::task(count)))
-            }
+            Candidate::Nobody
+            | Candidate::OneToOne
+            | Candidate::One
+            | Candidate::OneAndSleeping
+            | Candidate::Five
+            | Candidate::Everything
+            | Candidate::Spans
+            | Candidate::SampledOut => run(self.scope(steps::task(count))),
             Candidate::NobodyFields => run(self.scope(steps::task_with_fields(count))),
             Candidate::NobodyLone => run(self.scope(async { calls!(steps::step, count) })),
             Candidate::NobodyLoneInstalled => run(async { calls!(steps::step, count) }),
@@ -238,6 +263,23 @@ struct CountCompleted;
 
 impl CountCompleted {
     #[allow(clippy::unused_self, reason = "the form of a handler")]
+    fn handle_step_completed(&self, _: &tasker_telemetry::event::step::Completed) {
+        SEEN.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Counts the steps that began, and those that ended well.
+#[derive(Debug, Subscriber)]
+#[subscribe("step.started", "step.completed")]
+#[subscriber(manual)]
+struct CountTwo;
+
+#[allow(clippy::unused_self, reason = "the form of a handler")]
+impl CountTwo {
+    fn handle_step_started(&self, _: &tasker_telemetry::event::step::Started) {
+        SEEN.fetch_add(1, Ordering::Relaxed);
+    }
+
     fn handle_step_completed(&self, _: &tasker_telemetry::event::step::Completed) {
         SEEN.fetch_add(1, Ordering::Relaxed);
     }

@@ -212,11 +212,11 @@ fn a_backend_that_hangs() {
 
 #[test]
 fn a_backend_that_answers_with_errors() {
-    let (health, _) = against(Mode::Status(500), |otlp| otlp.queue(100_000));
+    let (health, _) = patiently_against(Mode::Status(500));
     assert_eq!(health.dropped.keys().collect::<Vec<_>>(), [&"rejected"], "500 is not sent again: {health:?}");
-    let (health, sink) = against(Mode::Status(503), |otlp| otlp.queue(100_000));
+    let (health, sink) = within(Duration::from_secs(5), Mode::Status(503), |otlp| otlp);
     assert!(health.exported == 0 && sink.requests().len() > 1, "503 is: {health:?}");
-    let (health, _) = against(Mode::RetryAfter(429, "3600".to_owned()), |otlp| otlp.queue(100_000));
+    let (health, _) = patiently_against(Mode::RetryAfter(429, "3600".to_owned()));
     assert!(health.exported == 0 && health.dropped.contains_key("export_failed"), "nobody waits an hour: {health:?}");
 }
 
