@@ -1,10 +1,13 @@
 //! The life of one step: its attempts, the waits between them, its end. Not generic: what the body returns is
 //! `future.rs`'s business.
+//!
+//! Here: what a step is and where it finds itself. `start.rs`: how an attempt comes to run; `end.rs`: how it ends; `meter.rs`: what
+//! the metrics are told.
 
+mod end;
 mod meter;
+mod start;
 
-use std::any::Any;
-use std::future::Future;
 use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,22 +20,16 @@ use tracing::span::EnteredSpan;
 
 use self::meter::Metering;
 use super::TaskCore;
-use super::task_run::end_task;
 use super::wait::Wait;
 use crate::catalog::StepSpec;
-use crate::classify::{ErrorView, RetryAdvice};
 use crate::event::EventKind;
-use crate::failure::Failure;
 use crate::log_span::LogSpan;
-use crate::metrics::error_type;
 use crate::otel::{Attached, Spot};
-use crate::publisher::{Fact, Inputs, Reason, StepPlace};
-use crate::retry::LONGEST_WAIT;
+use crate::publisher::{Fact, Inputs, StepPlace};
 use crate::scope::{self, Entered, Lent, Permit, Scope};
 use crate::state::{Entity, State, transition};
 use crate::telemetry;
 use crate::time::Moment;
-use crate::trace::SpanId;
 use crate::value::Fields;
 
 /// See the module.
@@ -122,23 +119,6 @@ pub(super) enum Next {
     End,
     /// Another attempt, after this wait.
     Again(Duration),
-}
-
-/// What is told of a failed attempt.
-struct Told {
-    /// Written out for listeners only.
-    failure: Option<Arc<Failure>>,
-    retryable: bool,
-    /// For the metrics only.
-    error_type: &'static str,
-}
-
-/// When an attempt ended, and how long its body ran.
-#[derive(Clone, Copy)]
-struct Ended {
-    end: Moment,
-    nanos: u64,
-    queue_nanos: u64,
 }
 
 impl StepRun {
@@ -357,165 +337,6 @@ impl StepRun {
         }
     }
 
-    /// Brings the next attempt to the point where its body may run.
-    pub(super) fn poll_start(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.phase == Phase::Ready {
-            if self.permit_needed().is_none() {
-                self.ask_and_start();
-                return Poll::Ready(());
-            }
-            self.ask();
-            if let Some((semaphore, _)) = self.permit_needed() {
-                let permit = Box::pin(semaphore.acquire_arc());
-                self.set_hold(Some(Hold::Awaited(permit)));
-            }
-        }
-        if let Some(Hold::Awaited(permit)) = self.hold_mut() {
-            let guard = ready!(permit.as_mut().poll(cx));
-            self.set_hold(Some(Hold::Permit(guard)));
-        }
-        self.start();
-        Poll::Ready(())
-    }
-
-    /// The same for a plain function, which waits by blocking.
-    #[inline(never)]
-    pub(super) fn start_blocking(&mut self) {
-        if self.permit_needed().is_none() {
-            self.ask_and_start();
-            return;
-        }
-        self.ask();
-        if let Some((semaphore, task)) = self.permit_needed() {
-            if !scope::is_polling() {
-                let guard = semaphore.acquire_arc_blocking();
-                self.set_hold(Some(Hold::Permit(guard)));
-            } else if let Some(guard) = semaphore.try_acquire_arc() {
-                self.set_hold(Some(Hold::Permit(guard)));
-            } else {
-                // This thread drives the futures that hold the permits: blocking it might be for ever.
-                task.core().concurrency_overrun();
-            }
-        }
-        self.start();
-    }
-
-    fn permit_needed(&self) -> Option<(&Arc<async_lock::Semaphore>, &Arc<TaskCore>)> {
-        match self.scope()? {
-            Scope::Step(task, _, Permit::NotHeld) => task.permits().map(|permits| (permits, task)),
-            _ => None,
-        }
-    }
-
-    /// The attempt asks to run, and has nothing to wait for.
-    fn ask_and_start(&mut self) {
-        if !self.prepare() {
-            self.phase = Phase::Running;
-            return;
-        }
-        let Some(Times { asked: now, .. }) = self.times else { return };
-        match self.scope() {
-            Some(Scope::Step(task, place, _)) if task.wants_begun() && self.state == State::Pending => {
-                task.emit_begun(now.timestamp(), *place, self.inputs());
-                self.advance(State::InProgress);
-                self.phase = Phase::Running;
-                self.meter_start(0);
-                self.find_spot();
-            }
-            _ => {
-                self.tell_asked(now);
-                self.start();
-            }
-        }
-    }
-
-    fn ask(&mut self) {
-        self.phase = Phase::Asked;
-        if self.prepare()
-            && let Some(Times { asked, .. }) = self.times
-        {
-            self.tell_asked(asked);
-        }
-    }
-
-    /// Takes down when the attempt asks to run, if anybody wants to know.
-    fn prepare(&mut self) -> bool {
-        if !self.is_watched() {
-            return false;
-        }
-        let now = Moment::now();
-        self.times = Some(Times { asked: now, started: now });
-        if self.attempt == 1 {
-            self.find_parent();
-            self.mask_fields();
-        }
-        true
-    }
-
-    fn tell_asked(&self, now: Moment) {
-        self.emit(EventKind::StepExecutionRequested, now, || self.inputs().map_or(Fact::Bare, Fact::Inputs));
-    }
-
-    /// Finds the span that this one's is a child of.
-    fn find_parent(&mut self) {
-        let Some(Scope::Step(task, place, _)) = self.scope_mut() else { return };
-        if let Some(trace) = task.trace().filter(|trace| trace.is_recorded()) {
-            place.parent = trace.parent_of_step(|| scope::step_span_in(task));
-        }
-    }
-
-    /// From here on there are only values that may be shown.
-    fn mask_fields(&mut self) {
-        let spec = self.spec;
-        if let Kept::Scope(Scope::Step(task, ..), Some(rare)) = &mut self.kept
-            && let Some(fields) = rare.fields.take()
-        {
-            let (inputs, masked) = task.core().filter().fields(spec, "step_inputs", spec.fields, fields);
-            task.secrets().add(masked);
-            rare.inputs = Some(Arc::new(inputs));
-        }
-    }
-
-    fn inputs(&self) -> Option<Inputs> {
-        self.rare()?.inputs.clone()
-    }
-
-    fn start(&mut self) {
-        self.phase = Phase::Running;
-        let waited = self.has_permit();
-        if waited && let Some(Scope::Step(_, _, permit)) = self.scope_mut() {
-            *permit = Permit::Held;
-        }
-        let Some(Times { asked, started }) = &mut self.times else { return };
-        // Without a wait the two moments are one: it saves reading the clock again.
-        if waited {
-            *started = asked.later();
-        }
-        let (asked, now) = (*asked, *started);
-        if let Some(event) = self.advance(State::InProgress) {
-            let queue_nanos = asked.nanos_until(now);
-            self.meter_start(queue_nanos);
-            self.emit(event, now, || Fact::Started { queue_nanos });
-            self.find_spot();
-        }
-    }
-
-    /// Makes the attempt's span what other libraries see. In a task whose spans nobody wants, the task's own serves all steps.
-    fn find_spot(&mut self) {
-        let owns_task = self.owns_task;
-        let spot = self.task().and_then(|(task, place)| {
-            let trace = task.trace().filter(|trace| owns_task || trace.is_recorded())?;
-            let span = SpanId::of_step(task.nonce(), place.number, place.attempt);
-            Some(Spot::of_step(trace, span))
-        });
-        if let Some(spot) = spot {
-            self.spot = spot;
-        }
-        if let Some((task, place)) = self.task() {
-            self.log = LogSpan::of_step(task, place);
-        }
-    }
-
     fn has_permit(&self) -> bool {
         matches!(self.rare(), Some(Rare { hold: Some(Hold::Permit(_)), .. }))
     }
@@ -552,182 +373,6 @@ impl StepRun {
         self.watched || self.metering.is_on()
     }
 
-    /// Nobody has to be told how it ended.
-    #[inline]
-    pub(super) fn finish_silently(&mut self) {
-        self.phase = Phase::Over;
-        self.release();
-    }
-
-    #[inline(never)]
-    pub(super) fn completed(&mut self) {
-        self.phase = Phase::Over;
-        self.release();
-        let Some(Ended { end, nanos, queue_nanos }) = self.ended() else { return };
-        if let Some(event) = self.advance(State::Complete) {
-            if let Some((task, _)) = self.task() {
-                task.step_completed();
-            }
-            self.emit(event, end, || Fact::Completed { nanos, queue_nanos, inputs: self.inputs() });
-            self.meter_completed(end, nanos);
-            self.tell_processing(end, nanos);
-        }
-        self.end_own_task(State::Complete, end, None);
-    }
-
-    /// An attempt ended with an error. Says whether another follows.
-    #[inline(never)]
-    pub(super) fn failed(
-        &mut self,
-        error: &ErrorView<'_>,
-        advice: Option<RetryAdvice>,
-        kind: Option<&'static str>,
-    ) -> Next {
-        let ended = self.ended(); // before anything is done about the error: that is not the body's time
-        let (retryable, delay) = self.judge(advice);
-        let next = if retryable && self.attempt < self.spec.retry_limit {
-            Next::Again(delay.unwrap_or_else(|| self.spec.backoff.draw_after(self.attempt)))
-        } else {
-            Next::End
-        };
-        let write = |task| Failure::of_error(error, kind, retryable, task).with_inputs(self.inputs());
-        let failure = self.watched.then(|| Arc::new(write(self.task().map(|(task, _)| &**task))));
-        let error_type = || failure.as_ref().map_or_else(|| error_type(error, kind), |failure| failure.error_type());
-        let error_type = if self.metering.is_on() { error_type() } else { "" };
-        self.attempt_failed(&Told { failure, retryable, error_type }, ended, next, delay.is_some());
-        next
-    }
-
-    /// Whether the error is worth another attempt, and after which delay of its own.
-    fn judge(&self, advice: Option<RetryAdvice>) -> (bool, Option<Duration>) {
-        match advice {
-            Some(RetryAdvice::Permanent) => (false, None),
-            Some(RetryAdvice::RetryAfter(delay)) => (true, Some(delay.min(LONGEST_WAIT))),
-            Some(_) => (true, None),
-            // The error says nothing of itself: a step that was given retries is meant to use them.
-            None => (self.spec.retry_limit > 1, None),
-        }
-    }
-
-    #[cold]
-    pub(super) fn panicked(&mut self, panic: &(dyn Any + Send)) {
-        if self.phase == Phase::Off {
-            return;
-        }
-        let ended = self.ended();
-        let write = |task| Failure::of_panic_in(panic, task).with_inputs(self.inputs());
-        let failure = self.watched.then(|| Arc::new(write(self.task().map(|(task, _)| &**task))));
-        let error_type = crate::event::error_type(Some("panic"));
-        self.attempt_failed(&Told { failure, retryable: false, error_type }, ended, Next::End, false);
-    }
-
-    fn attempt_failed(&mut self, told: &Told, ended: Option<Ended>, next: Next, server_requested: bool) {
-        self.release();
-        if self.phase != Phase::Off {
-            self.phase = match next {
-                Next::Again(_) => Phase::Ready,
-                Next::End => Phase::Over,
-            };
-        }
-        if let Some(ended) = ended {
-            self.tell_failure(told, next, server_requested, ended);
-        }
-        if let Next::Again(_) = next {
-            self.attempt = self.attempt.saturating_add(1);
-            if let (Some(times), Some(ended)) = (&mut self.times, ended) {
-                *times = Times { asked: ended.end, started: ended.end }; // from now on it waits
-            }
-            let number = self.attempt;
-            match self.scope_mut() {
-                Some(Scope::Step(_, place, _)) => place.attempt = number,
-                Some(Scope::Light(_, _, attempt)) => *attempt = number,
-                _ => {}
-            }
-        }
-    }
-
-    fn tell_failure(&mut self, told: &Told, next: Next, server_requested: bool, ended: Ended) {
-        let Ended { end, nanos, queue_nanos } = ended;
-        let Some(event) = self.advance(State::Error) else { return };
-        // Facts are built for listeners only, and for them the failure was written out.
-        let failure = || told.failure.clone().unwrap_or_default();
-        let retried = matches!(next, Next::Again(_));
-        self.emit(event, end, || Fact::Failed { nanos, queue_nanos, retried, failure: failure() });
-        self.meter_failed(end, nanos, told.error_type, next);
-        self.tell_processing(end, nanos);
-        match next {
-            Next::Again(wait) => {
-                let wait_nanos = u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX);
-                let fact = || Fact::Wait { wait_nanos, server_requested, failure: failure() };
-                if let Some(event) = self.advance(State::Pending) {
-                    self.emit(event, end, fact);
-                }
-                if !wait.is_zero() {
-                    self.emit(EventKind::ObservabilityStepBackoff, end, fact);
-                }
-            }
-            Next::End => {
-                if let Some((task, _)) = self.task() {
-                    task.step_failed();
-                }
-                if told.retryable {
-                    self.emit(EventKind::StepMaxRetriesReached, end, || Fact::Exhausted(failure()));
-                }
-                self.end_own_task(State::Error, end, told.failure.clone());
-            }
-        }
-    }
-
-    /// What the attempt used, for those who asked for it.
-    fn tell_processing(&self, end: Moment, nanos: u64) {
-        if let (Some((task, _)), Some(Times { asked, started })) = (self.task(), self.times)
-            && task.core().tells_step_processing()
-        {
-            let queue_nanos = asked.nanos_until(started);
-            self.emit(EventKind::ObservabilityStepProcessing, end, || Fact::Processing { nanos, queue_nanos });
-        }
-    }
-
-    /// When the attempt ended and how long its body ran; `None` when nobody is told.
-    fn ended(&self) -> Option<Ended> {
-        let Times { asked, started } = self.times?;
-        let end = started.later();
-        Some(Ended { end, nanos: started.nanos_until(end), queue_nanos: asked.nanos_until(started) })
-    }
-
-    #[inline]
-    fn release(&mut self) {
-        if self.rare().is_some() {
-            self.release_permit();
-        }
-    }
-
-    #[cold]
-    fn release_permit(&mut self) {
-        if self.has_permit() {
-            self.set_hold(None);
-            if let Some(Scope::Step(_, _, permit)) = self.scope_mut() {
-                *permit = Permit::NotHeld;
-            }
-        }
-    }
-
-    /// The step's own task and when it began, if the step is a task of its own.
-    fn own_task(&self) -> Option<(&Arc<TaskCore>, Moment)> {
-        match self.task() {
-            Some((task, _)) if self.owns_task => Some((task, task.begun()?)),
-            _ => None,
-        }
-    }
-
-    fn end_own_task(&mut self, state: State, end: Moment, failure: Option<Arc<Failure>>) {
-        if let Some((task, begun)) = self.own_task()
-            && let Ok(event) = transition(Entity::Task, State::InProgress, state)
-        {
-            end_task(task, event, begun, end, failure);
-        }
-    }
-
     /// One step through the state machine; `None` (and no event) for one that is not legal.
     fn advance(&mut self, to: State) -> Option<EventKind> {
         let event = transition(Entity::Step, self.state, to).ok()?;
@@ -762,56 +407,6 @@ enum Found {
     /// In a telemetry that is off.
     Off,
     Nothing,
-}
-
-impl Drop for StepRun {
-    #[inline]
-    fn drop(&mut self) {
-        if self.phase == Phase::Dropping || (self.is_watched() && self.phase != Phase::Over) {
-            self.dropped();
-        }
-    }
-}
-
-impl StepRun {
-    #[cold]
-    fn dropped(&mut self) {
-        if self.phase == Phase::Dropping
-            && let Some(was_polling) = self.entered.take()
-            && let Some(scope) = self.scope_mut()
-        {
-            scope::exchange(scope, was_polling);
-        }
-        // `Ready` after a failed attempt: dropped in the wait for the next one.
-        let under_way = matches!(self.phase, Phase::Running | Phase::Dropping | Phase::Asked)
-            || (self.phase == Phase::Ready && self.attempt > 1);
-        if !under_way || !self.is_watched() {
-            return;
-        }
-        let was_running = self.state == State::InProgress;
-        if let Some(event) = self.advance(State::Cancelled) {
-            if self.watched {
-                self.tell_cancelled(event, was_running);
-            }
-            self.meter_cancelled(was_running);
-        }
-        self.end_own_task(State::Cancelled, Moment::now(), None);
-    }
-
-    fn tell_cancelled(&self, event: EventKind, ran: bool) {
-        // A moment of its own only where nobody kept the times, which somebody who listens always does.
-        let since = if ran { self.times.map(|times| times.started) } else { self.times.map(|times| times.asked) };
-        let since = since.unwrap_or_else(Moment::now);
-        let end = since.later();
-        let took = since.nanos_until(end);
-        let queue_nanos = match self.times {
-            Some(Times { asked, started }) if ran => asked.nanos_until(started),
-            _ => took,
-        };
-        let nanos = if ran { took } else { 0 };
-        let inputs = self.inputs();
-        self.emit(event, end, || Fact::Cancelled { nanos, queue_nanos, ran, reason: Reason::Dropped, inputs });
-    }
 }
 
 #[cfg(test)]

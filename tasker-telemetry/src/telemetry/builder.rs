@@ -1,0 +1,393 @@
+//! The settings of a telemetry, and how it is built of them. Those of traces and of pushed metrics stand with their subjects:
+//! `trace/builder.rs`, `metrics/push`.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
+use std::time::Duration;
+
+use super::{Core, INSTALLED, Live, Telemetry};
+use crate::catalog::Catalog;
+use crate::filter::{BadRule, DEFAULT_FILTER_MASK, DEFAULT_FILTER_PARAMETERS, Filter, FilterRule};
+use crate::metrics::push::{PlannedPush, Push, Pusher};
+use crate::metrics::span_metrics::Slot;
+use crate::metrics::{self, MetricsBackend};
+use crate::publisher::{Limits, Publisher};
+use crate::subscriber::{Registration, Subscriber};
+use crate::trace::{self, SinkPlan, TraceSettings, Tracing};
+use crate::variables::{InvalidVariable, Variables};
+
+/// Why a telemetry could not be built or installed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// A setting has an impossible value.
+    #[error("`{setting}` {problem}")]
+    Setting {
+        /// The builder's method.
+        setting: &'static str,
+        /// What is wrong with it, and what would be right.
+        problem: &'static str,
+    },
+    /// The catalog has mistakes, and [`Builder::strict_catalog`] is set.
+    #[error("the catalog has mistakes:\n{}", .0.join("\n"))]
+    Catalog(Vec<String>),
+    /// A thread could not be started.
+    #[error("a thread could not be started: {0}")]
+    Thread(#[from] std::io::Error),
+    /// One of OpenTelemetry's standard variables has an impossible value.
+    #[error("{0}")]
+    Variable(#[from] InvalidVariable),
+    /// An exporter cannot work as it was set up.
+    #[error("the exporter `{exporter}`: {problem}")]
+    Exporter {
+        /// Its name.
+        exporter: &'static str,
+        /// What is wrong, and what would be right.
+        problem: String,
+    },
+    /// A rule of the filter cannot be used.
+    #[error("the filter's rule `{rule}` {problem}")]
+    Filter {
+        /// The rule, as it was written.
+        rule: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Another telemetry is the process default already.
+    #[error("another telemetry is installed already: shut it down first, or use `build()` and `telemetry.scope(..)`")]
+    AlreadyInstalled,
+}
+
+impl From<BadRule> for BuildError {
+    fn from(BadRule { rule, problem }: BadRule) -> Self {
+        Self::Filter { rule, problem }
+    }
+}
+
+/// The settings of a [`Telemetry`].
+#[allow(clippy::struct_excessive_bools, reason = "settings that are on or off")]
+#[must_use = "nothing happens before `build` or `install`"]
+pub struct Builder {
+    pub(crate) enabled: bool,
+    step_processing: bool,
+    pub(crate) service_name: Option<String>,
+    pub(crate) service_version: Option<String>,
+    subscribers: Vec<Registration>,
+    auto_subscribers: bool,
+    strict_catalog: bool,
+    queue_capacity: usize,
+    subscriber_capacity: usize,
+    handler_timeout: Duration,
+    shutdown_timeout: Duration,
+    filter_parameters: Vec<FilterRule>,
+    filter_values: Vec<FilterRule>,
+    filter_mask: String,
+    pub(crate) metrics_enabled: bool,
+    metrics_series_limit: usize,
+    pub(crate) pushes: Vec<PlannedPush>,
+    pub(crate) traces: TraceSettings,
+    pub(crate) span_sinks: Vec<SinkPlan>,
+    pub(crate) span_metrics: Option<Slot>,
+    pub(crate) resource: Vec<(String, String)>,
+    pub(crate) variables: Variables,
+    /// Whether the standard variables are obeyed, exporters or not.
+    pub(crate) obeys_variables: bool,
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("enabled", &self.enabled)
+            .field("service_name", &self.service_name)
+            .field("traces", &self.traces)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            step_processing: false,
+            service_name: None,
+            service_version: None,
+            subscribers: Vec::new(),
+            auto_subscribers: true,
+            strict_catalog: false,
+            queue_capacity: 200_000,
+            subscriber_capacity: 400_000,
+            handler_timeout: Duration::from_secs(30),
+            shutdown_timeout: Duration::from_secs(5),
+            filter_parameters: DEFAULT_FILTER_PARAMETERS.map(FilterRule::from).to_vec(),
+            filter_values: Vec::new(),
+            filter_mask: DEFAULT_FILTER_MASK.to_owned(),
+            metrics_enabled: true,
+            metrics_series_limit: metrics::DEFAULT_SERIES_LIMIT,
+            pushes: Vec::new(),
+            traces: TraceSettings::default(),
+            span_sinks: Vec::new(),
+            span_metrics: None,
+            resource: Vec::new(),
+            variables: Variables::default(),
+            obeys_variables: false,
+        }
+    }
+}
+
+impl Builder {
+    /// Off, everything costs next to nothing and does nothing. Default: on.
+    pub const fn enabled(mut self, enabled: bool) -> Self {
+        self.enabled = enabled;
+        self
+    }
+
+    /// The name of the service. Default: `tasker`.
+    pub fn service_name(mut self, name: impl Into<String>) -> Self {
+        self.service_name = Some(name.into());
+        self
+    }
+
+    /// The version of the service. Default: none.
+    pub fn service_version(mut self, version: impl Into<String>) -> Self {
+        self.service_version = Some(version.into());
+        self
+    }
+
+    /// Adds a subscriber that does not register itself (`#[subscriber(manual)]`), or a further one of a type that does.
+    pub fn subscriber<S>(mut self, subscriber: S) -> Self
+    where
+        S: Subscriber,
+        S::Place: crate::subscriber::Accept<S>,
+    {
+        self.subscribers.push(crate::subscriber::registration(subscriber));
+        self
+    }
+
+    /// Adds a subscriber of this crate's own.
+    pub(crate) fn registration(mut self, registration: Registration) -> Self {
+        self.subscribers.push(registration);
+        self
+    }
+
+    /// Whether the subscribers that register themselves take part. Default: yes.
+    pub const fn auto_subscribers(mut self, take_part: bool) -> Self {
+        self.auto_subscribers = take_part;
+        self
+    }
+
+    /// Whether mistakes in the catalog (two events of one name, subscriptions nobody can fire) are an error. Default: no,
+    /// they are logged and stand in [`Telemetry::health`].
+    pub const fn strict_catalog(mut self, strict: bool) -> Self {
+        self.strict_catalog = strict;
+        self
+    }
+
+    /// Whether each attempt also tells its resources, as `observability.step.processing`. Default: no.
+    pub const fn step_processing(mut self, tell: bool) -> Self {
+        self.step_processing = tell;
+        self
+    }
+
+    /// How many events may wait between the publishing threads and the router; what is over is dropped and counted.
+    /// Default: 200,000, at most about 16 MB, taken only when needed.
+    pub const fn queue_capacity(mut self, events: usize) -> Self {
+        self.queue_capacity = events;
+        self
+    }
+
+    /// How many events may wait for one subscriber; what is over is dropped for that one, and counted.
+    /// Default: 400,000, which holds the events of a burst of 100,000 steps; about 32 MB at most, taken only when needed.
+    pub const fn subscriber_capacity(mut self, events: usize) -> Self {
+        self.subscriber_capacity = events;
+        self
+    }
+
+    /// How long one async handler may take before it is dropped and counted as failed. Default: 30 s.
+    pub const fn handler_timeout(mut self, limit: Duration) -> Self {
+        self.handler_timeout = limit;
+        self
+    }
+
+    /// How long [`Telemetry::shutdown`], [`Telemetry::flush`] and the drop of a telemetry may take. Default: 5 s.
+    pub const fn shutdown_timeout(mut self, limit: Duration) -> Self {
+        self.shutdown_timeout = limit;
+        self
+    }
+
+    /// The keys whose values are masked: names (a key that contains one of these, in any case), dotted paths and regular
+    /// expressions; see [`FilterRule`]. Replaces the default list ([`DEFAULT_FILTER_PARAMETERS`]); an empty one masks
+    /// nothing but what is `sensitive`.
+    ///
+    /// A rule that cannot be used is an error of [`build`](Self::build), [`BuildError::Filter`].
+    ///
+    /// ```
+    /// use tasker_telemetry::{BuildError, Telemetry};
+    ///
+    /// let builder = || Telemetry::builder().auto_subscribers(false);
+    /// builder().filter_parameters(["passw", "credit_card.number", "/^pin$/i"]).build()?;
+    /// let error = builder().filter_parameters(["/(/"]).build().unwrap_err();
+    /// assert!(matches!(error, BuildError::Filter { rule, .. } if rule == "/(/"));
+    /// # Ok::<(), BuildError>(())
+    /// ```
+    pub fn filter_parameters<R: Into<FilterRule>>(mut self, rules: impl IntoIterator<Item = R>) -> Self {
+        self.filter_parameters = rules.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Regular expressions for what is masked wherever it stands: in texts, numbers and keys of payloads and `fields(..)`, in
+    /// labels of metrics, in messages and causes of errors. What matches is masked, the rest of the text stays; in a typed
+    /// event the whole field. Default: none. A text is an expression, with or without slashes around it.
+    ///
+    /// Unlike names, these cost time for every text.
+    ///
+    /// ```
+    /// use tasker_telemetry::{Regex, Telemetry};
+    ///
+    /// let cards = Regex::new(r"\b\d{4}(?:[ -]?\d{4}){3}\b")?;
+    /// Telemetry::builder().auto_subscribers(false).filter_values([cards]).build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn filter_values<R: Into<FilterRule>>(mut self, rules: impl IntoIterator<Item = R>) -> Self {
+        self.filter_values = rules.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// What stands in the place of a masked value. Default: `[FILTERED]`.
+    pub fn filter_mask(mut self, mask: impl Into<String>) -> Self {
+        self.filter_mask = mask.into();
+        self
+    }
+
+    /// Whether the life cycle records metrics. Off, [`MetricsBackend::render`] gives empty exports. Default: on.
+    pub const fn metrics_enabled(mut self, enabled: bool) -> Self {
+        self.metrics_enabled = enabled;
+        self
+    }
+
+    /// How many series each metric may have, at least 2; what is over is recorded in one that has the label
+    /// `otel_metric_overflow="true"` alone. Default: 2,000.
+    pub const fn metrics_series_limit(mut self, limit: usize) -> Self {
+        self.metrics_series_limit = limit;
+        self
+    }
+
+    /// Sends the metrics there every so often, and when the telemetry is flushed or shut down. May be given several times.
+    /// See [`metrics::push`].
+    pub fn push_metrics(mut self, to: impl Push, every: Duration) -> Self {
+        self.pushes.push(PlannedPush::Ready(Box::new(to), every));
+        self
+    }
+
+    /// Sends the metrics over OTLP, as the standard variables say: by default with HTTP and protobuf to `http://localhost:4318`,
+    /// every minute and when the telemetry is flushed or shut down. [`otlp_metrics_with`](Self::otlp_metrics_with) says it in code.
+    #[cfg(feature = "otlp")]
+    pub fn otlp_metrics(self) -> Self {
+        self.otlp_metrics_with(metrics::otlp::OtlpMetrics::new())
+    }
+
+    /// The same with settings of your own.
+    #[cfg(feature = "otlp")]
+    pub fn otlp_metrics_with(mut self, settings: metrics::otlp::OtlpMetrics) -> Self {
+        self.pushes.push(PlannedPush::Otlp(settings));
+        self
+    }
+
+    /// Builds the telemetry; it applies where [`Telemetry::scope`] says so.
+    ///
+    /// # Errors
+    /// [`BuildError`]: an impossible setting, a thread that could not be started, a catalog with mistakes (strict only).
+    pub fn build(mut self) -> Result<Telemetry, BuildError> {
+        for (setting, capacity) in
+            [("queue_capacity", self.queue_capacity), ("subscriber_capacity", self.subscriber_capacity)]
+        {
+            if capacity == 0 {
+                return Err(BuildError::Setting { setting, problem: "must be at least 1" });
+            }
+        }
+        if self.metrics_series_limit < 2 {
+            return Err(BuildError::Setting { setting: "metrics_series_limit", problem: "must be at least 2" });
+        }
+        let filter = Filter::new(&self.filter_parameters, &self.filter_values, &self.filter_mask)?;
+        let resolved = trace::resolve(&mut self, &filter)?;
+        let mut subscribers = self.subscribers;
+        let mut catalog_problems = Vec::new();
+        if resolved.enabled {
+            catalog_problems =
+                Catalog::validate().err().unwrap_or_default().into_iter().map(|problem| problem.to_string()).collect();
+            if self.strict_catalog && !catalog_problems.is_empty() {
+                return Err(BuildError::Catalog(catalog_problems));
+            }
+            for problem in &catalog_problems {
+                tracing::warn!(target: "tasker_telemetry", "{problem}");
+            }
+            if self.auto_subscribers {
+                subscribers.extend(crate::catalog::auto_subscribers());
+            }
+        } else {
+            subscribers.clear();
+        }
+        let limits = Limits {
+            queue_capacity: self.queue_capacity,
+            subscriber_capacity: self.subscriber_capacity,
+            handler_timeout: self.handler_timeout,
+        };
+        let log_spans = self.traces.log_spans;
+        let (tracing, span_sink) = if resolved.sinks.is_empty() {
+            (None, None)
+        } else {
+            let (tracing, sink) = Tracing::start(std::mem::take(&mut self.traces), resolved.sinks)?;
+            (Some(tracing), Some(sink))
+        };
+        let core = Core {
+            enabled: resolved.enabled,
+            step_processing: self.step_processing,
+            service_name: resolved.service_name,
+            service_version: resolved.service_version,
+            publisher: Publisher::start(subscribers, span_sink, &limits)?,
+            filter,
+            metrics: metrics::Store::new(resolved.enabled && self.metrics_enabled, self.metrics_series_limit),
+            tracing,
+            log_spans,
+            catalog_problems,
+            explicit_tasks: AtomicU64::new(0),
+            implicit_tasks: AtomicU64::new(0),
+            concurrency_overruns: AtomicU64::new(0),
+            installation: AtomicU32::new(0),
+            _live: resolved.enabled.then(Live::new),
+        };
+        let core = Arc::new(core);
+        if let Some(slot) = self.span_metrics {
+            let _ = slot.set(Arc::downgrade(&core));
+        }
+        let mut pushers = Vec::new();
+        for (push, every) in resolved.pushes {
+            pushers.push(Pusher::start_boxed(MetricsBackend::new(Arc::clone(&core)), push, every)?);
+        }
+        Ok(Telemetry {
+            core,
+            pushers,
+            installed: false,
+            shut_down: AtomicBool::new(false),
+            shutdown_timeout: self.shutdown_timeout,
+        })
+    }
+
+    /// Builds the telemetry and makes it the default of the process.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build), and [`BuildError::AlreadyInstalled`].
+    pub fn install(self) -> Result<Telemetry, BuildError> {
+        if INSTALLED.load().is_some() {
+            return Err(BuildError::AlreadyInstalled); // before any thread is started
+        }
+        let mut telemetry = self.build()?;
+        let before = INSTALLED.compare_and_swap(&None::<Arc<Core>>, Some(Arc::clone(&telemetry.core)));
+        if before.is_some() {
+            return Err(BuildError::AlreadyInstalled);
+        }
+        telemetry.installed = true;
+        telemetry.core.installed();
+        Ok(telemetry)
+    }
+}
