@@ -34,13 +34,18 @@ impl Rule {
         let (key, path) = (path.last().unwrap(), path.join("."));
         match self {
             Self::Text(text) if text.is_empty() => false,
-            Self::Text(text) if text.contains('.') => path.to_lowercase().contains(&text.to_lowercase()),
+            Self::Text(text) if text.contains('.') => lower(&path).contains(&lower(text)),
             // A key that has a dot itself is no path.
-            Self::Text(text) => key.to_lowercase().contains(&text.to_lowercase()),
+            Self::Text(text) => lower(key).contains(&lower(text)),
             Self::Pattern(pattern, _) if pattern.contains("\\.") => Regex::new(pattern).unwrap().is_match(&path),
             Self::Pattern(pattern, _) => Regex::new(pattern).unwrap().is_match(key),
         }
     }
+}
+
+/// Without regard to case; the Greek sigma has two lower-case forms.
+fn lower(text: &str) -> String {
+    text.to_lowercase().replace('ς', "σ")
 }
 
 /// The plain filter.
