@@ -28,6 +28,11 @@ impl LogSpan {
         Self(None)
     }
 
+    /// Whether a subscriber wants it.
+    pub(crate) const fn is_there(&self) -> bool {
+        self.0.is_some()
+    }
+
     #[inline]
     pub(crate) fn of_task(task: &TaskCore) -> Self {
         if is_wanted(task) { Self::make_of_task(task) } else { Self(None) }

@@ -83,17 +83,29 @@ impl<T> Table<T> {
         (0..self.len()).filter_map(|number| self.entries.get(number))
     }
 
+    /// The entry of that number, as [`find_or_add`](Self::find_or_add) gave it: a third of the way to find it again.
+    #[inline]
+    pub(crate) fn at(&self, number: u32) -> Option<&T> {
+        self.entries.get(number as usize)
+    }
+
     /// The entry of that hash that `is_it` recognises.
     #[inline]
     pub(crate) fn get(&self, hash: u64, is_it: impl Fn(&T) -> bool) -> Option<&T> {
+        self.find(hash, is_it).map(|(_, entry)| entry)
+    }
+
+    #[inline]
+    fn find(&self, hash: u64, is_it: impl Fn(&T) -> bool) -> Option<(u32, &T)> {
         for (level, slots) in self.levels.iter().enumerate() {
             for slot in window(slots.get()?, hash, level) {
                 match slot.load(Ordering::Acquire) {
                     // Nothing is ever taken out, so what is not before the first free slot is nowhere.
                     0 => return None,
                     taken if taken >> 32 == hash >> 32 => {
-                        if let Some(entry) = self.entries.get(number(taken)).filter(|entry| is_it(entry)) {
-                            return Some(entry);
+                        if let Some(entry) = self.entries.get(low_half(taken) as usize - 1).filter(|entry| is_it(entry))
+                        {
+                            return Some((low_half(taken) - 1, entry));
                         }
                     }
                     _ => {}
@@ -110,12 +122,28 @@ impl<T> Table<T> {
         is_it: impl Fn(&T) -> bool,
         make: impl FnOnce() -> Option<T>,
     ) -> Result<&T, Full> {
-        if let Some(entry) = self.get(hash, &is_it) {
-            return Ok(entry);
+        self.find_or_add(hash, is_it, make).map(|(_, entry)| entry)
+    }
+
+    /// The same, with the entry's number.
+    #[inline]
+    pub(crate) fn find_or_add(
+        &self,
+        hash: u64,
+        is_it: impl Fn(&T) -> bool,
+        make: impl FnOnce() -> Option<T>,
+    ) -> Result<(u32, &T), Full> {
+        match self.find(hash, &is_it) {
+            Some(found) => Ok(found),
+            None => self.add(hash, is_it, make),
         }
+    }
+
+    #[cold]
+    fn add(&self, hash: u64, is_it: impl Fn(&T) -> bool, make: impl FnOnce() -> Option<T>) -> Result<(u32, &T), Full> {
         let _adding = self.lock();
-        if let Some(entry) = self.get(hash, &is_it) {
-            return Ok(entry);
+        if let Some(found) = self.find(hash, &is_it) {
+            return Ok(found);
         }
         for (level, slots) in self.levels.iter().enumerate() {
             let slots = slots.get_or_init(|| (0..FIRST_LEVEL << (2 * level)).map(|_| AtomicU64::new(0)).collect());
@@ -124,7 +152,7 @@ impl<T> Table<T> {
                 let (number, entry) = make().and_then(|entry| self.entries.push(entry)).ok_or(Full)?;
                 let low = u32::try_from(number + 1).map_err(|_| Full)?;
                 slot.store((hash >> 32 << 32) | u64::from(low), Ordering::Release);
-                return Ok(entry);
+                return Ok((low - 1, entry));
             }
         }
         Err(Full)
@@ -144,10 +172,10 @@ fn window(slots: &[AtomicU64], hash: u64, level: usize) -> impl Iterator<Item = 
     (0..WINDOW).filter_map(move |step| slots.get(start.wrapping_add(step) & (slots.len() - 1)))
 }
 
-/// The number of the entry that a taken slot points to.
+/// The number of the entry that a taken slot points to, plus one.
 #[allow(clippy::cast_possible_truncation, reason = "the lower half is what is meant")]
-const fn number(taken: u64) -> usize {
-    (taken as u32 - 1) as usize
+const fn low_half(taken: u64) -> u32 {
+    taken as u32
 }
 
 /// A hash of the address of a static: what is equal by address is one thing.

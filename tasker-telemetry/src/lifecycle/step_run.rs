@@ -38,13 +38,14 @@ use crate::value::Fields;
 pub(crate) struct StepRun {
     spec: &'static StepSpec,
     kept: Kept,
-    /// The attempt's span, as other libraries see it.
-    spot: Spot,
-    log: LogSpan,
+    /// What other libraries see, once the body runs; `None` where nobody looks.
+    outside: Option<Outside>,
     /// `None` when nobody listens.
     times: Option<Times>,
     /// From 1. Kept here as well as in the scope: attempts are counted when telemetry is off, too.
     attempt: u32,
+    /// Where its series are, once the body runs.
+    series: u32,
     state: State,
     phase: Phase,
     /// Somebody listens: moments are taken, and events built.
@@ -66,6 +67,14 @@ enum Kept {
     Fields(Box<[crate::value::Value]>),
     /// From the first poll on.
     Scope(Scope, Option<Box<Rare>>),
+}
+
+/// The attempt as other libraries see it. One question when nobody looks, not one for each.
+struct Outside {
+    /// The current context of the `opentelemetry` crate.
+    spot: Spot,
+    /// The current span of the `tracing` crate.
+    log: LogSpan,
 }
 
 /// What few steps have.
@@ -112,6 +121,9 @@ enum Hold {
     Wait(Wait),
 }
 
+/// While it lives, other libraries see the attempt.
+type Seen = (Attached, Option<EnteredSpan>);
+
 /// What follows a failed attempt.
 #[derive(Clone, Copy)]
 pub(super) enum Next {
@@ -130,10 +142,10 @@ impl StepRun {
                 None => Kept::Nothing,
                 Some(fields) => Kept::Fields(fields),
             },
-            spot: Spot::none(),
-            log: LogSpan::none(),
+            outside: None,
             times: None,
             attempt: 1,
+            series: u32::MAX,
             state: State::Pending,
             phase: Phase::New,
             watched: false,
@@ -343,11 +355,13 @@ impl StepRun {
 
     /// Makes the step the current scope, for as long as the answer lives.
     #[inline]
-    pub(super) fn enter(&mut self, polling: bool) -> (Option<Entered<'_>>, Attached, Option<EnteredSpan>) {
-        // A layer of `tracing` may have a context of its own for the log's span: ours comes after it.
-        let log = self.log.enter();
-        let attached = self.spot.attach();
-        (self.scope_mut().map(|scope| Entered::new(scope, polling)), attached, log)
+    pub(super) fn enter(&mut self, polling: bool) -> (Option<Entered<'_>>, Option<Seen>) {
+        let seen = self.outside.as_ref().map(|outside| {
+            // A layer of `tracing` may have a context of its own for the log's span: ours comes after it.
+            let log = outside.log.enter();
+            (outside.spot.attach(), log)
+        });
+        (self.scope_mut().map(|scope| Entered::new(scope, polling)), seen)
     }
 
     /// The body is about to be dropped, and this after it: a body that did not come to its end is dropped in its scope.

@@ -243,10 +243,14 @@ impl TaskSeries {
     }
 
     /// The series of a step of this task.
+    fn step(&self, spec: &'static StepSpec) -> Option<&StepSeries> {
+        self.find_step(spec).map(|(_, step)| step)
+    }
+
     #[inline]
-    pub(crate) fn step(&self, spec: &'static StepSpec) -> Option<&StepSeries> {
+    fn find_step(&self, spec: &'static StepSpec) -> Option<(u32, &StepSeries)> {
         let make = || Some(StepSeries::new(spec, self.name, &self.families));
-        self.steps.get_or_add(hash_address(spec), |step| std::ptr::eq(step.spec, spec), make).ok()
+        self.steps.find_or_add(hash_address(spec), |step| std::ptr::eq(step.spec, spec), make).ok()
     }
 
     /// The body begins.
@@ -279,19 +283,20 @@ impl TaskSeries {
         self.in_progress.cell.dec();
     }
 
-    /// The body of an attempt of that step begins, after so long a wait.
+    /// The body of an attempt of that step begins, after so long a wait. Says where the step is found again.
     #[inline]
-    pub(crate) fn step_began(&self, spec: &'static StepSpec, queue_nanos: u64) {
+    pub(crate) fn step_began(&self, spec: &'static StepSpec, queue_nanos: u64) -> u32 {
         self.steps_in_progress.cell.inc();
-        if let Some(step) = self.step(spec) {
-            step.queue.cell.record_nanos(queue_nanos);
-        }
+        let Some((number, step)) = self.find_step(spec) else { return u32::MAX };
+        step.queue.cell.record_nanos(queue_nanos);
+        number
     }
 
+    /// It ended well; `number`: where [`step_began`](Self::step_began) said.
     #[inline]
-    pub(crate) fn step_completed(&self, spec: &'static StepSpec, took: Took<impl FnOnce() -> Option<u128>>) {
+    pub(crate) fn step_completed(&self, number: u32, took: Took<impl FnOnce() -> Option<u128>>) {
         self.steps_in_progress.cell.dec();
-        if let Some(step) = self.step(spec) {
+        if let Some(step) = self.steps.at(number) {
             step.executions.success.cell.inc();
             record(&step.duration.cell, took);
         }

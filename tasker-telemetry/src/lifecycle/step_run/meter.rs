@@ -49,16 +49,16 @@ impl StepRun {
 
     /// The body begins, after so long a wait.
     #[inline]
-    pub(super) fn meter_start(&self, queue_nanos: u64) {
+    pub(super) fn meter_start(&mut self, queue_nanos: u64) {
         if let Some(metrics) = self.metrics() {
-            metrics.step_began(self.spec, queue_nanos);
+            self.series = metrics.step_began(self.spec, queue_nanos);
         }
     }
 
     #[inline]
     pub(super) fn meter_completed(&self, end: Moment, nanos: u64) {
         let Some(metrics) = self.metrics() else { return };
-        metrics.step_completed(self.spec, self.took(end, nanos));
+        metrics.step_completed(self.series, self.took(end, nanos));
         if self.metering == Metering::LoneStep {
             metrics.completed(self.took(end, self.lone_nanos(end)));
         }

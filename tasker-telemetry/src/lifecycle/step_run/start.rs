@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use super::{Hold, Kept, Phase, StepRun, Times};
+use super::{Hold, Kept, Outside, Phase, StepRun, Times};
 use crate::event::EventKind;
 use crate::lifecycle::TaskCore;
 use crate::log_span::LogSpan;
@@ -160,17 +160,17 @@ impl StepRun {
 
     /// Makes the attempt's span what other libraries see. In a task whose spans nobody wants, the task's own serves all steps.
     fn find_spot(&mut self) {
-        let owns_task = self.owns_task;
-        let spot = self.task().and_then(|(task, place)| {
-            let trace = task.trace().filter(|trace| owns_task || trace.is_recorded())?;
+        let Some((task, place)) = self.task() else { return };
+        let trace = task.trace().filter(|trace| self.owns_task || trace.is_recorded());
+        let log = LogSpan::of_step(task, place);
+        let outside = if trace.is_some() || log.is_there() {
             let span = SpanId::of_step(task.nonce(), place.number, place.attempt);
-            Some(Spot::of_step(trace, span))
-        });
-        if let Some(spot) = spot {
-            self.spot = spot;
-        }
-        if let Some((task, place)) = self.task() {
-            self.log = LogSpan::of_step(task, place);
+            Some(Outside { spot: trace.map_or_else(Spot::none, |trace| Spot::of_step(trace, span)), log })
+        } else {
+            None
+        };
+        if self.outside.is_some() || outside.is_some() {
+            self.outside = outside;
         }
     }
 }
