@@ -4,7 +4,8 @@
 //! comes before it may lie in a lane that was read too early. But if that happened before this, then it was pushed before this
 //! was, and before this was read; so the next reading of all lanes, which begins later, finds it. What is still missing then
 //! was dropped, or happens at the same time on another thread and has no order to this: it is skipped and counted, and goes
-//! on, counted too, when it comes after all. No clock takes part in this.
+//! on, counted too, when it comes after all. What that reading finds *before* this, with a gap of its own before it, has to be
+//! waited for as well: it may be this one's cause. No clock takes part in this.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -92,10 +93,15 @@ impl<R: Numbered> Order<R> {
     fn settle_held(&mut self, mut go_on: impl FnMut(R)) {
         let mut held = std::mem::take(&mut self.held);
         held.sort_by_key(|held| held.item.place().map(|place| (place.line, place.number)));
+        // The line in which something has still to wait. What comes after it in that line waits with it, however long it has
+        // waited: what was found just now may be the cause of what was seen before.
+        let mut blocked = None;
         for held in held {
             if let Some(place) = held.item.place() {
                 let due = place.next.load(Ordering::Relaxed);
-                if place.number > due && held.reading == self.reading {
+                let is_new = place.number > due && held.reading == self.reading;
+                if is_new || blocked == Some(place.line) {
+                    blocked = Some(place.line);
                     self.held.push(held);
                     continue;
                 }
@@ -170,6 +176,16 @@ mod tests {
         assert_eq!(reading(&mut order, &line, &[]), [8]);
         assert_eq!(order.skipped, 6);
         assert!(!order.is_waiting());
+    }
+
+    #[test]
+    fn a_cause_that_has_to_wait_keeps_its_effect_waiting() {
+        let (mut order, line) = (Order::new(), Arc::default());
+        assert_eq!(reading(&mut order, &line, &[5]), [0; 0]);
+        assert_eq!(reading(&mut order, &line, &[3]), [0; 0], "3 may be the cause of 5, and 2 of 3");
+        assert_eq!(reading(&mut order, &line, &[2]), [0; 0]);
+        assert_eq!(reading(&mut order, &line, &[]), [2, 3, 5]);
+        assert_eq!((order.skipped, order.late), (3, 0));
     }
 
     #[test]

@@ -42,6 +42,9 @@ pub(super) struct Mailbox {
 const LINGER: Duration = Duration::from_millis(10);
 const NAP: Duration = Duration::from_millis(1);
 
+/// How often all lanes are read again before a flush is passed on.
+const MOST_READINGS: usize = 16;
+
 pub(super) fn start(queue: Arc<Queue<Item>>, mailboxes: Vec<Mailbox>) -> std::io::Result<thread::JoinHandle<()>> {
     thread::Builder::new().name("tasker-router".to_owned()).spawn(move || {
         queue.set_consumer(thread::current());
@@ -123,8 +126,11 @@ impl Router {
 
     /// Does what it was asked to do: what had been pushed before has been read by now. `Some`: it is to shut down.
     fn obey(&mut self) -> Option<Arc<Ticket>> {
-        if self.order.is_waiting() {
-            self.read();
+        // What was pushed before waits for one more reading, rarely for some; under a load that never ends others may always wait.
+        for _ in 0..MOST_READINGS {
+            if self.order.is_waiting() {
+                self.read();
+            }
         }
         let mut shutdown = None;
         for order in std::mem::take(&mut self.orders) {
