@@ -117,7 +117,13 @@ impl Transport for OverGrpc {
         };
         match live.runtime.block_on(async { tokio::time::timeout(left, call).await }) {
             Ok(Ok(answer)) => Ok(answer.into_inner().into()),
-            Ok(Err(status)) => Err(failed(&uri, &status)),
+            Ok(Err(status)) => {
+                // The client keeps the same limit, and may be the first to say that it is over.
+                if matches!(status.code(), Code::DeadlineExceeded | Code::Cancelled) {
+                    self.disconnect();
+                }
+                Err(failed(&uri, &status))
+            }
             Err(_) => {
                 // A connection on which nothing comes back may be dead without anybody having said so.
                 self.disconnect();
