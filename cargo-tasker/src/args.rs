@@ -43,6 +43,10 @@ pub(crate) enum Format {
 pub(crate) enum Command {
     /// Read the catalog out of a binary, without running it
     Catalog(CatalogArgs),
+    /// Write a subscriber, a step, an event or a task, with a test
+    New(NewArgs),
+    /// Make a cargo project one with telemetry: dependency, settings, a first task and its test
+    Init(InitArgs),
     /// Write a Grafana dashboard and Prometheus rules for a binary
     Dashboards(DashboardsArgs),
     /// Print completions for a shell
@@ -90,6 +94,114 @@ pub(crate) struct CatalogArgs {
     /// Show what changed since that lock file, or since that catalog in JSON; exit code 1 for a breaking change
     #[arg(long, value_name = "FILE", conflicts_with = "output")]
     pub(crate) diff: Option<PathBuf>,
+}
+
+/// Which package code is written into.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct ProjectArgs {
+    /// The package of the workspace
+    #[arg(long, short, value_name = "NAME")]
+    pub(crate) package: Option<String>,
+
+    /// The project's manifest
+    #[arg(long, value_name = "FILE")]
+    pub(crate) manifest_path: Option<PathBuf>,
+}
+
+/// How it is written.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct WriteArgs {
+    /// The new file, instead of the usual place
+    #[arg(long, value_name = "FILE")]
+    pub(crate) path: Option<PathBuf>,
+
+    /// Overwrite a file that is there
+    #[arg(long)]
+    pub(crate) force: bool,
+
+    /// Show what would be written as a diff, and write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct NewArgs {
+    #[command(subcommand)]
+    pub(crate) kind: NewKind,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum NewKind {
+    /// A type that receives events
+    Subscriber {
+        /// Its name: `OnCall` or `on_call`
+        name: String,
+        /// What it listens to: events of the library, of this project, `task.*`, `*`. Default: task.failed step.failed
+        #[arg(long, num_args = 1.., value_name = "EVENT")]
+        events: Vec<String>,
+        /// Count the events and record their durations
+        #[arg(long)]
+        metrics: bool,
+        #[command(flatten)]
+        project: ProjectArgs,
+        #[command(flatten)]
+        write: WriteArgs,
+    },
+    /// A unit of work
+    Step {
+        /// Its name: `charge`
+        name: String,
+        /// One that calls an HTTP service
+        #[arg(long)]
+        api: bool,
+        #[command(flatten)]
+        project: ProjectArgs,
+        #[command(flatten)]
+        write: WriteArgs,
+    },
+    /// A fact with a name and typed fields
+    Event {
+        /// Its name: `payment.risk_flagged`
+        name: String,
+        /// Its fields: `amount:u64`, `note:Option<String>`, `card:String:sensitive`
+        #[arg(value_name = "FIELD:TYPE")]
+        fields: Vec<String>,
+        #[command(flatten)]
+        project: ProjectArgs,
+        #[command(flatten)]
+        write: WriteArgs,
+    },
+    /// A workflow with a first step
+    Task {
+        /// Its name: `order_process`
+        name: String,
+        #[command(flatten)]
+        project: ProjectArgs,
+        #[command(flatten)]
+        write: WriteArgs,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct InitArgs {
+    /// The name of the first task
+    #[arg(long, value_name = "NAME", default_value = "hello")]
+    pub(crate) task: String,
+
+    /// Depend on the library in that folder, instead of the published one
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) library: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) project: ProjectArgs,
+
+    /// Overwrite files that are there
+    #[arg(long)]
+    pub(crate) force: bool,
+
+    /// Show what would be written as a diff, and write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, clap::Args)]

@@ -8,6 +8,8 @@ mod catalog;
 mod dashboards;
 mod failure;
 mod files;
+mod init;
+mod new;
 mod output;
 mod project;
 pub mod reader;
@@ -48,6 +50,8 @@ fn execute(args: Args) -> Result<Outcome, Failure> {
     let format = args.format;
     match args.command {
         Command::Catalog(args) => catalog::run(&args, format),
+        Command::New(args) => new::run(&args, format),
+        Command::Init(args) => init::run(&args, format),
         Command::Dashboards(args) => dashboards::run(&args, format),
         Command::Completions { shell } => {
             output::print(&args::completions(shell))?;

@@ -27,6 +27,9 @@ struct Sections {
 
 impl Sections {
     fn of_file<'data, R: ReadRef<'data>>(&mut self, data: R) -> Result<(), ReadError> {
+        if data.read_bytes_at(0, 8) == Ok(b"!<thin>\n") {
+            return Err(ReadError::Thin);
+        }
         match FileKind::parse(data) {
             Ok(FileKind::Archive) => self.of_archive(data),
             // The same program for several processors: the catalog is the same in each.
@@ -53,9 +56,6 @@ impl Sections {
 
     fn of_archive<'data, R: ReadRef<'data>>(&mut self, data: R) -> Result<(), ReadError> {
         let archive = ArchiveFile::parse(data)?;
-        if archive.is_thin() {
-            return Err(ReadError::Thin);
-        }
         for member in archive.members() {
             let (offset, size) = member?.file_range();
             let content = data
