@@ -132,11 +132,10 @@ fn the_expansion() {
                 ::tasker_telemetry::__private::StepEntry(&__TASKER_SPEC)
             }
             let class = ::tasker_telemetry::__private::classify!(
-                ::tasker_telemetry::__private::Probe::<Result<u64, E> >::of_type()
+                const ::tasker_telemetry::__private::Probe::<Result<u64, E> >::OF_TYPE
             );
             ::tasker_telemetry::__private::run_step(
-                &__TASKER_SPEC,
-                ::core::option::Option::None,
+                ::tasker_telemetry::__private::step(&__TASKER_SPEC, ::core::option::Option::None),
                 async move {
                     if false { return ::tasker_telemetry::__private::hint::<Result<u64, E> >(); }
                     get(id).await
