@@ -6,11 +6,13 @@
 //!
 //! - `task_core.rs`: what a running task is, shared by its steps
 //! - `task_run.rs`, `step_run.rs`: the life of one task, of one step; not generic, so compiled once
-//! - `resumed.rs`: a task of another process
+//! - `resumed.rs`: a task of another process; `operated.rs`: what is done to a task from outside
 //! - `future.rs`: the thin generic futures around them; `sync.rs`: the same for plain functions
 //! - `wait.rs`: waiting for the next attempt without assuming a runtime
 
 mod future;
+#[cfg(feature = "_store")]
+mod operated;
 mod resumed;
 mod step_run;
 mod sync;
@@ -19,6 +21,8 @@ mod task_run;
 mod wait;
 
 pub use self::future::{StepRetry, run_step, run_task};
+#[cfg(feature = "_store")]
+pub(crate) use self::operated::{Operated, Told};
 pub use self::resumed::ResumedTask;
 pub use self::sync::{run_step_sync, run_task_sync};
 pub(crate) use self::task_core::{Counts, TaskCore};
