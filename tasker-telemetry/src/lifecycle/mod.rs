@@ -2,7 +2,7 @@
 //!
 //! `#[step]` and `#[task]` call [`run_step`], [`run_task`] and their kin; an engine's driver will do the same. Each goes
 //! through the state machine ([`crate::state`]) and hands exactly one event per transition to the publisher. Recorders that
-//! must not depend on events (metrics, the store) dock here, beside the calls of `TaskCore::emit`.
+//! must not depend on events (metrics) dock here, beside the calls of `TaskCore::emit`.
 //!
 //! - `task_core.rs`: what a running task is, shared by its steps
 //! - `task_run.rs`, `step_run.rs`: the life of one task, of one step; not generic, so compiled once

@@ -37,7 +37,7 @@ impl Dialect {
         }
     }
 
-    /// Begins a transaction that will write. SQLite takes the lock at once: a transaction that first reads could not wait for it.
+    /// Begins a transaction that will write. `SQLite` takes the lock at once: a transaction that first reads could not wait for it.
     const fn begin(self) -> &'static str {
         match self {
             #[cfg(feature = "sqlite")]

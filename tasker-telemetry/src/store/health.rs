@@ -83,7 +83,7 @@ impl State {
     pub(super) fn read(&self, books: &Books, [db, writer]: [&Db; 2], worker_id: &str) -> StoreHealth {
         let (written, waiting, dropped) = books.read();
         let name = |reason| if reason == "subscriber_full" { "buffer_full" } else { reason };
-        let ((open, idle), (writes, writes_idle)) = (db.connections(), writer.connections());
+        let ((of_queries, idle), (of_writer, writer_idle)) = (db.connections(), writer.connections());
         StoreHealth {
             database: db.dialect().name(),
             worker_id: worker_id.to_owned(),
@@ -94,8 +94,8 @@ impl State {
             lost: dropped.into_iter().map(|(reason, count)| (name(reason), count)).collect(),
             transactions: self.transactions.load(Ordering::Relaxed),
             statements: db.statements() + writer.statements(),
-            connections: open + writes,
-            idle_connections: idle + writes_idle,
+            connections: of_queries + of_writer,
+            idle_connections: idle + writer_idle,
             not_written: self.not_written.load(Ordering::Relaxed),
             last_error: self.last_error(),
         }

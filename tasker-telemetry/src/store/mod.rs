@@ -54,6 +54,7 @@ mod options;
 mod query;
 mod retention;
 mod rows;
+mod sql;
 mod write;
 
 use std::fmt;
@@ -100,7 +101,7 @@ struct Inner {
     state: Arc<State>,
     core: OnceLock<Weak<Core>>,
     /// Dropped with it: then the thread ends.
-    _closes: oneshot::Sender<()>,
+    _alive: oneshot::Sender<()>,
 }
 
 impl fmt::Debug for Store {
@@ -132,7 +133,7 @@ impl PlannedStore {
         };
         let (books, state) = (Books::new(options.buffer_capacity), Arc::new(State::default()));
         let (orders, received) = mpsc::unbounded_channel();
-        let (closes, closed) = oneshot::channel();
+        let (alive, gone) = oneshot::channel();
         let (starts, started) = std::sync::mpsc::sync_channel::<Started>(1);
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| StoreError::Unavailable(error.to_string()))?;
@@ -153,15 +154,17 @@ impl PlannedStore {
                 }
                 let of_writer = Arc::clone(&state);
                 let sign_off = (writer.clone(), Arc::clone(&worker_id));
-                let mut writing = Writer::new(writer, statements, options, worker_id, books, state);
+                let mut work = Writer::new(writer, statements, options, worker_id, books, state);
                 if !is_up {
                     of_writer.behind.store(true, Ordering::Release);
-                    writing.begin_behind();
+                    work.begin_behind();
                 }
-                let waiting = writing.run(received).await;
+                let tickets = work.run(received).await;
                 operate::sign_off(&sign_off.0, &sign_off.1).await;
-                waiting.iter().for_each(|ticket| ticket.passed());
-                let _ = closed.await;
+                for ticket in tickets {
+                    ticket.passed();
+                }
+                let _ = gone.await;
                 db.close().await;
                 sign_off.0.close().await;
             });
@@ -173,8 +176,8 @@ impl PlannedStore {
             return Err(StoreError::Unavailable(state.last_error().unwrap_or_default()));
         }
         let kept = Kept { keeper: Box::new(Gate { orders }), books: books.clone() };
-        let (core, _closes) = (OnceLock::new(), closes);
-        let inner = Inner { db, writer, runtime, options, worker_id, books, state, core, _closes };
+        let core = OnceLock::new();
+        let inner = Inner { db, writer, runtime, options, worker_id, books, state, core, _alive: alive };
         Ok((Store { inner: Arc::new(inner) }, kept))
     }
 }

@@ -76,7 +76,7 @@ impl StoreOptions {
         self
     }
 
-    /// How long one transaction or query may take; for SQLite, also how long it waits for a lock. What takes longer counts as
+    /// How long one transaction or query may take; for `SQLite`, also how long it waits for a lock. What takes longer counts as
     /// failed and its connection is closed. Default: 5 s.
     pub const fn statement_timeout(mut self, limit: Duration) -> Self {
         self.statement_timeout = limit;

@@ -212,7 +212,7 @@ impl Fold<'_> {
         row.state = to.unwrap_or(row.state);
         match record.kind {
             EventKind::TaskInitializeRequested => {
-                row.context = Some(text(named(task.field_names(), task.fields())));
+                row.context = Some(text(&named(task.field_names(), task.fields())));
                 row.carrier = serde_json::to_string(&task.carrier()).ok();
             }
             EventKind::TaskStartRequested => row.started_at = Some(at),
@@ -266,7 +266,7 @@ impl Fold<'_> {
         row.retry_at = None;
         row.reason = reason(record).map(clean);
         match (record.kind, &record.fact) {
-            (_, Fact::Inputs(inputs)) => row.inputs = Some(text(named(place.spec.fields, inputs))),
+            (_, Fact::Inputs(inputs)) => row.inputs = Some(text(&named(place.spec.fields, inputs))),
             (EventKind::StepStarted, _) => row.started_at = row.started_at.or(Some(at)),
             (EventKind::StepRetryRequested, Fact::Wait { wait_nanos, .. }) => {
                 row.retry_at = Some(at.saturating_add(nanos(*wait_nanos)));
@@ -327,8 +327,8 @@ impl Fold<'_> {
             error_class: clean(failure.class.clone()),
             error_type: failure.error_type(),
             error_message: clean(failure.message.clone()),
-            error_chain: text(Json::from(failure.chain.clone())),
-            backtrace: text(Json::from(failure.backtrace().to_vec())),
+            error_chain: text(&Json::from(failure.chain.clone())),
+            backtrace: text(&Json::from(failure.backtrace().to_vec())),
             retryable: failure.retryable,
         });
     }
@@ -386,13 +386,13 @@ fn named(names: &[&'static str], values: &[Value]) -> Json {
 }
 
 /// As it stands in a column of JSON.
-fn text(json: Json) -> String {
+fn text(json: &Json) -> String {
     let text = json.to_string();
-    // A zero stands as an escape there; PostgreSQL takes none in any form.
+    // A zero stands as an escape there; `PostgreSQL` takes none in any form.
     if text.contains("\\u0000") { text.replace("\\u0000", "\\ufffd") } else { text }
 }
 
-/// PostgreSQL's texts can hold every character but this.
+/// The texts of `PostgreSQL` can hold every character but this.
 fn clean(text: String) -> String {
     if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text }
 }

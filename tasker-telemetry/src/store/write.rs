@@ -11,6 +11,7 @@ use sqlx::AssertSqlSafe;
 use super::db::{Arg, Conn, Db, Dialect};
 use super::error::StoreError;
 use super::rows::Batch;
+use super::sql;
 
 /// The statements, made once.
 #[derive(Debug)]
@@ -59,171 +60,14 @@ impl std::fmt::Display for WriteError {
     }
 }
 
-const INT: &str = "bigint";
-const TEXT: &str = "text";
-
 impl Statements {
     pub(super) fn new(dialect: Dialect) -> Self {
-        // A task of that id was begun again: what stood there was of the run before.
-        let fresh = "excluded.run_key <> t.run_key";
-        let is_settled = "t.state IN ('cancelled', 'resolved_manually')";
-        let end = |column: &str| {
-            format!(
-                "{column} = CASE WHEN {fresh} THEN excluded.{column} WHEN {is_settled} THEN t.{column} \
-                 ELSE COALESCE(excluded.{column}, t.{column}) END"
-            )
-        };
-        let newest = |column: &str| {
-            format!(
-                "{column} = CASE WHEN {fresh} THEN excluded.{column} ELSE COALESCE(excluded.{column}, t.{column}) END"
-            )
-        };
-        let first = |column: &str| {
-            format!(
-                "{column} = CASE WHEN {fresh} THEN excluded.{column} ELSE COALESCE(t.{column}, excluded.{column}) END"
-            )
-        };
-        let task_updates = [
-            // What an operator decided stands, whatever a run that went on says; and no event that is late takes an end back.
-            format!(
-                "state = CASE WHEN {fresh} THEN excluded.state \
-                 WHEN {is_settled} THEN t.state \
-                 WHEN t.state IN ('complete', 'error') AND excluded.state IN ('pending', 'in_progress') THEN t.state \
-                 ELSE excluded.state END"
-            ),
-            format!("run = CASE WHEN {fresh} THEN t.run + 1 ELSE t.run END"),
-            format!("retries = CASE WHEN {fresh} THEN 0 ELSE t.retries END"),
-            format!("created_at = CASE WHEN {fresh} THEN excluded.created_at ELSE t.created_at END"),
-            "task_name = excluded.task_name".to_owned(),
-            "updated_at = excluded.updated_at".to_owned(),
-            newest("run_key"),
-            newest("correlation_id"),
-            newest("context"),
-            newest("carrier"),
-            newest("worker_id"),
-            end("ended_at"),
-            end("reason"),
-            first("started_at"),
-        ];
-        let is_closed = "t.state IN ('complete', 'cancelled', 'resolved_manually')";
-        let kept =
-            |column: &str| format!("{column} = CASE WHEN {is_closed} THEN t.{column} ELSE excluded.{column} END");
-        let step_updates = [
-            kept("state"),
-            kept("ended_at"),
-            kept("retry_at"),
-            kept("reason"),
-            "attempts = CASE WHEN excluded.attempts > t.attempts THEN excluded.attempts ELSE t.attempts END".to_owned(),
-            "inputs = COALESCE(t.inputs, excluded.inputs)".to_owned(),
-            "created_at = CASE WHEN excluded.created_at < t.created_at THEN excluded.created_at ELSE t.created_at END"
-                .to_owned(),
-            "started_at = COALESCE(t.started_at, excluded.started_at)".to_owned(),
-        ];
-        let is_over = "t.ended_at IS NOT NULL AND excluded.ended_at IS NULL";
-        let attempt_updates = [
-            format!("state = CASE WHEN {is_over} OR t.state = 'cancelled' THEN t.state ELSE excluded.state END"),
-            "started_at = COALESCE(excluded.started_at, t.started_at)".to_owned(),
-            "ended_at = COALESCE(t.ended_at, excluded.ended_at)".to_owned(),
-            "queue_nanos = COALESCE(excluded.queue_nanos, t.queue_nanos)".to_owned(),
-            "duration_nanos = COALESCE(excluded.duration_nanos, t.duration_nanos)".to_owned(),
-        ];
-        let update =
-            |key: &str, columns: &[String]| format!("ON CONFLICT ({key}) DO UPDATE SET {}", columns.join(", "));
-        let once = "ON CONFLICT (event_id) DO NOTHING";
         Self {
-            tasks: insert(
-                dialect,
-                "tasker_tasks",
-                &[
-                    ("task_id", TEXT),
-                    ("task_name", TEXT),
-                    ("state", TEXT),
-                    ("run_key", TEXT),
-                    ("correlation_id", TEXT),
-                    ("context", TEXT),
-                    ("carrier", TEXT),
-                    ("worker_id", TEXT),
-                    ("created_at", INT),
-                    ("started_at", INT),
-                    ("ended_at", INT),
-                    ("updated_at", INT),
-                    ("reason", TEXT),
-                ],
-                &update("task_id", &task_updates),
-            ),
-            steps: insert(
-                dialect,
-                "tasker_steps",
-                &[
-                    ("step_id", TEXT),
-                    ("task_id", TEXT),
-                    ("step_name", TEXT),
-                    ("state", TEXT),
-                    ("attempts", INT),
-                    ("retry_limit", INT),
-                    ("inputs", TEXT),
-                    ("created_at", INT),
-                    ("started_at", INT),
-                    ("ended_at", INT),
-                    ("retry_at", INT),
-                    ("reason", TEXT),
-                ],
-                &update("step_id", &step_updates),
-            ),
-            attempts: insert(
-                dialect,
-                "tasker_attempts",
-                &[
-                    ("step_id", TEXT),
-                    ("attempt", INT),
-                    ("task_id", TEXT),
-                    ("step_name", TEXT),
-                    ("state", TEXT),
-                    ("requested_at", INT),
-                    ("started_at", INT),
-                    ("ended_at", INT),
-                    ("queue_nanos", INT),
-                    ("duration_nanos", INT),
-                ],
-                &update("step_id, attempt", &attempt_updates),
-            ),
-            errors: insert(
-                dialect,
-                "tasker_errors",
-                &[
-                    ("event_id", TEXT),
-                    ("task_id", TEXT),
-                    ("step_id", TEXT),
-                    ("step_name", TEXT),
-                    ("attempt", INT),
-                    ("occurred_at", INT),
-                    ("error_class", TEXT),
-                    ("error_type", TEXT),
-                    ("error_message", TEXT),
-                    ("error_chain", TEXT),
-                    ("backtrace", TEXT),
-                    ("retryable", "boolean"),
-                ],
-                once,
-            ),
-            transitions: insert(
-                dialect,
-                "tasker_transitions",
-                &[
-                    ("event_id", TEXT),
-                    ("task_id", TEXT),
-                    ("step_id", TEXT),
-                    ("attempt", INT),
-                    ("event", TEXT),
-                    ("from_state", TEXT),
-                    ("to_state", TEXT),
-                    ("occurred_at", INT),
-                    ("number", INT),
-                    ("worker_id", TEXT),
-                    ("reason", TEXT),
-                ],
-                once,
-            ),
+            tasks: sql::tasks(dialect).into(),
+            steps: sql::steps(dialect).into(),
+            attempts: sql::attempts(dialect).into(),
+            errors: sql::errors(dialect).into(),
+            transitions: sql::transitions(dialect).into(),
         }
     }
 
@@ -252,25 +96,6 @@ async fn put<R: Serialize>(conn: &mut Conn, sql: &Arc<str>, rows: &[R]) -> Resul
     let json = serde_json::to_string(rows).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
     conn.execute(AssertSqlSafe(Arc::clone(sql)), vec![Arg::from(json)]).await?;
     Ok(())
-}
-
-/// Inserts the rows that one JSON text holds; `conflict` says what happens to those that are there.
-fn insert(dialect: Dialect, table: &str, columns: &[(&str, &str)], conflict: &str) -> Arc<str> {
-    let list = |show: &dyn Fn(&(&str, &str)) -> String| columns.iter().map(show).collect::<Vec<_>>().join(", ");
-    let names = list(&|(name, _)| (*name).to_owned());
-    let from = match dialect {
-        #[cfg(feature = "sqlite")]
-        Dialect::Sqlite => {
-            let values = list(&|(name, _)| format!("value ->> '$.{name}'"));
-            format!("SELECT {values} FROM json_each($1) WHERE true")
-        }
-        #[cfg(feature = "postgres")]
-        Dialect::Postgres => {
-            let typed = list(&|(name, ty)| format!("{name} {ty}"));
-            format!("SELECT {names} FROM json_to_recordset($1::json) AS r({typed})")
-        }
-    };
-    format!("INSERT INTO {table} AS t ({names}) {from} {conflict}").into()
 }
 
 /// A process's sign of life.
