@@ -38,7 +38,8 @@ fn is_clean(project: &Project, tests: usize) {
         .filter_map(|line| line.strip_prefix("test result: ok. ")?.split(' ').next()?.parse::<usize>().ok())
         .sum();
     assert_eq!(passed, tests, "{}", tested.out);
-    assert!(!tested.err.contains("warning"), "{}", tested.err);
+    // Of this project; what a library elsewhere says is its own business.
+    assert!(!tested.err.contains("--> src/"), "{}", tested.err);
     project.cargo(&["clippy", "-q", "--all-targets", "--", "-D", "warnings"]).ok();
     project.cargo(&["fmt", "--check"]).ok();
 }

@@ -262,6 +262,7 @@ pub(super) fn end_task(
 }
 
 /// The end of a task that runs nowhere, for those who tell it when the store has agreed.
+#[cfg_attr(not(feature = "_store"), allow(dead_code, reason = "only the store asks for it"))]
 pub(super) fn cancelled(task: &Arc<TaskCore>, now: Moment, reason: Cow<'static, str>) -> Record {
     let (started_at, nanos) = body_time(task, now, now);
     let kind = EventKind::TaskCancelled;
