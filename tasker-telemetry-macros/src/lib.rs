@@ -7,6 +7,7 @@ mod event;
 mod event_name;
 mod function;
 mod options;
+mod record;
 mod separated;
 mod snake_case;
 mod source;
@@ -190,4 +191,11 @@ pub fn derive_event(input: TokenStream) -> TokenStream {
 #[proc_macro_derive(Subscriber, attributes(subscribe, subscriber))]
 pub fn derive_subscriber(input: TokenStream) -> TokenStream {
     subscriber::derive(input.into()).into()
+}
+
+/// The record of the library itself. Not public API.
+#[doc(hidden)]
+#[proc_macro]
+pub fn __library_record(_: TokenStream) -> TokenStream {
+    record::library().into()
 }
