@@ -63,6 +63,7 @@
 //! # Features
 //! | feature | default | what it does |
 //! | --- | --- | --- |
+//! | `api` | no | steps that call an HTTP service: [`api::ApiStepHandler`], over reqwest |
 //! | `secrecy` | no | `SecretString` and `SecretBox` of the `secrecy` crate are masked without being asked: fields of events and `fields(..)` |
 //! | `console` | yes | waterfalls of tasks in the terminal: [`Builder::console`], [`trace::Waterfall`] |
 //! | `otel` | yes | a step's span is the current context of the `opentelemetry` crate (0.33) while its body is polled |
@@ -73,7 +74,7 @@
 //! | `otel-sdk` | no | exporters and processors of spans for the `opentelemetry_sdk` crate: [`Builder::span_exporter`] |
 //! | `serve` | no | `/metrics` and `/health` over HTTP: [`metrics::serve`] |
 //! | `statsd` | no | metrics to `StatsD` and `DogStatsD` |
-//! | `tls` | no | OTLP over https |
+//! | `tls` | no | OTLP, and the calls of `api`, over https |
 //!
 //! No runtime is assumed: without the feature, and outside tokio, everything works on plain threads and any executor.
 //!
@@ -89,6 +90,8 @@
 #[cfg(all(test, feature = "console"))]
 extern crate self as tasker_telemetry;
 
+#[cfg(feature = "api")]
+pub mod api;
 mod capture;
 mod catalog;
 mod classify;
@@ -96,6 +99,7 @@ mod drive;
 pub mod event;
 mod failure;
 mod filter;
+pub mod handler;
 mod id;
 mod lifecycle;
 mod log_span;
@@ -137,6 +141,8 @@ pub use self::catalog::{
 pub use self::classify::{ErrorKind, RetryAdvice, Retryable};
 pub use self::event::{Category, Event, EventExt, EventKind, EventRecord, error_type, metric_name};
 pub use self::filter::{DEFAULT_FILTER_MASK, DEFAULT_FILTER_PARAMETERS, FilterRule};
+#[doc(inline)]
+pub use self::handler::StepHandler;
 pub use self::lifecycle::ResumedTask;
 pub use self::metrics::MetricsBackend;
 pub use self::publish::{PublishError, publish, publish_event};

@@ -17,6 +17,13 @@ use crate::wrap::{self, Driver};
 /// inventory::submit! { StepEntry(&__TASKER_SPEC) }
 /// ```
 pub(super) fn expand(model: &Model) -> TokenStream {
+    let registration = registration(model);
+    let driver = Driver::Step { retries: model.retries(), retry_if: model.retry_if.as_ref().map(|opt| &opt.value) };
+    wrap::wrap(&model.common, &registration, &driver)
+}
+
+/// The step's static, and its entry in the inventory.
+pub(super) fn registration(model: &Model) -> TokenStream {
     let private = &model.common.private;
     let retry_limit = match model.retry_limit.as_ref().map(|opt| &opt.value) {
         None | Some(Number::Literal(1)) => None,
@@ -39,10 +46,8 @@ pub(super) fn expand(model: &Model) -> TokenStream {
     let spec = wrap::spec(&model.common, &names, &quote!(#retry_limit #backoff));
     // Inside the body, since a method has no other place for items. That registers it whether or not the function is
     // generic, instantiated or ever called: a static does not depend on what surrounds it.
-    let registration = quote_spanned! {Span::mixed_site()=>
+    quote_spanned! {Span::mixed_site()=>
         static __TASKER_SPEC: #private::StepSpec = #spec;
         #private::inventory::submit! { #private::StepEntry(&__TASKER_SPEC) }
-    };
-    let driver = Driver::Step { retries: model.retries(), retry_if: model.retry_if.as_ref().map(|opt| &opt.value) };
-    wrap::wrap(&model.common, &registration, &driver)
+    }
 }

@@ -17,6 +17,7 @@ use serde_json::Value as Json;
 pub use self::spec::{EventSpec, FieldSpec, Source, StepSpec, SubscriberSpec, TaskSpec, declare_step, declare_task};
 pub use self::validate::CatalogProblem;
 use crate::event::Category;
+use crate::handler::{self, CatalogHandler};
 use crate::metrics::{self, MetricInfo};
 use crate::subscriber::{Registration, pattern};
 
@@ -61,6 +62,7 @@ pub struct Catalog {
     steps: Vec<&'static StepSpec>,
     tasks: Vec<&'static TaskSpec>,
     subscribers: Vec<&'static SubscriberSpec>,
+    handlers: Vec<CatalogHandler>,
     /// Every registration, duplicates included: `validate` looks for them.
     registered: Vec<&'static EventSpec>,
     metrics: Vec<MetricInfo>,
@@ -201,7 +203,7 @@ impl Catalog {
                 spec,
             });
         }
-        Self { events, steps, tasks, subscribers, registered, metrics: metrics::catalog() }
+        Self { events, steps, tasks, subscribers, handlers: handler::gather(), registered, metrics: metrics::catalog() }
     }
 
     /// Every event, by name.
@@ -258,6 +260,21 @@ impl Catalog {
         &Self::global().subscribers
     }
 
+    /// Every handler that [`register_handlers!`](crate::register_handlers) entered, by the name of its step.
+    #[must_use]
+    pub fn handlers() -> &'static [CatalogHandler] {
+        &Self::global().handlers
+    }
+
+    /// The handler of the step of that name: what an engine asks that knows a name and an input. See
+    /// [`register_handlers!`](crate::register_handlers).
+    #[must_use]
+    pub fn handler(step_name: &str) -> Option<&'static CatalogHandler> {
+        let handlers = Self::handlers();
+        let place = handlers.partition_point(|handler| handler.spec.name < step_name);
+        handlers.get(place).filter(|handler| handler.spec.name == step_name)
+    }
+
     /// Every metric, by name: those of the library, and those of yours that [`register_metrics!`](crate::register_metrics)
     /// entered. What is made at run time stands in no catalog.
     ///
@@ -300,7 +317,7 @@ impl Catalog {
         render::table(Self::global())
     }
 
-    /// The catalog as JSON: `{events, steps, tasks, subscribers, metrics}`.
+    /// The catalog as JSON: `{events, steps, tasks, subscribers, handlers, metrics}`.
     #[must_use]
     pub fn json() -> Json {
         render::json(Self::global())

@@ -7,9 +7,11 @@
 //! - `task_core.rs`: what a running task is, shared by its steps
 //! - `task_run.rs`, `step_run.rs`: the life of one task, of one step; not generic, so compiled once
 //! - `resumed.rs`: a task of another process
+//! - `attempt.rs`: an attempt that an engine asks for
 //! - `future.rs`: the thin generic futures around them; `sync.rs`: the same for plain functions
 //! - `wait.rs`: waiting for the next attempt without assuming a runtime
 
+mod attempt;
 mod future;
 mod resumed;
 mod step_run;
@@ -18,6 +20,7 @@ mod task_core;
 mod task_run;
 mod wait;
 
+pub use self::attempt::Attempt;
 pub use self::future::{StepRetry, run_step, run_task};
 pub use self::resumed::ResumedTask;
 pub use self::sync::{run_step_sync, run_task_sync};
