@@ -73,6 +73,7 @@
 //! | `metrics-bridge` | no | to and from the facade `metrics` |
 //! | `otel-sdk` | no | exporters and processors of spans for the `opentelemetry_sdk` crate: [`Builder::span_exporter`] |
 //! | `serve` | no | `/metrics` and `/health` over HTTP: [`metrics::serve`] |
+//! | `sqlite`, `postgres` | no | tasks, steps, attempts and errors in a database: [`store`] |
 //! | `statsd` | no | metrics to `StatsD` and `DogStatsD` |
 //! | `tls` | no | OTLP, and the calls of `api`, over https |
 //!
@@ -118,6 +119,8 @@ mod retry;
 mod retry_arg;
 mod scope;
 pub mod state;
+#[cfg(feature = "_store")]
+pub mod store;
 mod subscriber;
 mod table;
 mod telemetry;

@@ -18,6 +18,8 @@ use crate::metrics::{self, MetricsBackend};
 use crate::otel::Spot;
 use crate::publisher::{End, Ended, Health, Publisher, SubscriberHealth};
 use crate::scope::{self, Entered, InScope, Scope};
+#[cfg(feature = "_store")]
+use crate::store::Store;
 use crate::trace::Tracing;
 
 pub use self::builder::{BuildError, Builder};
@@ -32,6 +34,8 @@ pub(crate) struct Core {
     filter: Filter,
     metrics: metrics::Store,
     tracing: Option<Tracing>,
+    #[cfg(feature = "_store")]
+    store: Option<Store>,
     log_spans: bool,
     catalog_problems: Vec<String>,
     explicit_tasks: AtomicU64,
@@ -148,6 +152,8 @@ pub(crate) fn silent() -> Arc<Core> {
         filter: Filter::none(),
         metrics: metrics::Store::new(false, metrics::DEFAULT_SERIES_LIMIT),
         tracing: None,
+        #[cfg(feature = "_store")]
+        store: None,
         log_spans: false,
         catalog_problems: Vec::new(),
         explicit_tasks: AtomicU64::new(0),
@@ -242,6 +248,10 @@ impl Core {
         health.concurrency_overruns = count(&self.concurrency_overruns);
         health.catalog_problems.clone_from(&self.catalog_problems);
         health.metric_pushes = self.metrics.push_health();
+        #[cfg(feature = "_store")]
+        {
+            health.store = self.store.as_ref().map(Store::health);
+        }
         health
     }
 }
@@ -312,6 +322,13 @@ impl Telemetry {
     #[must_use]
     pub fn metrics(&self) -> MetricsBackend {
         MetricsBackend::new(Arc::clone(&self.core))
+    }
+
+    /// The store, if there is one: what can be asked of it, and what operators can do.
+    #[cfg(feature = "_store")]
+    #[must_use]
+    pub fn store(&self) -> Option<Store> {
+        self.core.store.clone()
     }
 
     /// Waits until everything published so far has been handled, then pushes metrics where they are pushed; at most for the

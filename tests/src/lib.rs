@@ -1,9 +1,13 @@
 //! What the integration tests share.
 
+pub mod folder;
 pub mod metrics;
 pub mod posted;
 #[cfg(feature = "services")]
+pub mod postgres;
+#[cfg(feature = "services")]
 pub mod services;
+pub mod store;
 
 use std::sync::Once;
 

@@ -70,6 +70,63 @@ impl ErrorKind for reqwest::Error {
     }
 }
 
+#[cfg(feature = "_store")]
+impl ErrorKind for sqlx::Error {
+    fn error_kind(&self) -> &'static str {
+        match self {
+            Self::PoolTimedOut => "timeout",
+            Self::Io(error) => match of_io(error.kind()) {
+                "other" => "network",
+                kind => kind,
+            },
+            Self::Tls(_) | Self::PoolClosed => "network",
+            Self::RowNotFound => "not_found",
+            Self::Database(error) => of_database(&**error),
+            Self::Configuration(_)
+            | Self::InvalidArgument(_)
+            | Self::TypeNotFound { .. }
+            | Self::ColumnIndexOutOfBounds { .. }
+            | Self::ColumnNotFound(_)
+            | Self::Encode(_) => "client_error",
+            Self::Protocol(_)
+            | Self::ColumnDecode { .. }
+            | Self::Decode(_)
+            | Self::WorkerCrashed
+            | Self::BeginFailed
+            | Self::Migrate(_) => "server_error",
+            _ => "other",
+        }
+    }
+}
+
+/// What a database answered. PostgreSQL's codes are those of the SQL standard, two letters for the class; SQLite's are numbers, whose
+/// low byte is the class.
+#[cfg(feature = "_store")]
+fn of_database(error: &dyn sqlx::error::DatabaseError) -> &'static str {
+    use sqlx::error::ErrorKind as Kind;
+    if !matches!(error.kind(), Kind::Other) {
+        return "client_error"; // a constraint is violated
+    }
+    let code = error.code().unwrap_or_default();
+    if let Ok(number) = code.parse::<u32>().map(|number| number & 0xFF)
+        && code.len() < 5
+    {
+        return match number {
+            5 | 6 => "timeout",                 // busy, locked: for longer than it was waited
+            3 | 8 | 23 => "auth",               // permission, read-only, authorization
+            1 | 18..=21 | 25 => "client_error", // the statement, a constraint, a type, a misuse, a range
+            _ => "server_error",
+        };
+    }
+    match (&*code, code.get(..2).unwrap_or_default()) {
+        ("57014" | "55P03", _) => "timeout", // cancelled for its time limit; a lock that was not to be had
+        ("42501", _) | (_, "28") => "auth",
+        (_, "08") | ("57P01" | "57P02" | "57P03", _) => "network", // connection; the server is going or coming
+        (_, "22" | "23" | "42" | "26" | "34" | "3D" | "3F") => "client_error",
+        _ => "server_error",
+    }
+}
+
 /// The category of the outermost error that is known and not merely `other`: what wraps an error knows better what it was about
 /// (an answer that is no JSON is the service's mistake, whatever the parser says).
 pub(super) fn kind_in<'a>(errors: impl Iterator<Item = &'a (dyn Error + 'static)>) -> Option<&'static str> {
@@ -101,6 +158,8 @@ fn kind_of(error: &(dyn Error + 'static)) -> Option<&'static str> {
         crate::api::ApiError,
         #[cfg(feature = "api")]
         reqwest::Error,
+        #[cfg(feature = "_store")]
+        sqlx::Error,
     );
     None
 }

@@ -49,7 +49,7 @@ pub enum RetryAdvice {
 
 /// An error that knows its category, for the `error_type` of metrics and spans.
 ///
-/// `std::io::Error`, `serde_json::Error`, with the feature `tokio` its `Elapsed`, and with `api` `reqwest::Error` have it: they are known by
+/// `std::io::Error`, `serde_json::Error`, with the feature `tokio` its `Elapsed`, with `api` `reqwest::Error` and with a store `sqlx::Error` have it: they are known by
 /// their kind, not by their name, also in boxes and among the causes of an error whose own name says nothing.
 ///
 /// The categories that the library itself uses are `timeout`, `network`, `not_found`, `auth`, `rate_limit`, `client_error`,

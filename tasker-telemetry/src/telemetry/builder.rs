@@ -13,6 +13,8 @@ use crate::metrics::push::{PlannedPush, Push, Pusher};
 use crate::metrics::span_metrics::Slot;
 use crate::metrics::{self, MetricsBackend};
 use crate::publisher::{Limits, Publisher};
+#[cfg(feature = "_store")]
+use crate::store::{PlannedStore, StoreError, StoreOptions};
 use crate::subscriber::{Registration, Subscriber};
 use crate::trace::{self, SinkPlan, TraceSettings, Tracing};
 use crate::variables::{InvalidVariable, Variables};
@@ -54,6 +56,11 @@ pub enum BuildError {
         /// What is wrong with it.
         problem: String,
     },
+    /// The store cannot be used: its address makes no sense, or its tables are of another version; with
+    /// [`Durability::Strict`](crate::store::Durability::Strict) also where it cannot be reached.
+    #[cfg(feature = "_store")]
+    #[error("{0}")]
+    Store(#[from] StoreError),
     /// Another telemetry is the process default already.
     #[error("another telemetry is installed already: shut it down first, or use `build()` and `telemetry.scope(..)`")]
     AlreadyInstalled,
@@ -86,6 +93,8 @@ pub struct Builder {
     pub(crate) metrics_enabled: bool,
     metrics_series_limit: usize,
     pub(crate) pushes: Vec<PlannedPush>,
+    #[cfg(feature = "_store")]
+    store: Option<PlannedStore>,
     pub(crate) traces: TraceSettings,
     pub(crate) span_sinks: Vec<SinkPlan>,
     pub(crate) span_metrics: Option<Slot>,
@@ -125,6 +134,8 @@ impl Default for Builder {
             metrics_enabled: true,
             metrics_series_limit: metrics::DEFAULT_SERIES_LIMIT,
             pushes: Vec::new(),
+            #[cfg(feature = "_store")]
+            store: None,
             traces: TraceSettings::default(),
             span_sinks: Vec::new(),
             span_metrics: None,
@@ -293,6 +304,23 @@ impl Builder {
         self
     }
 
+    /// Writes tasks, steps, attempts and errors into a database: `sqlite://orders.db` (made if it is not there) or
+    /// `postgres://user@host/name`. See [`store`](crate::store).
+    ///
+    /// Building waits until the database has been reached or has not answered in time; one that is away is tried again as long as
+    /// the telemetry lives.
+    #[cfg(feature = "_store")]
+    pub fn store(self, url: impl Into<String>) -> Self {
+        self.store_with(url, StoreOptions::new())
+    }
+
+    /// The same with settings of your own.
+    #[cfg(feature = "_store")]
+    pub fn store_with(mut self, url: impl Into<String>, options: StoreOptions) -> Self {
+        self.store = Some(PlannedStore { url: url.into(), options });
+        self
+    }
+
     /// Builds the telemetry; it applies where [`Telemetry::scope`] says so.
     ///
     /// # Errors
@@ -339,15 +367,21 @@ impl Builder {
             let (tracing, sink) = Tracing::start(std::mem::take(&mut self.traces), resolved.sinks)?;
             (Some(tracing), Some(sink))
         };
+        #[cfg(feature = "_store")]
+        let (store, kept) = self.store.filter(|_| resolved.enabled).map(PlannedStore::start).transpose()?.unzip();
+        #[cfg(not(feature = "_store"))]
+        let kept = None;
         let core = Core {
             enabled: resolved.enabled,
             step_processing: self.step_processing,
             service_name: resolved.service_name,
             service_version: resolved.service_version,
-            publisher: Publisher::start(subscribers, span_sink, &limits)?,
+            publisher: Publisher::start(subscribers, span_sink, kept, &limits)?,
             filter,
             metrics: metrics::Store::new(resolved.enabled && self.metrics_enabled, self.metrics_series_limit),
             tracing,
+            #[cfg(feature = "_store")]
+            store,
             log_spans,
             catalog_problems,
             explicit_tasks: AtomicU64::new(0),
@@ -357,6 +391,10 @@ impl Builder {
             _live: resolved.enabled.then(Live::new),
         };
         let core = Arc::new(core);
+        #[cfg(feature = "_store")]
+        if let Some(store) = &core.store {
+            store.attach(&core);
+        }
         if let Some(slot) = self.span_metrics {
             let _ = slot.set(Arc::downgrade(&core));
         }

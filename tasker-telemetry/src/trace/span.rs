@@ -463,8 +463,8 @@ impl Span {
                 visit("tasker.error", AttributeValue::Str(&failure.message));
                 visit("error.type", AttributeValue::Str(failure.error_type()));
             }
-            if let Some(reason) = end.reason {
-                visit("tasker.cancel_reason", AttributeValue::Str(reason.as_str()));
+            if let Some(reason) = end.reason.as_deref() {
+                visit("tasker.cancel_reason", AttributeValue::Str(reason));
             }
         }
         visit_context(task, visit);
