@@ -63,6 +63,7 @@
 //! # Features
 //! | feature | default | what it does |
 //! | --- | --- | --- |
+//! | `api` | no | steps that call an HTTP service: [`api::ApiStepHandler`], over reqwest |
 //! | `secrecy` | no | `SecretString` and `SecretBox` of the `secrecy` crate are masked without being asked: fields of events and `fields(..)` |
 //! | `console` | yes | waterfalls of tasks in the terminal: [`Builder::console`], [`trace::Waterfall`] |
 //! | `otel` | yes | a step's span is the current context of the `opentelemetry` crate (0.33) while its body is polled |
@@ -74,7 +75,7 @@
 //! | `serve` | no | `/metrics` and `/health` over HTTP: [`metrics::serve`] |
 //! | `sqlite`, `postgres` | no | tasks, steps, attempts and errors in a database: [`store`] |
 //! | `statsd` | no | metrics to `StatsD` and `DogStatsD` |
-//! | `tls` | no | OTLP over https |
+//! | `tls` | no | OTLP, and the calls of `api`, over https |
 //!
 //! No runtime is assumed: without the feature, and outside tokio, everything works on plain threads and any executor.
 //!
@@ -90,6 +91,8 @@
 #[cfg(all(test, feature = "console"))]
 extern crate self as tasker_telemetry;
 
+#[cfg(feature = "api")]
+pub mod api;
 mod capture;
 mod catalog;
 mod classify;
@@ -97,6 +100,7 @@ mod drive;
 pub mod event;
 mod failure;
 mod filter;
+pub mod handler;
 mod id;
 mod lifecycle;
 mod log_span;
@@ -140,6 +144,8 @@ pub use self::catalog::{
 pub use self::classify::{ErrorKind, RetryAdvice, Retryable};
 pub use self::event::{Category, Event, EventExt, EventKind, EventRecord, error_type, metric_name};
 pub use self::filter::{DEFAULT_FILTER_MASK, DEFAULT_FILTER_PARAMETERS, FilterRule};
+#[doc(inline)]
+pub use self::handler::StepHandler;
 pub use self::lifecycle::ResumedTask;
 pub use self::metrics::MetricsBackend;
 pub use self::publish::{PublishError, publish, publish_event};

@@ -32,3 +32,8 @@ pub fn quiet_expected_panics() {
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 pub struct Readme;
+
+/// The examples of the page on handlers compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/handlers.md")]
+pub struct Handlers;

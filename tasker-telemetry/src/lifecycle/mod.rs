@@ -7,10 +7,12 @@
 //! - `task_core.rs`: what a running task is, shared by its steps
 //! - `task_run.rs`, `step_run.rs`: the life of one task, of one step; not generic, so compiled once
 //! - `resumed.rs`: a task of another process; `operated.rs`: what is done to a task from outside
+//! - `attempt.rs`: an attempt that an engine asks for
 //! - `future.rs`: the thin generic futures around them; `sync.rs`: the same for plain functions
 //! - `dying.rs`: dropping a body that has not ended
 //! - `wait.rs`: waiting for the next attempt without assuming a runtime
 
+mod attempt;
 mod dying;
 mod future;
 #[cfg(feature = "_store")]
@@ -22,6 +24,7 @@ mod task_core;
 mod task_run;
 mod wait;
 
+pub use self::attempt::Attempt;
 pub use self::future::{StepRetry, run_step, run_task, step};
 #[cfg(feature = "_store")]
 pub(crate) use self::operated::{Operated, Told};

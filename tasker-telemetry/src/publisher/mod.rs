@@ -66,6 +66,10 @@ fn next_id() -> u64 {
 /// As what records of two events are counted: no kind has that number.
 const BEGUN: usize = EventKind::ALL.len();
 
+/// The same for finished spans that are no event.
+#[cfg(feature = "api")]
+const SPAN: usize = BEGUN + 1;
+
 /// The publisher of one telemetry.
 pub(crate) struct Publisher {
     /// The bits of all kinds that somebody subscribed to.
@@ -265,6 +269,18 @@ impl Publisher {
             }
         } else if !records.is_empty() {
             self.queue.push_unbounded(Item::Spans(records));
+        }
+    }
+
+    /// The same for one finished span, within the queue's bound.
+    #[cfg(feature = "api")]
+    pub(crate) fn publish_span(&self, record: Record) {
+        let Some(account) = &self.spans else { return };
+        let mut record = Some(record);
+        if self.closed.load(Ordering::Relaxed) {
+            account.drop_closed();
+        } else if !lanes::push(&self.queue, self.id, SPAN, &mut || Item::Spans(record.take().into_iter().collect())) {
+            account.drop_full();
         }
     }
 
