@@ -4,6 +4,7 @@ pub mod metrics;
 pub mod posted;
 #[cfg(feature = "services")]
 pub mod services;
+pub mod settings;
 
 use std::sync::Once;
 
