@@ -65,6 +65,7 @@
 //! | --- | --- | --- |
 //! | `api` | no | steps that call an HTTP service: [`api::ApiStepHandler`], over reqwest |
 //! | `secrecy` | no | `SecretString` and `SecretBox` of the `secrecy` crate are masked without being asked: fields of events and `fields(..)` |
+//! | `config` | yes | settings from `tasker.toml`: [`Telemetry::from_file`], [`settings`] |
 //! | `console` | yes | waterfalls of tasks in the terminal: [`Builder::console`], [`trace::Waterfall`] |
 //! | `otel` | yes | a step's span is the current context of the `opentelemetry` crate (0.33) while its body is polled |
 //! | `otlp` | yes | spans and metrics over OTLP with HTTP and protobuf: [`Builder::otlp`] |
@@ -118,6 +119,7 @@ mod resource;
 mod retry;
 mod retry_arg;
 mod scope;
+pub mod settings;
 pub mod state;
 #[cfg(feature = "_store")]
 pub mod store;

@@ -12,15 +12,16 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 
-use crate::filter::Filter;
+use crate::filter::{Filter, Filters};
 use crate::metrics::push::{self, Pusher};
 use crate::metrics::{self, MetricsBackend};
 use crate::otel::Spot;
 use crate::publisher::{End, Ended, Health, Publisher, SubscriberHealth};
 use crate::scope::{self, Entered, InScope, Scope};
+use crate::settings::InForce;
 #[cfg(feature = "_store")]
 use crate::store::Store;
-use crate::trace::Tracing;
+use crate::trace::{Sampling, Tracing};
 
 pub use self::builder::{BuildError, Builder};
 
@@ -31,7 +32,7 @@ pub(crate) struct Core {
     service_name: String,
     service_version: String,
     publisher: Publisher,
-    filter: Filter,
+    filters: Filters,
     metrics: metrics::Store,
     tracing: Option<Tracing>,
     #[cfg(feature = "_store")]
@@ -149,8 +150,8 @@ pub(crate) fn silent() -> Arc<Core> {
         service_name: String::new(),
         service_version: String::new(),
         publisher: Publisher::silent(),
-        filter: Filter::none(),
-        metrics: metrics::Store::new(false, metrics::DEFAULT_SERIES_LIMIT),
+        filters: Filters::new(Filter::none(), Vec::new(), Vec::new()),
+        metrics: metrics::Store::new(false, metrics::DEFAULT_SERIES_LIMIT, metrics::Format::default()),
         tracing: None,
         #[cfg(feature = "_store")]
         store: None,
@@ -169,8 +170,23 @@ impl Core {
         &self.publisher
     }
 
-    pub(crate) const fn filter(&self) -> &Filter {
-        &self.filter
+    /// What is masked, now.
+    #[inline]
+    pub(crate) fn filter(&self) -> &Filter {
+        self.filters.get()
+    }
+
+    pub(crate) const fn filters(&self) -> &Filters {
+        &self.filters
+    }
+
+    /// From now on tasks that begin are sampled otherwise; without spans it makes no difference.
+    #[allow(clippy::unnecessary_wraps, reason = "one of several that may refuse")]
+    pub(crate) fn change_sampling(&self, change: impl Fn(Sampling) -> Sampling) -> Result<(), String> {
+        if let Some(tracing) = &self.tracing {
+            tracing.change_sampling(change);
+        }
+        Ok(())
     }
 
     pub(crate) const fn metrics(&self) -> &metrics::Store {
@@ -280,12 +296,30 @@ pub struct Telemetry {
     installed: bool,
     shut_down: AtomicBool,
     shutdown_timeout: Duration,
+    in_force: InForce,
+    #[cfg(feature = "serve")]
+    server: Option<metrics::serve::Server>,
 }
 
 impl Telemetry {
     /// A telemetry with the default settings, to be changed.
     pub fn builder() -> Builder {
         Builder::default()
+    }
+
+    pub(crate) const fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
+    pub(crate) const fn in_force(&self) -> &InForce {
+        &self.in_force
+    }
+
+    /// Where `/metrics` and `/health` are served, if the settings say so (`serve.address`).
+    #[cfg(feature = "serve")]
+    #[must_use]
+    pub fn serves_at(&self) -> Option<std::net::SocketAddr> {
+        self.server.as_ref().map(metrics::serve::Server::local_addr)
     }
 
     /// The name of the service.

@@ -7,6 +7,7 @@ pub mod posted;
 pub mod postgres;
 #[cfg(feature = "services")]
 pub mod services;
+pub mod settings;
 pub mod store;
 
 use std::sync::Once;
