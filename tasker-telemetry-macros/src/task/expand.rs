@@ -26,5 +26,9 @@ pub(super) fn expand(model: &Model) -> TokenStream {
         static __TASKER_SPEC: #private::TaskSpec = #spec;
         #private::inventory::submit! { #private::TaskEntry(&__TASKER_SPEC) }
     };
-    wrap::wrap(&model.common, &registration, &Driver::Task { id: model.id.as_ref() })
+    wrap::wrap(
+        &model.common,
+        &registration,
+        &Driver::Task { id: model.id.as_ref(), correlation_id: model.correlation_id.as_ref() },
+    )
 }

@@ -35,7 +35,8 @@ impl TaskScope {
         for (name, value) in &mut context {
             core.filter().attribute(name, value);
         }
-        let origin = Origin { started_at, counts, context };
+        let correlation_id = carrier.correlation_id.clone();
+        let origin = Origin { started_at, counts, context, correlation_id };
         let spec = spec_named(&carrier.task_name);
         let task = TaskCore::resumed(core, spec, id, trace, origin);
         if let Some(metrics) = task.metrics() {

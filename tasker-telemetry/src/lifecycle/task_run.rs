@@ -88,7 +88,7 @@ impl TaskRun {
         };
         self.phase = Phase::Running;
         core.task_began();
-        let task = TaskCore::new(core, self.spec, self.id.take(), self.fields.take());
+        let task = TaskCore::new(core, self.spec, self.id.take().unwrap_or_default(), self.fields.take());
         if let Some(metrics) = task.metrics() {
             metrics.began();
         }
