@@ -22,6 +22,8 @@ use crate::otel::Spot;
 use crate::publisher::{End, Ended, Health, Publisher, SubscriberHealth, Ticket};
 use crate::scope::{self, Entered, InScope, Scope};
 use crate::settings::InForce;
+#[cfg(feature = "_store")]
+use crate::store::Store;
 #[cfg(feature = "otlp")]
 use crate::trace::Exporter;
 use crate::trace::{Sampling, Tracing};
@@ -38,6 +40,8 @@ pub(crate) struct Core {
     filters: Filters,
     metrics: metrics::Store,
     tracing: Option<Tracing>,
+    #[cfg(feature = "_store")]
+    store: Option<Store>,
     log_spans: bool,
     catalog_problems: Vec<String>,
     explicit_tasks: AtomicU64,
@@ -158,6 +162,8 @@ pub(crate) fn silent() -> Arc<Core> {
         filters: Filters::new(Filter::none(), Vec::new(), Vec::new()),
         metrics: metrics::Store::new(false, metrics::DEFAULT_SERIES_LIMIT, metrics::Format::default()),
         tracing: None,
+        #[cfg(feature = "_store")]
+        store: None,
         log_spans: false,
         catalog_problems: Vec::new(),
         explicit_tasks: AtomicU64::new(0),
@@ -323,6 +329,10 @@ impl Core {
         health.invalid_correlation_ids = count(&self.invalid_correlation_ids);
         health.catalog_problems.clone_from(&self.catalog_problems);
         health.metric_pushes = self.metrics.push_health();
+        #[cfg(feature = "_store")]
+        {
+            health.store = self.store.as_ref().map(Store::health);
+        }
         health
     }
 }
@@ -411,6 +421,13 @@ impl Telemetry {
     #[must_use]
     pub fn metrics(&self) -> MetricsBackend {
         MetricsBackend::new(Arc::clone(&self.core))
+    }
+
+    /// The store, if there is one: what can be asked of it, and what operators can do.
+    #[cfg(feature = "_store")]
+    #[must_use]
+    pub fn store(&self) -> Option<Store> {
+        self.core.store.clone()
     }
 
     /// Waits until everything published so far has been handled, then pushes metrics where they are pushed; at most for the

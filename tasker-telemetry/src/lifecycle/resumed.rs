@@ -15,7 +15,7 @@ use crate::id::TaskId;
 use crate::otel::Spot;
 use crate::scope::{Entered, InScope, Scope, TaskScope};
 use crate::state::{Entity, State, transition};
-use crate::telemetry;
+use crate::telemetry::{self, Core};
 use crate::time::Moment;
 use crate::trace::{Carrier, TaskTrace};
 
@@ -25,29 +25,10 @@ impl TaskScope {
     ///
     /// The telemetry that applies here gets the events and spans; without one, the steps run without.
     #[must_use = "the task is taken up by what it returns"]
-    pub fn resume(mut carrier: Carrier) -> ResumedTask {
+    pub fn resume(carrier: Carrier) -> ResumedTask {
         let Some(core) = telemetry::current() else { return ResumedTask { task: None, carrier } };
-        core.task_began();
-        let id = TaskId::given(carrier.task_id.clone());
-        let trace = core.tracing().map(|tracing| tracing.resume(&id, &carrier));
-        let (started_at, counts, mut context) = (carrier.started_at(), carrier.counts(), carrier.context.clone());
-        // The other process has masked by its rules; these are ours.
-        for (name, value) in &mut context {
-            core.filter().attribute(name, value);
-        }
-        let correlation_id = carrier.correlation_id.clone();
-        let origin = Origin { started_at, counts, context, correlation_id };
-        let spec = spec_named(&carrier.task_name);
-        let task = TaskCore::resumed(core, spec, id, trace, origin);
-        if let Some(metrics) = task.metrics() {
-            metrics.began();
-        }
-        if let Some(tracing) = task.core().tracing() {
-            let spans = std::mem::take(&mut carrier.undecided);
-            tracing.resumed(&task, carrier.started_at(), spans, carrier.undecided_lost);
-        }
-        let spot = task.trace().map_or_else(Spot::none, TaskTrace::spot);
-        ResumedTask { task: Some(Resumed { task, spot, since: Moment::now() }), carrier }
+        let task = core_of(&core, &carrier);
+        ResumedTask::begin(task, carrier)
     }
 
     /// What must travel for the task to go on in another process, or for another process to run steps of it. This process
@@ -64,7 +45,24 @@ impl TaskScope {
     }
 }
 
+/// The task that a carrier names, in this process.
+pub(super) fn core_of(core: &Arc<Core>, carrier: &Carrier) -> Arc<TaskCore> {
+    let id = TaskId::given(carrier.task_id.clone());
+    let trace = core.tracing().map(|tracing| tracing.resume(&id, carrier));
+    let (started_at, counts, mut context) = (carrier.started_at(), carrier.counts(), carrier.context.clone());
+    // The other process has masked by its rules; these are ours.
+    for (name, value) in &mut context {
+        core.filter().attribute(name, value);
+    }
+    let correlation_id = carrier.correlation_id.clone();
+    let origin = Origin { started_at, counts, context, correlation_id };
+    TaskCore::resumed(Arc::clone(core), spec_named(&carrier.task_name), id, trace, origin)
+}
+
 /// A task that began in another process and goes on here, taken up with [`TaskScope::resume`].
+///
+/// Run the `#[task]` function itself inside of it ([`scope`](Self::scope)), and the function goes on with this task, where its
+/// name and id are the same, instead of beginning one anew: it then tells the end, too.
 ///
 /// Dropped without an end it goes on elsewhere, as after [`hand_over`](Self::hand_over).
 #[must_use = "dropped without an end, the task goes on elsewhere"]
@@ -80,6 +78,20 @@ struct Resumed {
 }
 
 impl ResumedTask {
+    /// The task is open in this process from now on.
+    pub(super) fn begin(task: Arc<TaskCore>, mut carrier: Carrier) -> Self {
+        task.core().task_began();
+        if let Some(metrics) = task.metrics() {
+            metrics.began();
+        }
+        if let Some(tracing) = task.core().tracing() {
+            let spans = std::mem::take(&mut carrier.undecided);
+            tracing.resumed(&task, carrier.started_at(), spans, carrier.undecided_lost);
+        }
+        let spot = task.trace().map_or_else(Spot::none, TaskTrace::spot);
+        Self { task: Some(Resumed { task, spot, since: Moment::now() }), carrier }
+    }
+
     /// Runs a future inside the task: steps in it are steps of the task.
     pub fn scope<F: Future>(&self, future: F) -> InScope<F> {
         let (scope, spot) = self.place();
@@ -152,6 +164,9 @@ impl ResumedTask {
 impl Drop for ResumedTask {
     fn drop(&mut self) {
         let Some(Resumed { task, .. }) = self.task.take() else { return };
+        if task.has_ended() {
+            return;
+        }
         if task.hand_over()
             && let Some(metrics) = task.metrics()
         {

@@ -16,6 +16,8 @@ use crate::metrics::ways::Ways;
 use crate::metrics::{self, MetricsBackend};
 use crate::publisher::{Limits, Publisher};
 use crate::settings::{InForce, Layers, SettingsError, Sources};
+#[cfg(feature = "_store")]
+use crate::store::{PlannedStore, StoreError, StoreOptions};
 use crate::subscriber::{Registration, Subscriber};
 #[cfg(feature = "otlp")]
 use crate::trace::Exporter;
@@ -62,6 +64,11 @@ pub enum BuildError {
         /// What is wrong with it.
         problem: String,
     },
+    /// The store cannot be used: its address makes no sense, or its tables are of another version; with
+    /// [`Durability::Strict`](crate::store::Durability::Strict) also where it cannot be reached.
+    #[cfg(feature = "_store")]
+    #[error("{0}")]
+    Store(#[from] StoreError),
     /// Another telemetry is the process default already.
     #[error("another telemetry is installed already: shut it down first, or use `build()` and `telemetry.scope(..)`")]
     AlreadyInstalled,
@@ -95,6 +102,8 @@ pub struct Builder {
     pub(crate) metrics_enabled: Option<bool>,
     pub(crate) metrics_series_limit: Option<usize>,
     pub(crate) pushes: Vec<PlannedPush>,
+    #[cfg(feature = "_store")]
+    store: Option<PlannedStore>,
     pub(crate) metrics_format: Option<metrics::Format>,
     pub(crate) traces: TraceOptions,
     pub(crate) ways: Ways,
@@ -286,6 +295,23 @@ impl Builder {
         self
     }
 
+    /// Writes tasks, steps, attempts and errors into a database: `sqlite://orders.db` (made if it is not there) or
+    /// `postgres://user@host/name`. See [`store`](crate::store).
+    ///
+    /// Building waits until the database has been reached or has not answered in time; one that is away is tried again as long as
+    /// the telemetry lives.
+    #[cfg(feature = "_store")]
+    pub fn store(self, url: impl Into<String>) -> Self {
+        self.store_with(url, StoreOptions::new())
+    }
+
+    /// The same with settings of your own.
+    #[cfg(feature = "_store")]
+    pub fn store_with(mut self, url: impl Into<String>, options: StoreOptions) -> Self {
+        self.store = Some(PlannedStore { url: url.into(), options });
+        self
+    }
+
     /// Builds the telemetry; it applies where [`Telemetry::scope`] says so.
     ///
     /// # Errors
@@ -352,15 +378,21 @@ impl Builder {
             (Some(tracing), Some(sink))
         };
         let metrics_enabled = resolved.enabled && builder.metrics_enabled.unwrap_or(true);
+        #[cfg(feature = "_store")]
+        let (store, kept) = builder.store.filter(|_| resolved.enabled).map(PlannedStore::start).transpose()?.unzip();
+        #[cfg(not(feature = "_store"))]
+        let kept = None;
         let core = Core {
             enabled: resolved.enabled,
             step_processing: builder.step_processing.unwrap_or(false),
             service_name: resolved.service_name,
             service_version: resolved.service_version,
-            publisher: Publisher::start(subscribers, span_sink, &limits)?,
+            publisher: Publisher::start(subscribers, span_sink, kept, &limits)?,
             filters: Filters::new(filter, keys, values),
             metrics: metrics::Store::new(metrics_enabled, series_limit, builder.metrics_format.unwrap_or_default()),
             tracing,
+            #[cfg(feature = "_store")]
+            store,
             log_spans,
             catalog_problems,
             explicit_tasks: AtomicU64::new(0),
@@ -377,6 +409,10 @@ impl Builder {
             core.publisher.log_wants(log.wanted());
         }
         let core = Arc::new(core);
+        #[cfg(feature = "_store")]
+        if let Some(store) = &core.store {
+            store.attach(&core);
+        }
         if let Some(slot) = builder.span_metrics {
             let _ = slot.set(Arc::downgrade(&core));
         }

@@ -3,7 +3,8 @@
 //! The life cycle publishes what happened; behind the publisher's queue the `TelemetrySubscriber` makes a [`Span`] of each end,
 //! with its true start, and hands it to every exporter. No span is held open: what is under way costs no memory here.
 //!
-//! - which spans: a task is `tasker.task.execution`, each attempt of a step `tasker.step.execution`
+//! - which spans: a task is `tasker.task.execution`, each attempt of a step `tasker.step.execution`; a call that a handler of an
+//!   HTTP service makes is a span of kind client, named by its method and path template
 //! - which ids: [`TraceId`] and root span are functions of the task's id, so any process finds them without asking
 //! - which tasks: [`Sampling`]
 //! - where to: [`Otlp`], the console ([`Waterfall`]), [`InMemorySpans`], or any exporter of the `opentelemetry` crate (feature `otel-sdk`)
@@ -32,6 +33,7 @@
 mod assembler;
 mod books;
 mod builder;
+mod call;
 mod carried;
 mod carrier;
 #[cfg(feature = "console")]
@@ -55,6 +57,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 pub use self::books::{ExporterHealth, SpansHealth};
+pub(crate) use self::call::Call;
+#[cfg(feature = "api")]
+pub(crate) use self::call::OpenCall;
 pub(crate) use self::carried::CarriedSpan;
 pub use self::carrier::{Carrier, CarrierError};
 pub(crate) use self::export::{Again, Batching, SendError, Sent, Sink, SpanSink};
