@@ -243,6 +243,7 @@ mod tests {
             link: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b8-01".to_owned()),
             baggage: BTreeMap::from([("tenant".to_owned(), "a b,c".to_owned())]),
             context: vec![("amount".to_owned(), Json::from(2.0))],
+            correlation_id: Some("req-1".to_owned()),
             undecided: Vec::new(),
             undecided_lost: 0,
         }
