@@ -48,6 +48,8 @@ fn is_clean(project: &Project, tests: usize) {
 fn a_library_grows() {
     let project = fresh("shop", true);
     init(&project);
+    let settings = project.read("tasker.toml");
+    assert!(settings.contains("\nservice_name = \"shop\"\n") && settings.contains("[telemetry.otlp]"), "{settings}");
     // Again is no change, and no error.
     assert!(project.tasker(&["init"]).ok().out.contains("all there"));
 

@@ -112,6 +112,7 @@ use proc_macro::TokenStream;
 /// static __TASKER_SPEC: StepSpec =
 ///     declare_step("fetch_cart", "fetch_cart", "Asks the shop for a cart.", (module_path!(), file!(), line!()));
 /// inventory::submit! { StepEntry(&__TASKER_SPEC) }
+/// // .. and a static with the same facts in a section of the binary, which `cargo tasker catalog` reads
 /// let class = classify!(const Probe::<Result<u64, String>>::OF_TYPE); // which value is a failure: plain functions, chosen by type
 /// let body = async move {
 ///     if false {
