@@ -24,7 +24,7 @@ mod task_core;
 mod task_run;
 mod wait;
 
-pub use self::attempt::Attempt;
+pub use self::attempt::StepAttempt;
 pub use self::future::{StepRetry, run_step, run_task, step};
 #[cfg(feature = "_store")]
 pub(crate) use self::operated::{Operated, Told};
