@@ -12,7 +12,8 @@ pub(crate) fn run(args: &InitArgs, format: Format) -> Result<Outcome, Failure> {
     let home = Home::find(&args.project)?;
     let path = match &args.library {
         Some(folder) => {
-            let folder = folder.canonicalize().map_err(|error| Failure::cannot(format!("{}: {error}", folder.display())))?;
+            let folder =
+                folder.canonicalize().map_err(|error| Failure::cannot(format!("{}: {error}", folder.display())))?;
             if !folder.join("Cargo.toml").is_file() {
                 return Err(Failure::wrong(format!("{} is no package: it has no Cargo.toml", folder.display())));
             }

@@ -39,7 +39,10 @@ impl Home {
         let of_kind = |kind: &TargetKind| package.targets.iter().find(|target| target.kind.contains(kind));
         let library = of_kind(&TargetKind::Lib).or_else(|| of_kind(&TargetKind::RLib));
         let target = library.or_else(|| of_kind(&TargetKind::Bin)).ok_or_else(|| {
-            Failure::wrong(format!("the package `{}` has neither a library nor a program to write code into", package.name))
+            Failure::wrong(format!(
+                "the package `{}` has neither a library nor a program to write code into",
+                package.name
+            ))
         })?;
         let manifest = package.manifest_path.clone().into_std_path_buf();
         Ok(Self {
