@@ -149,13 +149,13 @@ impl Writer {
             let idle = writing.is_none();
             tokio::select! {
                 order = orders.recv(), if open => match order {
-                    Some(Order::GiveUp) => break,
+                    Some(Order::GiveUp) => return self.give_up(),
                     Some(order) => {
                         self.obey(order);
                         // What else has come goes into the same transaction.
                         while let Ok(order) = orders.try_recv() {
                             if let Order::GiveUp = order {
-                                return self.end();
+                                return self.give_up();
                             }
                             self.obey(order);
                         }
@@ -179,7 +179,12 @@ impl Writer {
         self.end()
     }
 
-    /// Everybody is let go; what is left is counted by the publisher, who knows what it gave.
+    /// Everybody is let go; what is left is counted by the publisher, who knows what it gave, and says that time is up.
+    fn give_up(mut self) -> Vec<Arc<Ticket>> {
+        self.tickets.clear();
+        self.end()
+    }
+
     fn end(mut self) -> Vec<Arc<Ticket>> {
         self.held.clear();
         self.tickets.drain(..).map(|(_, ticket)| ticket).collect()
