@@ -20,10 +20,10 @@ use tokio::time::{Instant, sleep_until};
 use super::db::Db;
 use super::error::{Fault, fault};
 use super::health::State;
-use super::options::StoreOptions;
+use super::options::{Durability, StoreOptions};
 use super::rows::{self, fold};
 use super::write::{Sign, Statements, WriteError};
-use crate::publisher::{Books, Held, Keeper, Record, Ticket};
+use crate::publisher::{Books, Fact, Held, Keeper, Record, Ticket};
 use crate::time::Timestamp;
 
 /// How many records are written in one transaction at most.
@@ -149,13 +149,13 @@ impl Writer {
             let idle = writing.is_none();
             tokio::select! {
                 order = orders.recv(), if open => match order {
-                    Some(Order::GiveUp) => break,
+                    Some(Order::GiveUp) => return self.give_up(),
                     Some(order) => {
                         self.obey(order);
                         // What else has come goes into the same transaction.
                         while let Ok(order) = orders.try_recv() {
                             if let Order::GiveUp = order {
-                                return self.end();
+                                return self.give_up();
                             }
                             self.obey(order);
                         }
@@ -179,7 +179,12 @@ impl Writer {
         self.end()
     }
 
-    /// Everybody is let go; what is left is counted by the publisher, who knows what it gave.
+    /// Everybody is let go; what is left is counted by the publisher, who knows what it gave, and says that time is up.
+    fn give_up(mut self) -> Vec<Arc<Ticket>> {
+        self.tickets.clear();
+        self.end()
+    }
+
     fn end(mut self) -> Vec<Arc<Ticket>> {
         self.held.clear();
         self.tickets.drain(..).map(|(_, ticket)| ticket).collect()
@@ -189,9 +194,13 @@ impl Writer {
         match order {
             Order::Held(mut held) => {
                 let records = std::mem::take(&mut held.records);
+                let strict = self.options.durability == Durability::Strict;
+                if self.behind {
+                    records.iter().for_each(|record| answer(record, Ticket::late));
+                }
                 self.taken += records.len() as u64;
                 self.waiting.extend(records);
-                if !self.behind && held.is_awaited() && self.settled < self.taken {
+                if !self.behind && (held.is_awaited() || strict) && self.settled < self.taken {
                     let deadline = Instant::now() + self.options.delivery_timeout;
                     self.held.push_back((self.taken, deadline, held));
                 }
@@ -233,13 +242,13 @@ impl Writer {
                     self.state.replayed.fetch_add(count as u64, Ordering::Relaxed);
                 }
                 self.state.transactions.fetch_add(1, Ordering::Relaxed);
-                self.waiting.drain(..count);
+                self.waiting.drain(..count).for_each(|record| answer(&record, Ticket::done));
                 self.portion = (self.portion * 2).min(MOST_RECORDS);
                 self.wait = FIRST_WAIT;
-                self.settle(count);
                 if self.behind && self.waiting.is_empty() {
                     self.catch_up();
                 }
+                self.settle(count);
             }
             Err(WriteError::Sql(error)) if fault(&error) == Fault::Rows => self.refused(count, &error),
             Err(error) => {
@@ -258,7 +267,7 @@ impl Writer {
         }
         tracing::warn!(target: "tasker_telemetry", "the store refuses a row: {error}");
         self.state.note_error(&error.to_string());
-        self.waiting.pop_front();
+        self.waiting.pop_front().iter().for_each(|record| answer(record, Ticket::late));
         self.books.lost(1, "refused");
         self.portion = 2;
         self.settle(1);
@@ -280,6 +289,7 @@ impl Writer {
     /// Nobody waits for the store any more, until it has written everything.
     fn fall_behind(&mut self, why: &str) {
         self.held.clear();
+        self.waiting.iter().for_each(|record| answer(record, Ticket::late));
         self.state.note_error(why);
         if !self.behind {
             self.behind = true;
@@ -309,6 +319,15 @@ impl Writer {
         let lease = rows::nanos(u64::try_from(self.options.lease.as_nanos()).unwrap_or(u64::MAX));
         let lease_until = rows::nanos(Timestamp::now().as_unix_nanos()).saturating_add(lease);
         Sign { worker_id: Arc::clone(&self.worker_id), lease_until }
+    }
+}
+
+/// Tells a step that waits for it whether its failure is written.
+fn answer(record: &Record, answer: fn(&Ticket)) {
+    if let Fact::Failed { failure, .. } = &record.fact
+        && let Some(ticket) = &failure.written
+    {
+        answer(ticket);
     }
 }
 
