@@ -90,6 +90,9 @@ impl Database {
     }
 
     /// A connection that is not the library's.
+    ///
+    /// # Panics
+    /// When the address makes no sense.
     #[must_use]
     pub fn reader(&self) -> Reader {
         if self.url.starts_with("sqlite") {

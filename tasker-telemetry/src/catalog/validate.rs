@@ -62,12 +62,16 @@ pub(super) fn problems(catalog: &Catalog) -> Vec<CatalogProblem> {
     for subscriber in &catalog.subscribers {
         for &pattern in subscriber.patterns {
             if !catalog.events.iter().any(|event| pattern::matches(pattern, event.name)) {
-                let nearest = super::nearest(pattern);
+                let nearest = catalog.nearest(pattern);
                 problems.push(CatalogProblem::DanglingSubscription { subscriber: subscriber.name, pattern, nearest });
             }
         }
     }
-    problems.extend(metrics::problems_of_registered().map(|(name, problem)| CatalogProblem::Metric { name, problem }));
+    problems.extend(
+        metrics::problems_of(&catalog.declared)
+            .into_iter()
+            .map(|(name, problem)| CatalogProblem::Metric { name, problem }),
+    );
     problems.sort();
     problems
 }

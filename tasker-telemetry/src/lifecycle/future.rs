@@ -12,6 +12,7 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
+use super::dying::Dying;
 use super::step_run::{Next, StepRun};
 use super::task_run::TaskRun;
 use super::{TaskIdArg, advice, kind};
@@ -23,33 +24,36 @@ use crate::value::Fields;
 pin_project! {
     /// A step with one attempt.
     ///
-    /// The order of the fields is that of their drops: first this, which enters the step's scope if the body did not come to
-    /// its end; then the body; then `run`, which leaves the scope and says that the step was cancelled.
+    /// The order of the fields is that of their drops. If the body did not come to its end, `run` enters the step's scope, the
+    /// body is dropped in it, and `tail` leaves it and says that the step was cancelled.
     #[must_use = "futures do nothing unless polled"]
     pub struct RunStep<F: Future> {
-        classify: Classify<F::Output>,
+        run: StepRun,
         #[pin]
         body: F,
-        run: StepRun,
-    }
-
-    impl<F: Future> PinnedDrop for RunStep<F> {
-        fn drop(this: Pin<&mut Self>) {
-            this.project().run.before_drop_of_body();
-        }
+        tail: Tail<F::Output>,
     }
 }
 
-/// Runs the body as a step. What `#[step]` expands to.
+/// What stands behind the body. One field: each takes a part in the code that is compiled for every annotated function.
+struct Tail<R> {
+    classify: Classify<R>,
+    dying: Dying,
+}
+
+/// A step that has not begun. Made before the body: a call beside the body's future would cost each annotated function the code
+/// that drops the body when the call panics.
+#[must_use]
+#[inline]
+pub const fn step(spec: &'static StepSpec, fields: Fields) -> StepRun {
+    StepRun::new(spec, fields)
+}
+
+/// Runs the body as that step. What `#[step]` expands to.
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "unoptimised, too: one function less for each annotated one to compile")]
-pub fn run_step<F: Future>(
-    spec: &'static StepSpec,
-    fields: Fields,
-    body: F,
-    classify: Classify<F::Output>,
-) -> RunStep<F> {
-    RunStep { classify, body, run: StepRun::new(spec, fields) }
+pub const fn run_step<F: Future>(run: StepRun, body: F, classify: Classify<F::Output>) -> RunStep<F> {
+    RunStep { run, body, tail: Tail { classify, dying: Dying::NO } }
 }
 
 impl<F: Future> Future for RunStep<F> {
@@ -59,7 +63,7 @@ impl<F: Future> Future for RunStep<F> {
     #[allow(clippy::inline_always, reason = "as above")]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        poll_step(this.run, *this.classify, this.body, cx)
+        poll_step(this.run, this.tail, this.body, cx)
     }
 }
 
@@ -67,11 +71,19 @@ impl<F: Future> Future for RunStep<F> {
 #[inline]
 fn poll_step<R>(
     run: &mut StepRun,
-    classify: Classify<R>,
+    tail: &mut Tail<R>,
     body: Pin<&mut dyn Future<Output = R>>,
     cx: &mut Context<'_>,
 ) -> Poll<R> {
-    if run.is_off() { body.poll(cx) } else { poll_on(run, classify, body, cx) }
+    if run.is_off() {
+        return body.poll(cx);
+    }
+    tail.dying.follows(run, false); // a panic is an end, too
+    let polled = poll_on(run, tail.classify, body, cx);
+    if polled.is_pending() {
+        tail.dying.follows(run, run.is_running());
+    }
+    polled
 }
 
 fn poll_on<R>(

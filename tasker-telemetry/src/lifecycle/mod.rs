@@ -8,8 +8,10 @@
 //! - `task_run.rs`, `step_run.rs`: the life of one task, of one step; not generic, so compiled once
 //! - `resumed.rs`: a task of another process; `operated.rs`: what is done to a task from outside
 //! - `future.rs`: the thin generic futures around them; `sync.rs`: the same for plain functions
+//! - `dying.rs`: dropping a body that has not ended
 //! - `wait.rs`: waiting for the next attempt without assuming a runtime
 
+mod dying;
 mod future;
 #[cfg(feature = "_store")]
 mod operated;
@@ -20,7 +22,7 @@ mod task_core;
 mod task_run;
 mod wait;
 
-pub use self::future::{StepRetry, run_step, run_task};
+pub use self::future::{StepRetry, run_step, run_task, step};
 #[cfg(feature = "_store")]
 pub(crate) use self::operated::{Operated, Told};
 pub use self::resumed::ResumedTask;
@@ -67,12 +69,12 @@ pub fn task_id(id: impl FnOnce() -> String) -> TaskIdArg {
 
 /// What the error in a returned value advises about another attempt.
 fn advice<R>(classify: Classify<R>, returned: &R) -> Option<RetryAdvice> {
-    classify.retry.and_then(|read| read(returned))
+    classify.words.retry.and_then(|read| read(returned))
 }
 
 /// The category that the error in a returned value names itself.
 fn kind<R>(classify: Classify<R>, returned: &R) -> Option<&'static str> {
-    classify.kind.and_then(|read| read(returned))
+    classify.words.kind.and_then(|read| read(returned))
 }
 
 /// The text of an `id = ..` expression.

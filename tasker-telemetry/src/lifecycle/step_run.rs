@@ -19,8 +19,8 @@ use async_lock::futures::AcquireArc;
 use tracing::span::EnteredSpan;
 
 use self::meter::Metering;
-use super::TaskCore;
 use super::wait::Wait;
+use super::{TaskCore, dying};
 use crate::catalog::StepSpec;
 use crate::event::EventKind;
 use crate::log_span::LogSpan;
@@ -35,7 +35,7 @@ use crate::value::Fields;
 /// See the module.
 ///
 /// A part of the step's future, so it is kept small: what few steps need is boxed, what a task can keep is the task's.
-pub(crate) struct StepRun {
+pub struct StepRun {
     spec: &'static StepSpec,
     kept: Kept,
     /// What other libraries see, once the body runs; `None` where nobody looks.
@@ -54,17 +54,16 @@ pub(crate) struct StepRun {
     owns_task: bool,
     /// While the body is dropped in the step's scope: whether the thread was polling before.
     entered: Option<bool>,
+    /// Something behind the body takes note of its drop.
+    followed: bool,
     metering: Metering,
 }
 
 /// Whatever has to be dropped. One question when telemetry is off, not one for each field: those took 60 instructions of
 /// the 200 that a step cost.
-#[derive(Default)]
 enum Kept {
-    #[default]
-    Nothing,
     /// The values of `fields(..)`, before the first poll.
-    Fields(Box<[crate::value::Value]>),
+    Fields(Fields),
     /// From the first poll on.
     Scope(Scope, Option<Box<Rare>>),
 }
@@ -135,13 +134,10 @@ pub(super) enum Next {
 
 impl StepRun {
     #[inline]
-    pub(super) fn new(spec: &'static StepSpec, fields: Fields) -> Self {
+    pub(super) const fn new(spec: &'static StepSpec, fields: Fields) -> Self {
         Self {
             spec,
-            kept: match fields {
-                None => Kept::Nothing,
-                Some(fields) => Kept::Fields(fields),
-            },
+            kept: Kept::Fields(fields),
             outside: None,
             times: None,
             attempt: 1,
@@ -151,6 +147,7 @@ impl StepRun {
             watched: false,
             owns_task: false,
             entered: None,
+            followed: false,
             metering: Metering::Off,
         }
     }
@@ -278,7 +275,7 @@ impl StepRun {
 
     #[inline]
     fn set_scope(&mut self, scope: Scope) {
-        if let Kept::Nothing = self.kept {
+        if let Kept::Fields(None) = self.kept {
             // There is nothing in it: forgotten, it is not asked again what it holds (30 instructions).
             mem::forget(mem::replace(&mut self.kept, Kept::Scope(scope, None)));
         } else {
@@ -288,10 +285,9 @@ impl StepRun {
 
     #[cold]
     fn replace_scope(&mut self, scope: Scope) {
-        let rare = match mem::take(&mut self.kept) {
-            Kept::Fields(fields) => Some(Box::new(Rare { fields: Some(fields), ..Rare::default() })),
+        let rare = match mem::replace(&mut self.kept, Kept::Fields(None)) {
+            Kept::Fields(fields) => fields.map(|fields| Box::new(Rare { fields: Some(fields), ..Rare::default() })),
             Kept::Scope(_, rare) => rare,
-            Kept::Nothing => None,
         };
         self.kept = Kept::Scope(scope, rare);
     }
@@ -300,21 +296,21 @@ impl StepRun {
     const fn scope(&self) -> Option<&Scope> {
         match &self.kept {
             Kept::Scope(scope, _) => Some(scope),
-            Kept::Nothing | Kept::Fields(_) => None,
+            Kept::Fields(_) => None,
         }
     }
 
     const fn scope_mut(&mut self) -> Option<&mut Scope> {
         match &mut self.kept {
             Kept::Scope(scope, _) => Some(scope),
-            Kept::Nothing | Kept::Fields(_) => None,
+            Kept::Fields(_) => None,
         }
     }
 
     fn rare(&self) -> Option<&Rare> {
         match &self.kept {
             Kept::Scope(_, rare) => rare.as_deref(),
-            Kept::Nothing | Kept::Fields(_) => None,
+            Kept::Fields(_) => None,
         }
     }
 
@@ -364,21 +360,22 @@ impl StepRun {
         (self.scope_mut().map(|scope| Entered::new(scope, polling)), seen)
     }
 
-    /// The body is about to be dropped, and this after it: a body that did not come to its end is dropped in its scope.
+    /// Whether something behind the body takes note of its drop.
     #[inline]
-    pub(super) fn before_drop_of_body(&mut self) {
-        if self.phase == Phase::Running {
-            self.enter_for_drop();
-        }
+    pub(super) const fn set_followed(&mut self, followed: bool) {
+        self.followed = followed;
     }
 
+    /// The body is about to be dropped, before its end: that happens in the step's scope, and then the step is told of.
     #[cold]
-    fn enter_for_drop(&mut self) {
-        self.phase = Phase::Dropping;
-        if let Some(scope) = self.scope_mut() {
-            let was_polling = scope::exchange(scope, true);
-            self.entered = Some(was_polling);
+    fn drop_body(&mut self) {
+        let fresh = Self::new(self.spec, None);
+        let mut run = mem::replace(self, fresh);
+        run.phase = Phase::Dropping;
+        if let Some(scope) = run.scope_mut() {
+            run.entered = Some(scope::exchange(scope, true));
         }
+        drop(dying::keep(run)); // comes back only where a thread is torn down
     }
 
     /// Whether an end has to be told to anybody.

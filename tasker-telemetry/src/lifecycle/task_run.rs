@@ -15,7 +15,9 @@ use crate::failure::Failure;
 use crate::log_span::LogSpan;
 use crate::metrics::Took;
 use crate::otel::{Attached, Spot};
-use crate::publisher::{Fact, Reason, Record, TaskEnd};
+#[cfg(feature = "_store")]
+use crate::publisher::Record;
+use crate::publisher::{Fact, Reason, TaskEnd};
 use crate::scope::{self, Entered, Scope};
 use crate::state::{Entity, State, transition};
 use crate::telemetry;
@@ -262,6 +264,7 @@ pub(super) fn end_task(
 }
 
 /// The end of a task that runs nowhere, for those who tell it when the store has agreed.
+#[cfg(feature = "_store")]
 pub(super) fn cancelled(task: &Arc<TaskCore>, now: Moment, reason: Cow<'static, str>) -> Record {
     let (started_at, nanos) = body_time(task, now, now);
     let kind = EventKind::TaskCancelled;

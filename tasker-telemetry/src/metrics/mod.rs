@@ -50,8 +50,8 @@ mod user;
 
 pub use self::backend::MetricsBackend;
 pub(crate) use self::backend::Store;
-pub(crate) use self::catalog::problems_of_registered;
 pub use self::catalog::{MetricInfo, catalog};
+pub(crate) use self::catalog::{catalog_with, problems_of};
 pub use self::cell::{CounterSeries, GaugeSeries, HistogramSeries};
 pub use self::error::MetricError;
 pub(crate) use self::error_type::error_type;
@@ -59,6 +59,7 @@ pub use self::family::{DEFAULT_SERIES_LIMIT, Handle};
 pub(crate) use self::lifecycle::{TaskSeries, Took};
 pub use self::name::MetricKind;
 pub use self::render::{Format, UnknownFormat};
+pub(crate) use self::user::registered;
 pub use self::user::{Counter, Gauge, Histogram};
 #[doc(hidden)]
 pub use self::user::{Declare, MetricEntry, MetricSpec};

@@ -16,7 +16,9 @@ use sqlx::sqlite::{Sqlite, SqliteConnectOptions, SqliteJournalMode, SqlitePool, 
 use sqlx::{ConnectOptions as _, Row as _, SqlSafeStr, SqlStr};
 
 use super::error::StoreError;
-use super::options::{Durability, StoreOptions};
+#[cfg(feature = "sqlite")]
+use super::options::Durability;
+use super::options::StoreOptions;
 
 /// Which database it is, where their SQL differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -320,6 +322,7 @@ impl Row {
     }
 
     /// The text in a column of that number.
+    #[cfg(feature = "postgres")]
     pub(super) fn text_at(&self, column: usize) -> Result<String, sqlx::Error> {
         on!(Row: self, row => row.try_get(column))
     }

@@ -215,7 +215,9 @@ impl StepRun {
 impl Drop for StepRun {
     #[inline]
     fn drop(&mut self) {
-        if self.phase == Phase::Dropping || (self.is_watched() && self.phase != Phase::Over) {
+        if self.followed && self.phase == Phase::Running {
+            self.drop_body();
+        } else if self.phase == Phase::Dropping || (self.is_watched() && self.phase != Phase::Over) {
             self.dropped();
         }
     }
