@@ -12,7 +12,8 @@ pub(crate) fn run(args: &InitArgs, format: Format) -> Result<Outcome, Failure> {
     let home = Home::find(&args.project)?;
     let path = match &args.library {
         Some(folder) => {
-            let folder = folder.canonicalize().map_err(|error| Failure::cannot(format!("{}: {error}", folder.display())))?;
+            let folder =
+                folder.canonicalize().map_err(|error| Failure::cannot(format!("{}: {error}", folder.display())))?;
             if !folder.join("Cargo.toml").is_file() {
                 return Err(Failure::wrong(format!("{} is no package: it has no Cargo.toml", folder.display())));
             }
@@ -47,7 +48,8 @@ fn short_version(version: &str) -> String {
     }
 }
 
-/// A settings file that says what may stand in it.
+/// A settings file that says what may stand in it; the service has this package's name.
 fn template(home: &Home) -> String {
-    include_str!("../templates/tasker.toml.j2").replace("{{ krate }}", &home.krate)
+    let name = format!("service_name = \"{}\"", home.package);
+    tasker_telemetry::settings::template().replacen("# service_name = \"tasker\"", &name, 1)
 }

@@ -76,7 +76,11 @@ fn what_is_wrong_is_said() {
     assert_eq!(error(&elf("\0\0\0")), ReadError::NoRecords);
     assert_eq!(error(&elf(&STEP.replace("\"tasker\":1", "\"tasker\":2"))), ReadError::Newer { found: 2 });
     let cut = elf(&format!("{LIBRARY}{}", &STEP[..STEP.len() - 9]));
-    assert!(matches!(error(&cut), ReadError::Record { offset, .. } if offset == LIBRARY.len() + 1), "{:?}", error(&cut));
+    assert!(
+        matches!(error(&cut), ReadError::Record { offset, .. } if offset == LIBRARY.len() + 1),
+        "{:?}",
+        error(&cut)
+    );
     assert!(matches!(error(&elf("\nnot json\n")), ReadError::Record { offset: 1, .. }));
     assert!(matches!(error(&elf(&STEP.replace("\"retry_limit\":2", "\"retry_limit\":-2"))), ReadError::Record { .. }));
     assert_eq!(error(b"!<thin>\n"), ReadError::Thin);

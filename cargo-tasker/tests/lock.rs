@@ -35,7 +35,9 @@ fn a_field_that_is_gone_breaks_and_one_that_is_new_does_not() {
     assert_eq!(added["breaking"], serde_json::json!([]));
 
     project.write("src/lib.rs", &EVENT.replace("    pub score: u32,\n", ""));
-    for arguments in [["catalog", "--check", "tasker.lock"], ["catalog", "--diff", "old.json"], ["catalog", "--diff", "tasker.lock"]] {
+    for arguments in
+        [["catalog", "--check", "tasker.lock"], ["catalog", "--diff", "old.json"], ["catalog", "--diff", "tasker.lock"]]
+    {
         let removed = project.tasker(&arguments).ended(1);
         assert!(removed.out.contains("breaking: `payment.risk_flagged.score`: the field is gone"), "{}", removed.out);
     }
@@ -72,7 +74,9 @@ fn the_other_forms() {
     assert!(markdown.contains("### `payment.risk_flagged`"));
     locked.tasker(&["catalog", "--format", "html", "--output", "catalog.html"]).ok();
     let page = locked.read("catalog.html");
-    assert!(page.contains("id=\"event-payment.risk_flagged\"") && !page.contains("http://") && !page.contains("https://"));
+    assert!(
+        page.contains("id=\"event-payment.risk_flagged\"") && !page.contains("http://") && !page.contains("https://")
+    );
 
     locked.tasker(&["dashboards", "--output", "look", "--title", "Shop & Co"]).ok();
     let dashboard: serde_json::Value = serde_json::from_str(&locked.read("look/dashboard.json")).unwrap();

@@ -13,7 +13,11 @@ fn workspace(name: &str) -> Project {
         "[workspace]\nresolver = \"3\"\nmembers = [\"app\", \"pay\", \"ship\"]\n\n[profile.small]\ninherits = \"release\"\nlto = \"fat\"\nstrip = true\ncodegen-units = 1\npanic = \"abort\"\nopt-level = 1\n",
     );
     let tasker = dependency(", default-features = false");
-    for (krate, more) in [("app", "pay = { path = \"../pay\" }\nship = { path = \"../ship\" }\nserde_json = \"1\"\n"), ("pay", ""), ("ship", "")] {
+    for (krate, more) in [
+        ("app", "pay = { path = \"../pay\" }\nship = { path = \"../ship\" }\nserde_json = \"1\"\n"),
+        ("pay", ""),
+        ("ship", ""),
+    ] {
         let manifest = format!(
             "[package]\nname = \"{krate}\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[dependencies]\n{tasker}\nserde = {{ version = \"1\", features = [\"derive\"] }}\n{more}"
         );
@@ -157,7 +161,10 @@ fn without_modules(mut catalog: Json) -> Json {
         }
     }
     walk(&mut catalog);
-    // The order of two steps of one name may hang on their modules.
+    // Which handler runs a step is the running program's to know, too.
+    if let Some(fields) = catalog.as_object_mut() {
+        fields.remove("handlers");
+    }
     catalog
 }
 
@@ -173,9 +180,13 @@ fn the_binary_says_what_the_program_says() {
         assert_eq!(read.err, "");
         let read = read.json();
         assert_eq!(without_modules(read.clone()), without_modules(said), "{profile}");
-        let steps: Vec<_> = read["steps"].as_array().unwrap().iter().map(|step| step["name"].as_str().unwrap()).collect();
+        let steps: Vec<_> =
+            read["steps"].as_array().unwrap().iter().map(|step| step["name"].as_str().unwrap()).collect();
         assert_eq!(steps, ["charge", "handler.run", "inner/step", "made_a", "made_b", "ping"], "{profile}");
-        assert_eq!((&read["steps"][0]["retry_limit"], &read["tasks"][0]["max_concurrent_steps"]), (&1_000_000.into(), &7.into()));
+        assert_eq!(
+            (&read["steps"][0]["retry_limit"], &read["tasks"][0]["max_concurrent_steps"]),
+            (&1_000_000.into(), &7.into())
+        );
         assert_eq!(read["events"].as_array().unwrap().len(), 24 + 4);
     }
 
@@ -191,7 +202,8 @@ fn the_binary_says_what_the_program_says() {
     let table = project.tasker(&["catalog", "--search", "HUMAN"]).ok();
     assert!(table.out.contains("payment.risk_flagged") && !table.out.contains("task.failed"), "{}", table.out);
     let within = project.tasker(&["catalog", "--namespace", "ship", "--format", "json"]).ok().json();
-    let names: Vec<_> = within["events"].as_array().unwrap().iter().map(|event| event["name"].as_str().unwrap()).collect();
+    let names: Vec<_> =
+        within["events"].as_array().unwrap().iter().map(|event| event["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["ship.line_skipped", "ship.sent"]);
     let custom = project.tasker(&["catalog", "--category", "custom", "--format", "json"]).ok().json();
     assert_eq!(custom["events"].as_array().unwrap().len(), 4);

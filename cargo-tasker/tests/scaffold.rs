@@ -8,7 +8,12 @@ use support::{Project, checkout};
 /// What `cargo new` makes.
 fn fresh(name: &str, library: bool) -> Project {
     let project = Project::new(name);
-    project.write("Cargo.toml", &format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[workspace]\n\n[dependencies]\n"));
+    project.write(
+        "Cargo.toml",
+        &format!(
+            "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[workspace]\n\n[dependencies]\n"
+        ),
+    );
     if library {
         project.write("src/lib.rs", "//! A shop.\n#![forbid(unsafe_code)]\n#![warn(missing_docs, unreachable_pub)]\n\npub fn add(left: u64, right: u64) -> u64 {\n    left + right\n}\n");
         project.replace("src/lib.rs", "pub fn", "/// Adds.\npub fn");
@@ -33,7 +38,8 @@ fn is_clean(project: &Project, tests: usize) {
         .filter_map(|line| line.strip_prefix("test result: ok. ")?.split(' ').next()?.parse::<usize>().ok())
         .sum();
     assert_eq!(passed, tests, "{}", tested.out);
-    assert!(!tested.err.contains("warning"), "{}", tested.err);
+    // Of this project; what a library elsewhere says is its own business.
+    assert!(!tested.err.contains("--> src/"), "{}", tested.err);
     project.cargo(&["clippy", "-q", "--all-targets", "--", "-D", "warnings"]).ok();
     project.cargo(&["fmt", "--check"]).ok();
 }
@@ -42,17 +48,36 @@ fn is_clean(project: &Project, tests: usize) {
 fn a_library_grows() {
     let project = fresh("shop", true);
     init(&project);
+    let settings = project.read("tasker.toml");
+    assert!(settings.contains("\nservice_name = \"shop\"\n") && settings.contains("[telemetry.otlp]"), "{settings}");
     // Again is no change, and no error.
     assert!(project.tasker(&["init"]).ok().out.contains("all there"));
 
-    let event = ["new", "event", "payment.risk_flagged", "payment_id:String", "score:Option<f64>", "card:String:sensitive"];
+    let event =
+        ["new", "event", "payment.risk_flagged", "payment_id:String", "score:Option<f64>", "card:String:sensitive"];
     let dry = project.tasker(&[&event[..], &["--dry-run"]].concat()).ok();
-    assert!(dry.out.contains("+++ b/src/events/risk_flagged.rs") && dry.out.contains("+pub mod risk_flagged;"), "{}", dry.out);
+    assert!(
+        dry.out.contains("+++ b/src/events/risk_flagged.rs") && dry.out.contains("+pub mod risk_flagged;"),
+        "{}",
+        dry.out
+    );
     assert!(!project.path("src/events").exists());
     project.tasker(&event).ok();
 
     project.tasker(&["new", "subscriber", "OnCall"]).ok();
-    project.tasker(&["new", "subscriber", "billing", "--metrics", "--events", "task.failed", "step.completed", "payment.risk_flagged", "workflow.*"]).ok();
+    project
+        .tasker(&[
+            "new",
+            "subscriber",
+            "billing",
+            "--metrics",
+            "--events",
+            "task.failed",
+            "step.completed",
+            "payment.risk_flagged",
+            "workflow.*",
+        ])
+        .ok();
     let billing = project.read("src/subscribers/billing.rs");
     assert!(billing.contains("event: &crate::events::risk_flagged::RiskFlagged"), "{billing}");
     assert!(billing.contains("event: &event::step::Completed"), "{billing}");
@@ -64,6 +89,8 @@ fn a_library_grows() {
     assert!(!project.path("src/subscribers/x.rs").exists());
 
     project.tasker(&["new", "step", "charge"]).ok();
+    project.tasker(&["new", "step", "fetch_user", "--api"]).ok();
+    assert!(project.read("Cargo.toml").contains("features = [\"api\"]"), "{}", project.read("Cargo.toml"));
     project.tasker(&["new", "task", "RefundProcess", "--path", "src/flows/refund.rs"]).ok();
     assert_eq!(project.read("src/flows.rs"), "//! Flows of this crate.\n\npub mod refund;\n");
 
@@ -77,9 +104,16 @@ fn a_library_grows() {
     assert_eq!(forced["written"], serde_json::json!(["src/steps/charge.rs"]));
     assert!(!project.read("src/steps/charge.rs").contains("\"!\""));
 
-    is_clean(&project, 2 + 2 + 3 + 3 + 2 + 2);
+    is_clean(&project, 2 + 2 + 3 + 3 + 2 + 2 + 2);
+    let catalog = project.tasker(&["catalog", "--format", "json"]).ok().json();
+    let steps: Vec<_> =
+        catalog["steps"].as_array().unwrap().iter().map(|step| step["name"].as_str().unwrap()).collect();
+    assert_eq!(steps, ["charge", "fetch_user", "hello_first", "refund_process_first"]);
     let lib = project.read("src/lib.rs");
-    assert!(lib.contains("pub mod events;\npub mod flows;\npub mod steps;\npub mod subscribers;\npub mod tasks;\n"), "{lib}");
+    assert!(
+        lib.contains("pub mod events;\npub mod flows;\npub mod steps;\npub mod subscribers;\npub mod tasks;\n"),
+        "{lib}"
+    );
     assert!(lib.contains("pub fn add(left: u64, right: u64)"));
 }
 
@@ -123,6 +157,7 @@ fn what_makes_no_sense_is_refused_before_anything_is_written() {
         let refused = project.tasker(arguments).ended(2);
         assert!(refused.err.contains(says), "{arguments:?}: {}", refused.err);
     }
-    let left: Vec<_> = std::fs::read_dir(project.path("src")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let left: Vec<_> =
+        std::fs::read_dir(project.path("src")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left.len(), 3, "{left:?}"); // lib.rs, tasks.rs, tasks
 }

@@ -23,7 +23,9 @@ pub(super) fn plan(
     let snake = rest.replace('.', "_");
     let name_of_type = Name { camel: camel_case(rest), snake: snake.clone() };
     if syn::parse_str::<syn::Ident>(&snake).is_err() {
-        return Err(Failure::wrong(format!("`{name}` cannot be an event's name here: `{snake}` is a word of the language")));
+        return Err(Failure::wrong(format!(
+            "`{name}` cannot be an event's name here: `{snake}` is a word of the language"
+        )));
     }
     let fields = fields.iter().map(|field| Field::parse(field)).collect::<Result<Vec<_>, _>>()?;
     for (index, field) in fields.iter().enumerate() {

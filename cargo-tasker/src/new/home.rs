@@ -19,6 +19,8 @@ pub(crate) struct Home {
     pub(crate) root_file: PathBuf,
     /// Whether it is a program without a library: there, what nobody calls yet is a warning.
     pub(crate) is_program: bool,
+    /// The name of the package.
+    pub(crate) package: String,
     /// The name of the crate, with underscores.
     pub(crate) krate: String,
     pub(crate) edition: String,
@@ -39,7 +41,10 @@ impl Home {
         let of_kind = |kind: &TargetKind| package.targets.iter().find(|target| target.kind.contains(kind));
         let library = of_kind(&TargetKind::Lib).or_else(|| of_kind(&TargetKind::RLib));
         let target = library.or_else(|| of_kind(&TargetKind::Bin)).ok_or_else(|| {
-            Failure::wrong(format!("the package `{}` has neither a library nor a program to write code into", package.name))
+            Failure::wrong(format!(
+                "the package `{}` has neither a library nor a program to write code into",
+                package.name
+            ))
         })?;
         let manifest = package.manifest_path.clone().into_std_path_buf();
         Ok(Self {
@@ -47,6 +52,7 @@ impl Home {
             manifest,
             root_file: target.src_path.clone().into_std_path_buf(),
             is_program: library.is_none(),
+            package: package.name.to_string(),
             krate: target.name.replace('-', "_"),
             edition: package.edition.to_string(),
         })

@@ -103,13 +103,22 @@ mod tests {
         let serde = Dependency { name: "serde", version: "1", features: &["derive"], ..Dependency::default() };
         for (before, after) in [
             ("[package]\n", "[package]\n\n[dependencies]\nserde = { version = \"1\", features = [\"derive\"] }\n"),
-            ("[dependencies]\nserde = \"1.0\" # why\n", "[dependencies]\nserde = { version = \"1.0\", features = [\"derive\"] }\n"),
-            ("[dependencies]\nserde.workspace = true\n", "[dependencies]\nserde.workspace = true\nserde.features = [\"derive\"]\n"),
+            (
+                "[dependencies]\nserde = \"1.0\" # why\n",
+                "[dependencies]\nserde = { version = \"1.0\", features = [\"derive\"] }\n",
+            ),
+            (
+                "[dependencies]\nserde.workspace = true\n",
+                "[dependencies]\nserde.workspace = true\nserde.features = [\"derive\"]\n",
+            ),
             (
                 "[dependencies]\nserde = { version = \"1\", features = [\"rc\"] }\n",
                 "[dependencies]\nserde = { version = \"1\", features = [\"rc\", \"derive\"] }\n",
             ),
-            ("[dependencies.serde]\nversion = \"1\"\nfeatures = [\"derive\"]\n", "[dependencies.serde]\nversion = \"1\"\nfeatures = [\"derive\"]\n"),
+            (
+                "[dependencies.serde]\nversion = \"1\"\nfeatures = [\"derive\"]\n",
+                "[dependencies.serde]\nversion = \"1\"\nfeatures = [\"derive\"]\n",
+            ),
         ] {
             assert_eq!(added(before, &serde), after);
         }

@@ -26,7 +26,8 @@ pub(crate) fn declare(plan: &mut Plan, home: &Home, file: &Path) -> Result<Vec<S
             Some(text) => Some(text.to_owned()),
             None => read_if_there(&parent)?,
         };
-        let text = before.unwrap_or_else(|| format!("//! {} of this crate.\n\n", super::names::sentence(&modules[depth - 1])));
+        let text =
+            before.unwrap_or_else(|| format!("//! {} of this crate.\n\n", super::names::sentence(&modules[depth - 1])));
         if let Some(with) = with_module(&text, &modules[depth], visibility) {
             match read_if_there(&parent)? {
                 Some(on_disk) => plan.edit(parent, on_disk, with),
@@ -89,7 +90,10 @@ fn with_module(text: &str, name: &str, visibility: &str) -> Option<String> {
 /// Whether a line belongs to the crate or module itself: its documentation and its `#![..]`.
 fn is_head(line: &str) -> bool {
     let line = line.trim();
-    line.is_empty() || line.starts_with("//!") || line.starts_with("#![") || (line.starts_with("//") && !line.starts_with("///"))
+    line.is_empty()
+        || line.starts_with("//!")
+        || line.starts_with("#![")
+        || (line.starts_with("//") && !line.starts_with("///"))
 }
 
 #[cfg(test)]
@@ -101,7 +105,10 @@ mod tests {
         for (text, expected) in [
             ("", "mod b;\n"),
             ("fn main() {}\n", "mod b;\n\nfn main() {}\n"),
-            ("//! Docs.\n#![forbid(unsafe_code)]\n\nuse x;\n", "//! Docs.\n#![forbid(unsafe_code)]\n\nmod b;\n\nuse x;\n"),
+            (
+                "//! Docs.\n#![forbid(unsafe_code)]\n\nuse x;\n",
+                "//! Docs.\n#![forbid(unsafe_code)]\n\nmod b;\n\nuse x;\n",
+            ),
             ("//! Docs.\nuse x;\n", "//! Docs.\n\nmod b;\n\nuse x;\n"),
             ("mod a;\npub mod c;\n\nuse x;\n", "mod a;\nmod b;\npub mod c;\n\nuse x;\n"),
             ("pub mod a;\n\nfn f() {}\n", "pub mod a;\nmod b;\n\nfn f() {}\n"),

@@ -191,7 +191,7 @@ impl Fold<'_> {
                 task_name: task.name(),
                 state: State::InProgress,
                 run_key: run_key.clone(),
-                correlation_id: Arc::clone(task.trace_text()),
+                correlation_id: Arc::clone(task.correlation_id()),
                 context: None,
                 carrier: None,
                 worker_id: Arc::clone(self.worker_id),
