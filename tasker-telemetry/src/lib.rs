@@ -93,6 +93,7 @@ mod capture;
 mod catalog;
 mod classify;
 mod drive;
+pub mod driver;
 pub mod event;
 mod failure;
 mod filter;

@@ -310,8 +310,8 @@ impl StepScope {
 
     /// How many attempts the step gets in all.
     #[must_use]
-    pub const fn retry_limit(&self) -> u32 {
-        self.place.spec.retry_limit
+    pub fn retry_limit(&self) -> u32 {
+        self.place.retry_limit(&self.task)
     }
 
     /// The attempt's own span as a W3C `traceparent`, when the task is traced: what an outgoing request carries so that what

@@ -1,15 +1,16 @@
 //! The life cycle: the only place that decides "this happened".
 //!
-//! `#[step]` and `#[task]` call [`run_step`], [`run_task`] and their kin; an engine's driver will do the same. Each goes
+//! `#[step]` and `#[task]` call [`run_step`], [`run_task`] and their kin; an engine's driver calls [`begin`] and [`resume`]. Each goes
 //! through the state machine ([`crate::state`]) and hands exactly one event per transition to the publisher. Recorders that
 //! must not depend on events (metrics, the store) dock here, beside the calls of `TaskCore::emit`.
 //!
 //! - `task_core.rs`: what a running task is, shared by its steps
 //! - `task_run.rs`, `step_run.rs`: the life of one task, of one step; not generic, so compiled once
-//! - `resumed.rs`: a task of another process
+//! - `resumed.rs`: a task of another process; `driven.rs`: an attempt that an engine counts
 //! - `future.rs`: the thin generic futures around them; `sync.rs`: the same for plain functions
 //! - `wait.rs`: waiting for the next attempt without assuming a runtime
 
+mod driven;
 mod future;
 mod resumed;
 mod step_run;
@@ -18,8 +19,9 @@ mod task_core;
 mod task_run;
 mod wait;
 
+pub use self::driven::{Attempt, Verdict};
 pub use self::future::{StepRetry, run_step, run_task};
-pub use self::resumed::ResumedTask;
+pub use self::resumed::{NewTask, ResumedTask, begin, resume};
 pub use self::sync::{run_step_sync, run_task_sync};
 pub(crate) use self::task_core::{Counts, TaskCore};
 

@@ -20,6 +20,7 @@ use tracing::span::EnteredSpan;
 
 use self::meter::Metering;
 use super::TaskCore;
+use super::driven::Engine;
 use super::wait::Wait;
 use crate::catalog::StepSpec;
 use crate::event::EventKind;
@@ -52,6 +53,8 @@ pub(crate) struct StepRun {
     watched: bool,
     /// The step is a task of its own.
     owns_task: bool,
+    /// An engine counts the attempts.
+    driven: bool,
     /// While the body is dropped in the step's scope: whether the thread was polling before.
     entered: Option<bool>,
     metering: Metering,
@@ -150,6 +153,7 @@ impl StepRun {
             phase: Phase::New,
             watched: false,
             owns_task: false,
+            driven: false,
             entered: None,
             metering: Metering::Off,
         }
@@ -200,10 +204,19 @@ impl StepRun {
                 Scope::Step(_, _, permit) => *permit,
                 _ => Permit::NotHeld,
             };
+            let is_inside_step = matches!(here.scope, Scope::Step(..));
             if let Some(task) = here.scope.task() {
                 self.watched = task.is_watched();
                 self.metering = if task.metrics().is_some() { Metering::Step } else { Metering::Off };
-                let place = StepPlace { spec: self.spec, number: task.next_step(), attempt: 1, parent: 0 };
+                let place = match task.engine() {
+                    // A step inside a step is none that the engine knows.
+                    Some(engine) if !is_inside_step => {
+                        self.driven = true;
+                        self.attempt = engine.number();
+                        StepPlace::driven(self.spec, task, self.attempt)
+                    }
+                    _ => StepPlace::of(self.spec, task),
+                };
                 let scope = Scope::Step(Arc::clone(task), place, permit);
                 self.set_scope(scope);
                 return Found::Task;
@@ -234,7 +247,7 @@ impl StepRun {
             self.begin_task();
         }
         self.meter_lone();
-        let is_free = !self.is_watched() && self.permit_needed().is_none();
+        let is_free = !self.has_to_tell() && self.permit_needed().is_none();
         self.phase = if is_free { Phase::Running } else { Phase::Ready };
         true
     }
@@ -272,7 +285,7 @@ impl StepRun {
         task.emit(EventKind::TaskStartRequested, now.timestamp(), None, || Fact::Bare);
         // The task may be one of those whose spans nobody wants.
         self.watched = task.is_watched();
-        let place = StepPlace { spec: self.spec, number: task.next_step(), attempt: 1, parent: 0 };
+        let place = StepPlace::of(self.spec, &task);
         self.set_scope(Scope::Step(task, place, Permit::NotHeld));
     }
 
@@ -383,8 +396,8 @@ impl StepRun {
 
     /// Whether an end has to be told to anybody.
     #[inline]
-    pub(super) const fn is_watched(&self) -> bool {
-        self.watched || self.metering.is_on()
+    pub(super) const fn has_to_tell(&self) -> bool {
+        self.watched || self.metering.is_on() || self.driven
     }
 
     /// One step through the state machine; `None` (and no event) for one that is not legal.
@@ -395,8 +408,22 @@ impl StepRun {
     }
 
     /// Whether no attempt follows the one that is next.
-    pub(super) const fn is_last(&self) -> bool {
-        self.attempt >= self.spec.retry_limit
+    pub(super) fn is_last(&self) -> bool {
+        self.attempt >= self.limit()
+    }
+
+    /// How many attempts there are in all.
+    fn limit(&self) -> u32 {
+        match self.engine() {
+            Some(engine) => engine.retry_limit(self.spec.retry_limit),
+            None => self.spec.retry_limit,
+        }
+    }
+
+    /// The engine that counts the attempts, if one does.
+    #[inline]
+    fn engine(&self) -> Option<&Engine> {
+        if self.driven { self.task()?.0.engine() } else { None }
     }
 
     /// Begins to wait for the next attempt.
