@@ -169,6 +169,27 @@ async fn a_unit_of_several_steps_may_retry_each_in_process() {
 }
 
 #[tokio::test]
+async fn what_is_done_once_at_the_end_counts_for_itself() {
+    let ran = AtomicU32::new(0);
+    let run = testing::record(async {
+        let task = driver::resume(carrier(), Attempt::new("charge", 3));
+        let work = async {
+            let _ = charge(&AtomicU32::new(0), Err(RetryAdvice::Retry)).await;
+            let task = TaskScope::current().unwrap();
+            assert_eq!(task.verdict(), Verdict::Failed);
+            task.apart_from_engine();
+            flaky(&ran).await
+        };
+        assert!(task.scope(work).await.is_ok());
+        assert_eq!(task.verdict(), Verdict::Failed);
+    })
+    .await;
+    let started = run.select("step.started");
+    let attempts: Vec<_> = started.iter().map(|event| event.payload()["attempt_number"].clone()).collect();
+    assert_eq!(attempts, [3, 1, 2]);
+}
+
+#[tokio::test]
 async fn the_time_in_the_queue_is_queue_time_and_not_the_steps() {
     let run = testing::record(async {
         let since = Timestamp::from_unix_nanos(Timestamp::now().as_unix_nanos() - 60_000_000_000);

@@ -4,9 +4,10 @@
 //! runs for an engine takes its attempt from here, never runs again by itself, and leaves its [`Verdict`] here.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::failure::Failure;
 use crate::id::mix;
 use crate::time::Timestamp;
 
@@ -81,7 +82,9 @@ pub(crate) struct Engine {
     /// How long the attempt has waited in its queue, until a step has told it.
     queue_nanos: AtomicU64,
     in_process: AtomicBool,
+    apart: AtomicBool,
     verdict: Mutex<Verdict>,
+    failure: Mutex<Option<Arc<Failure>>>,
 }
 
 impl Engine {
@@ -93,7 +96,9 @@ impl Engine {
             queue_nanos: AtomicU64::new(u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX)),
             attempt,
             in_process: AtomicBool::new(false),
+            apart: AtomicBool::new(false),
             verdict: Mutex::default(),
+            failure: Mutex::default(),
         }
     }
 
@@ -124,9 +129,30 @@ impl Engine {
         self.in_process.load(Ordering::Relaxed)
     }
 
+    pub(crate) fn stand_apart(&self) {
+        self.apart.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn stands_apart(&self) -> bool {
+        self.apart.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn tell(&self, verdict: Verdict) {
         let mut told = self.verdict.lock().unwrap_or_else(PoisonError::into_inner);
         *told = (*told).max(verdict);
+    }
+
+    /// A step failed for good; `None` where nobody listens, and it was not written out.
+    pub(crate) fn tell_failed(&self, failure: Option<Arc<Failure>>) {
+        self.tell(Verdict::Failed);
+        if let Some(failure) = failure {
+            *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure);
+        }
+    }
+
+    /// How the last step that failed for good did.
+    pub(crate) fn failure(&self) -> Option<Arc<Failure>> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn verdict(&self) -> Verdict {

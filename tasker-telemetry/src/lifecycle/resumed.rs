@@ -48,6 +48,16 @@ impl TaskScope {
         }
     }
 
+    /// Steps that begin from here on in this attempt of an engine are none of the engine's: they count from 1 and run again by
+    /// themselves, as a step inside a step does. For what is done once when an attempt was the last: to give back what was taken.
+    ///
+    /// Does nothing in a task that no engine runs.
+    pub fn apart_from_engine(&self) {
+        if let Some(engine) = self.core_of_task().engine() {
+            engine.stand_apart();
+        }
+    }
+
     /// What the steps of this attempt of an engine said so far; [`Verdict::Open`] in a task that no engine runs.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
@@ -257,12 +267,18 @@ impl ResumedTask {
         self.end(State::Complete, None);
     }
 
-    /// The task failed: tells `task.failed`.
+    /// The task failed: tells `task.failed`. Its class is that of the step which failed for good in this attempt, if one did: the
+    /// type of `error` itself cannot be named here.
     pub fn fail(mut self, error: &(dyn Error + 'static)) {
         let type_name = std::any::type_name::<dyn Error>();
         let view = ErrorView { text: ErrorText::Boxed(error), type_name };
         let task = self.task.as_ref().map(|resumed| &*resumed.task);
-        let failure = Failure::of_error(&view, None, false, task);
+        let mut failure = Failure::of_error(&view, None, false, task);
+        // A boxed error's type cannot be named. That of the step for which the task fails can.
+        if let Some(step) = task.and_then(TaskCore::engine).and_then(Engine::failure) {
+            failure.class.clone_from(&step.class);
+            failure.kind = Some(step.error_type());
+        }
         self.end(State::Error, Some(failure));
     }
 

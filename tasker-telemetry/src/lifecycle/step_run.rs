@@ -210,7 +210,7 @@ impl StepRun {
                 self.metering = if task.metrics().is_some() { Metering::Step } else { Metering::Off };
                 let place = match task.engine() {
                     // A step inside a step is none that the engine knows.
-                    Some(engine) if !is_inside_step => {
+                    Some(engine) if !is_inside_step && !engine.stands_apart() => {
                         self.driven = true;
                         self.attempt = engine.number();
                         StepPlace::driven(self.spec, task, self.attempt)

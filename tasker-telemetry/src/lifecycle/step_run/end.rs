@@ -81,12 +81,13 @@ impl StepRun {
         let failure = self.watched.then(|| Arc::new(write(self.task().map(|(task, _)| &**task))));
         let error_type = || failure.as_ref().map_or_else(|| error_type(error, kind), |failure| failure.error_type());
         let error_type = if self.metering.is_on() { error_type() } else { "" };
-        self.attempt_failed(&Told { failure, retryable, error_type }, ended, next, delay.is_some());
-        self.leave_to_engine(next)
+        let told = Told { failure, retryable, error_type };
+        self.attempt_failed(&told, ended, next, delay.is_some());
+        self.leave_to_engine(next, told.failure)
     }
 
     /// Where an engine counts the attempts, it sees to the next one, unless the program asked for it to be here.
-    fn leave_to_engine(&mut self, next: Next) -> Next {
+    fn leave_to_engine(&mut self, next: Next, failure: Option<Arc<Failure>>) -> Next {
         let Some(engine) = self.engine() else { return next };
         match next {
             Next::Again(_) if engine.retries_in_process() => next,
@@ -96,7 +97,7 @@ impl StepRun {
                 Next::End
             }
             Next::End => {
-                engine.tell(Verdict::Failed);
+                engine.tell_failed(failure);
                 Next::End
             }
         }
@@ -122,8 +123,9 @@ impl StepRun {
         let write = |task| Failure::of_panic_in(panic, task).with_inputs(self.inputs());
         let failure = self.watched.then(|| Arc::new(write(self.task().map(|(task, _)| &**task))));
         let error_type = crate::event::error_type(Some("panic"));
-        self.attempt_failed(&Told { failure, retryable: false, error_type }, ended, Next::End, false);
-        self.leave_to_engine(Next::End);
+        let told = Told { failure, retryable: false, error_type };
+        self.attempt_failed(&told, ended, Next::End, false);
+        self.leave_to_engine(Next::End, told.failure);
     }
 
     fn attempt_failed(&mut self, told: &Told, ended: Option<Ended>, next: Next, server_requested: bool) {
