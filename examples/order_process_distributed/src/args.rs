@@ -47,6 +47,8 @@ pub(crate) enum Command {
     Submit(Submit),
     /// Process orders, until interrupted
     Worker(Worker),
+    /// Process the orders in this process, without a queue: what the others are to be compared with
+    Embedded(Submit),
 }
 
 #[derive(Debug, clap::Args)]
@@ -63,7 +65,7 @@ pub(crate) struct Submit {
     #[arg(long, value_name = "X", default_value_t = 1.0)]
     pub(crate) speed: f64,
 
-    /// Let nobody begin with them before so many seconds have passed
+    /// Let no worker begin with them before so many seconds have passed
     #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = seconds)]
     pub(crate) delay: Duration,
 }

@@ -27,7 +27,6 @@ mod gateway;
 mod json;
 #[path = "../../order_process/orders.rs"]
 mod orders;
-#[allow(dead_code, reason = "its task function runs embedded; its name, options and steps are the same here")]
 #[path = "../../order_process/workflow.rs"]
 mod workflow;
 
@@ -55,10 +54,10 @@ async fn main() -> ExitCode {
 
 async fn run(args: Args) -> Result<(), BoxError> {
     let telemetry = events::telemetry(&args.output)?;
-    let store = Store::open(&args.backend).await?;
     match &args.command {
-        Command::Submit(submit) => submit::submit(&store, submit, &args.output).await?,
-        Command::Worker(worker) => worker::work(&store, worker).await?,
+        Command::Submit(submit) => submit::submit(&Store::open(&args.backend).await?, submit, &args.output).await?,
+        Command::Worker(worker) => worker::work(&Store::open(&args.backend).await?, worker).await?,
+        Command::Embedded(orders) => submit::embedded(orders).await?,
     }
     // A collector that is not there is no reason to fail: the orders are processed.
     if let Err(error) = telemetry.shutdown().await {
