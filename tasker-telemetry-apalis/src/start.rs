@@ -21,7 +21,6 @@ use crate::told;
 
 /// A task that was begun and enqueued.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[must_use]
 pub struct Started {
     /// The id of the job that begins it, by which the engine knows it.
     pub job_id: String,
