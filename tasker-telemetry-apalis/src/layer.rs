@@ -15,7 +15,7 @@ use apalis_core::worker::context::WorkerContext;
 use apalis_workflow::graph::error::GraphFlowError;
 use apalis_workflow::graph::response::GraphNodeResponse;
 use futures_util::future::BoxFuture;
-use tasker_telemetry::driver::{self, Attempt, NewTask, ResumedTask, Verdict};
+use tasker_telemetry::driver::{self, EngineAttempt, NewTask, ResumedTask, Verdict};
 
 use crate::error::{AttemptError, Then};
 use crate::graph::Orchestration;
@@ -101,7 +101,7 @@ impl Run {
         let unit = node.map_or_else(|| "the graph".to_owned(), |node| orchestration.unit(node));
         // The engine counts from 0, and its own count goes up later, when the work below is polled.
         let before = job.attempt();
-        let mut attempt = Attempt::new(&unit, u32::try_from(before).unwrap_or(u32::MAX).saturating_add(1));
+        let mut attempt = EngineAttempt::new(&unit, u32::try_from(before).unwrap_or(u32::MAX).saturating_add(1));
         let carrier = match Carried::of(job) {
             Some(Carried { carrier, enqueued_at }) => {
                 if before == 0 {

@@ -7,6 +7,7 @@ mod event;
 mod event_name;
 mod function;
 mod options;
+mod record;
 mod separated;
 mod snake_case;
 mod source;
@@ -111,7 +112,7 @@ use proc_macro::TokenStream;
 /// static __TASKER_SPEC: StepSpec =
 ///     declare_step("fetch_cart", "fetch_cart", "Asks the shop for a cart.", (module_path!(), file!(), line!()));
 /// inventory::submit! { StepEntry(&__TASKER_SPEC) }
-/// let class = classify!(Probe::<Result<u64, String>>::of_type()); // which value is a failure: plain functions, chosen by type
+/// let class = classify!(const Probe::<Result<u64, String>>::OF_TYPE); // which value is a failure: plain functions, chosen by type
 /// let body = async move {
 ///     if false {
 ///         return hint::<Result<u64, String>>(); // tells the compiler the type, is never executed
@@ -119,7 +120,7 @@ use proc_macro::TokenStream;
 ///     // .. the user's body
 ///     # Ok(1)
 /// };
-/// run_step(&__TASKER_SPEC, None, body, class).await
+/// run_step(step(&__TASKER_SPEC, None), body, class).await
 /// # }
 /// ```
 #[proc_macro_attribute]
@@ -190,4 +191,11 @@ pub fn derive_event(input: TokenStream) -> TokenStream {
 #[proc_macro_derive(Subscriber, attributes(subscribe, subscriber))]
 pub fn derive_subscriber(input: TokenStream) -> TokenStream {
     subscriber::derive(input.into()).into()
+}
+
+/// The record of the library itself. Not public API.
+#[doc(hidden)]
+#[proc_macro]
+pub fn __library_record(_: TokenStream) -> TokenStream {
+    record::library().into()
 }

@@ -5,13 +5,16 @@ pub use serde::Serialize;
 
 pub use crate::capture::{Capture, CaptureValue, debug as capture_debug, display as capture_display};
 pub use crate::catalog::{
-    EventEntry, EventSpec, FieldSpec, Source, StepEntry, StepSpec, SubscriberEntry, SubscriberSpec, TaskEntry,
-    TaskSpec, declare_step, declare_task,
+    EventEntry, EventSpec, FieldSpec, METRIC_RECORD, OtherCatalog, Parts, RECORD_VERSION, RecordPart, Source,
+    StepEntry, StepSpec, SubscriberEntry, SubscriberSpec, TaskEntry, TaskSpec, declare_step, declare_task,
+    event_record, record, record_len,
 };
 pub use crate::classify::{Classify, FailureOf, Probe, Returned, ReturnedValue, WordsOf, advice, future, hint, once};
 pub use crate::event::{self, __Stamp, ByHand, Event, EventRecord};
+pub use crate::handler::{DeclaredStep, HandlerEntry, ResultOf, made};
 pub use crate::lifecycle::{
-    StepRetry, TaskIdArg, display, run_step, run_step_sync, run_task, run_task_sync, step_fields, task_fields, task_id,
+    StepRetry, TaskIdArg, display, run_step, run_step_sync, run_task, run_task_sync, step, step_fields, task_fields,
+    task_id,
 };
 pub use crate::mask::*;
 pub use crate::retry::Backoff;

@@ -10,12 +10,12 @@
 //! and the engine has to keep to it: run the attempt again after that wait, or give up.
 //!
 //! **Identity.** The ids of steps and of their spans are made of the task and of the engine's name for the unit of work
-//! ([`Attempt::new`]), so that all attempts of a step agree, in whichever process they run, and what was told twice because a
+//! ([`EngineAttempt::new`]), so that all attempts of a step agree, in whichever process they run, and what was told twice because a
 //! process died can be told apart by task, step and attempt.
 //!
 //! ```
 //! use std::time::Duration;
-//! use tasker_telemetry::driver::{self, Attempt, NewTask, Verdict};
+//! use tasker_telemetry::driver::{self, EngineAttempt, NewTask, Verdict};
 //! use tasker_telemetry::prelude::*;
 //! use tasker_telemetry::trace::Carrier;
 //!
@@ -36,7 +36,7 @@
 //! // In a worker:
 //! while let Some(mut job) = queue.pop() {
 //!     job.attempts += 1;
-//!     let task = driver::resume(job.carrier.clone(), Attempt::new("charge", job.attempts));
+//!     let task = driver::resume(job.carrier.clone(), EngineAttempt::new("charge", job.attempts));
 //!     if job.attempts == 1 {
 //!         task.start();
 //!     }
@@ -59,4 +59,4 @@
 //!
 //! [`docs/drivers.md`](https://github.com/tasker-systems/tasker-telemetry/blob/main/docs/drivers.md) goes through a whole driver.
 
-pub use crate::lifecycle::{Attempt, NewTask, ResumedTask, Verdict, begin, resume};
+pub use crate::lifecycle::{EngineAttempt, NewTask, ResumedTask, Verdict, begin, resume};

@@ -218,6 +218,10 @@ macro_rules! declare_event {
                 },
             };
             $crate::__private::inventory::submit! { $crate::__private::EventEntry(&SPEC) }
+            const PARTS: &[$crate::__private::RecordPart] = &$crate::__private::event_record(&SPEC);
+            $crate::__catalog_record! {
+                [::core::primitive::u8; $crate::__private::record_len(PARTS)] = $crate::__private::record(PARTS)
+            }
         };
     };
 }

@@ -290,6 +290,17 @@ impl StepScope {
         })
     }
 
+    /// That of a step that runs where telemetry is off, for code that is given scopes as arguments: nobody is told of it. `task`
+    /// is the one of its earlier attempts.
+    pub(crate) fn detached(spec: &'static StepSpec, attempt: u32, task: &mut Option<Self>) -> Self {
+        let before = task.take();
+        let place = StepPlace { spec, number: 0, attempt, parent: 0 };
+        let core = before.map_or_else(|| TaskCore::implicit(telemetry::silent(), spec, None), |before| before.task);
+        let scope = Self { task: core, place };
+        *task = Some(scope.clone());
+        scope
+    }
+
     /// The step's identity, a UUID: the same for all its attempts.
     #[must_use]
     pub fn step_id(&self) -> String {

@@ -12,13 +12,16 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 
-use crate::filter::Filter;
+use crate::filter::{Filter, Filters};
 use crate::metrics::push::{self, Pusher};
 use crate::metrics::{self, MetricsBackend};
 use crate::otel::Spot;
 use crate::publisher::{End, Ended, Health, Publisher, SubscriberHealth};
 use crate::scope::{self, Entered, InScope, Scope};
-use crate::trace::Tracing;
+use crate::settings::InForce;
+#[cfg(feature = "_store")]
+use crate::store::Store;
+use crate::trace::{Sampling, Tracing};
 
 pub use self::builder::{BuildError, Builder};
 
@@ -29,9 +32,11 @@ pub(crate) struct Core {
     service_name: String,
     service_version: String,
     publisher: Publisher,
-    filter: Filter,
+    filters: Filters,
     metrics: metrics::Store,
     tracing: Option<Tracing>,
+    #[cfg(feature = "_store")]
+    store: Option<Store>,
     log_spans: bool,
     catalog_problems: Vec<String>,
     explicit_tasks: AtomicU64,
@@ -145,9 +150,11 @@ pub(crate) fn silent() -> Arc<Core> {
         service_name: String::new(),
         service_version: String::new(),
         publisher: Publisher::silent(),
-        filter: Filter::none(),
-        metrics: metrics::Store::new(false, metrics::DEFAULT_SERIES_LIMIT),
+        filters: Filters::new(Filter::none(), Vec::new(), Vec::new()),
+        metrics: metrics::Store::new(false, metrics::DEFAULT_SERIES_LIMIT, metrics::Format::default()),
         tracing: None,
+        #[cfg(feature = "_store")]
+        store: None,
         log_spans: false,
         catalog_problems: Vec::new(),
         explicit_tasks: AtomicU64::new(0),
@@ -163,8 +170,23 @@ impl Core {
         &self.publisher
     }
 
-    pub(crate) const fn filter(&self) -> &Filter {
-        &self.filter
+    /// What is masked, now.
+    #[inline]
+    pub(crate) fn filter(&self) -> &Filter {
+        self.filters.get()
+    }
+
+    pub(crate) const fn filters(&self) -> &Filters {
+        &self.filters
+    }
+
+    /// From now on tasks that begin are sampled otherwise; without spans it makes no difference.
+    #[allow(clippy::unnecessary_wraps, reason = "one of several that may refuse")]
+    pub(crate) fn change_sampling(&self, change: impl Fn(Sampling) -> Sampling) -> Result<(), String> {
+        if let Some(tracing) = &self.tracing {
+            tracing.change_sampling(change);
+        }
+        Ok(())
     }
 
     pub(crate) const fn metrics(&self) -> &metrics::Store {
@@ -242,6 +264,10 @@ impl Core {
         health.concurrency_overruns = count(&self.concurrency_overruns);
         health.catalog_problems.clone_from(&self.catalog_problems);
         health.metric_pushes = self.metrics.push_health();
+        #[cfg(feature = "_store")]
+        {
+            health.store = self.store.as_ref().map(Store::health);
+        }
         health
     }
 }
@@ -270,12 +296,30 @@ pub struct Telemetry {
     installed: bool,
     shut_down: AtomicBool,
     shutdown_timeout: Duration,
+    in_force: InForce,
+    #[cfg(feature = "serve")]
+    server: Option<metrics::serve::Server>,
 }
 
 impl Telemetry {
     /// A telemetry with the default settings, to be changed.
     pub fn builder() -> Builder {
         Builder::default()
+    }
+
+    pub(crate) const fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
+    pub(crate) const fn in_force(&self) -> &InForce {
+        &self.in_force
+    }
+
+    /// Where `/metrics` and `/health` are served, if the settings say so (`serve.address`).
+    #[cfg(feature = "serve")]
+    #[must_use]
+    pub fn serves_at(&self) -> Option<std::net::SocketAddr> {
+        self.server.as_ref().map(metrics::serve::Server::local_addr)
     }
 
     /// The name of the service.
@@ -312,6 +356,13 @@ impl Telemetry {
     #[must_use]
     pub fn metrics(&self) -> MetricsBackend {
         MetricsBackend::new(Arc::clone(&self.core))
+    }
+
+    /// The store, if there is one: what can be asked of it, and what operators can do.
+    #[cfg(feature = "_store")]
+    #[must_use]
+    pub fn store(&self) -> Option<Store> {
+        self.core.store.clone()
     }
 
     /// Waits until everything published so far has been handled, then pushes metrics where they are pushed; at most for the

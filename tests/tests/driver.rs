@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use tasker_telemetry::driver::{self, Attempt, NewTask, Verdict};
+use tasker_telemetry::driver::{self, EngineAttempt, NewTask, Verdict};
 use tasker_telemetry::prelude::*;
 use tasker_telemetry::testing::{self, expect};
 use tasker_telemetry::trace::{Carrier, InMemorySpans};
@@ -59,7 +59,7 @@ fn carrier() -> Carrier {
 /// How often the body ran, and what the steps said.
 async fn attempt(carrier: &Carrier, number: u32, outcome: Result<u32, RetryAdvice>) -> (u32, Verdict) {
     let ran = AtomicU32::new(0);
-    let task = driver::resume(carrier.clone(), Attempt::new("charge", number));
+    let task = driver::resume(carrier.clone(), EngineAttempt::new("charge", number));
     let _ = task.scope(charge(&ran, outcome)).await;
     (ran.into_inner(), task.verdict())
 }
@@ -110,7 +110,7 @@ async fn without_telemetry_the_engine_retries_all_the_same() {
     assert_eq!(carrier.traceparent(), None);
     let wait = Verdict::Retry(Duration::from_secs(7));
     assert_eq!(attempt(&carrier, 1, Err(RetryAdvice::Retry)).await, (1, wait));
-    let task = driver::resume(carrier, Attempt::new("plain", 1));
+    let task = driver::resume(carrier, EngineAttempt::new("plain", 1));
     assert!(task.in_scope(plain).is_err());
     assert_eq!(task.verdict(), Verdict::Retry(Duration::ZERO));
 }
@@ -118,14 +118,14 @@ async fn without_telemetry_the_engine_retries_all_the_same() {
 #[tokio::test]
 async fn the_engines_limit_stands_above_the_steps() {
     let run = testing::record(async {
-        let task = driver::resume(carrier(), Attempt::new("charge", 3).limit(4));
+        let task = driver::resume(carrier(), EngineAttempt::new("charge", 3).limit(4));
         let _ = task.scope(charge(&AtomicU32::new(0), Err(RetryAdvice::Retry))).await;
         assert!(matches!(task.verdict(), Verdict::Retry(_)));
-        let task = driver::resume(carrier(), Attempt::new("charge", 1).limit(1));
+        let task = driver::resume(carrier(), EngineAttempt::new("charge", 1).limit(1));
         let _ = task.scope(charge(&AtomicU32::new(0), Err(RetryAdvice::Retry))).await;
         assert_eq!(task.verdict(), Verdict::Failed);
         // An attempt that died with its process is one more than the step was to have.
-        let task = driver::resume(carrier(), Attempt::new("charge", 9));
+        let task = driver::resume(carrier(), EngineAttempt::new("charge", 9));
         let _ = task.scope(charge(&AtomicU32::new(0), Err(RetryAdvice::Retry))).await;
         assert_eq!(task.verdict(), Verdict::Failed);
     })
@@ -139,7 +139,7 @@ async fn the_engines_limit_stands_above_the_steps() {
 async fn a_step_inside_a_step_is_none_that_the_engine_knows() {
     let ran = AtomicU32::new(0);
     let run = testing::record(async {
-        let task = driver::resume(carrier(), Attempt::new("outer", 4));
+        let task = driver::resume(carrier(), EngineAttempt::new("outer", 4));
         assert!(task.scope(outer(&ran)).await.is_ok());
         assert_eq!(task.verdict(), Verdict::Completed);
     })
@@ -154,7 +154,7 @@ async fn a_step_inside_a_step_is_none_that_the_engine_knows() {
 async fn a_unit_of_several_steps_may_retry_each_in_process() {
     let ran = AtomicU32::new(0);
     let run = testing::record(async {
-        let task = driver::resume(carrier(), Attempt::new("lines", 2));
+        let task = driver::resume(carrier(), EngineAttempt::new("lines", 2));
         let work = async {
             TaskScope::current().unwrap().retry_in_process();
             flaky(&ran).await
@@ -172,7 +172,7 @@ async fn a_unit_of_several_steps_may_retry_each_in_process() {
 async fn what_is_done_once_at_the_end_counts_for_itself() {
     let ran = AtomicU32::new(0);
     let run = testing::record(async {
-        let task = driver::resume(carrier(), Attempt::new("charge", 3));
+        let task = driver::resume(carrier(), EngineAttempt::new("charge", 3));
         let work = async {
             let _ = charge(&AtomicU32::new(0), Err(RetryAdvice::Retry)).await;
             let task = TaskScope::current().unwrap();
@@ -193,7 +193,7 @@ async fn what_is_done_once_at_the_end_counts_for_itself() {
 async fn the_time_in_the_queue_is_queue_time_and_not_the_steps() {
     let run = testing::record(async {
         let since = Timestamp::from_unix_nanos(Timestamp::now().as_unix_nanos() - 60_000_000_000);
-        let task = driver::resume(carrier(), Attempt::new("charge", 1).queued_at(since));
+        let task = driver::resume(carrier(), EngineAttempt::new("charge", 1).queued_at(since));
         assert_eq!(task.scope(charge(&AtomicU32::new(0), Ok(1))).await.unwrap(), 1);
         assert_eq!(task.scope(charge(&AtomicU32::new(0), Ok(2))).await.unwrap(), 2);
     })
@@ -215,12 +215,12 @@ async fn a_task_is_begun_started_and_ended_once_each_in_one_trace() {
         .scope(async {
             let new = NewTask::new("order_process").id("7").field("customer", "Ada").field("email", "ada@example.org");
             let carrier = driver::begin(new).hand_over();
-            let task = driver::resume(carrier, Attempt::new("charge", 1));
+            let task = driver::resume(carrier, EngineAttempt::new("charge", 1));
             task.start();
             let _ = task.scope(charge(&AtomicU32::new(0), Err(RetryAdvice::Retry))).await;
             let first = task.carrier();
             drop(task);
-            let task = driver::resume(first, Attempt::new("charge", 2));
+            let task = driver::resume(first, EngineAttempt::new("charge", 2));
             task.scope(charge(&AtomicU32::new(0), Ok(1))).await.unwrap();
             task.complete();
         })

@@ -300,7 +300,7 @@ fn shutdown_keeps_its_deadline_on_every_runtime_and_on_none() {
     let check = |telemetry: &Telemetry, began: Instant, result: Result<(), tasker_telemetry::FlushError>| {
         let error = result.unwrap_err();
         assert_eq!(error.subscribers().len(), 1, "{error}");
-        assert!(began.elapsed() < Duration::from_secs(5), "the deadline was 100 ms");
+        assert!(began.elapsed() < Duration::from_secs(30), "the deadline was 100 ms");
         let health = telemetry.health();
         assert_eq!(books(&health, "Healthy").delivered, step_events(3));
         assert_eq!(books(&health, "Hanging").dropped["shutdown"], step_events(3));
@@ -314,7 +314,7 @@ fn shutdown_keeps_its_deadline_on_every_runtime_and_on_none() {
         let flushed = telemetry.flush().await;
         assert!(flushed.is_err());
         let began_shutdown = Instant::now();
-        assert!(began.elapsed() < Duration::from_secs(5));
+        assert!(began.elapsed() < Duration::from_secs(30));
         check(&telemetry, began_shutdown, telemetry.shutdown().await);
     });
 
@@ -335,7 +335,7 @@ fn shutdown_keeps_its_deadline_on_every_runtime_and_on_none() {
     telemetry.in_scope(|| many(3));
     let began = Instant::now();
     drop(telemetry); // flushes, too, and keeps the same limit
-    assert!(began.elapsed() < Duration::from_secs(5));
+    assert!(began.elapsed() < Duration::from_secs(30));
     gate.open();
 }
 

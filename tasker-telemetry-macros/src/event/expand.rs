@@ -8,6 +8,7 @@ use syn::ext::IdentExt as _;
 use super::args::Args;
 use super::model::{Field, Model};
 use crate::event_name::name_tag;
+use crate::record::{Object, Record};
 use crate::source::source;
 
 /// Expands to:
@@ -18,6 +19,7 @@ use crate::source::source;
 ///     impl ByHand for RiskFlagged {}
 ///     impl Named<0x2f..> for RiskFlagged {}       // what a subscription to the string finds the type by
 ///     inventory::submit! { EventEntry(&__SPEC) }
+///     #[used] .. static __TASKER_RECORD: [u8; 98] = *b"..";   // see `Record`
 /// };
 /// ```
 pub(crate) fn expand(model: &Model<'_>) -> TokenStream {
@@ -27,6 +29,7 @@ pub(crate) fn expand(model: &Model<'_>) -> TokenStream {
     let name = model.name.map(syn::LitStr::value).unwrap_or_default();
     let tag = Literal::u64_suffixed(name_tag(&name));
     let spec = spec(model, &name, &private);
+    let record = record(model, &name, &private).expand();
     let mask = mask(model, &private);
     let shape = shape(model, &private);
     quote! {
@@ -51,6 +54,7 @@ pub(crate) fn expand(model: &Model<'_>) -> TokenStream {
             impl #private::Named<#tag> for #ident {}
 
             #private::inventory::submit! { #private::EventEntry(&__SPEC) }
+            #record
         };
     }
 }
@@ -75,6 +79,34 @@ fn spec(model: &Model<'_>, name: &str, private: &TokenStream) -> TokenStream {
             source: #source,
         }
     }
+}
+
+/// What `cargo tasker catalog` reads of the event.
+fn record(model: &Model<'_>, name: &str, private: &TokenStream) -> Record {
+    let mut record = Record::new("event", model.ident.span(), private);
+    record.text("name", name);
+    record.optional("description", &model.description);
+    record.text("type", &model.ident.unraw().to_string());
+    record.module();
+    let mut fields = String::new();
+    for field in model.payload() {
+        fields.push(if fields.is_empty() { '[' } else { ',' });
+        let mut written = Object::new();
+        written.text("name", &field.name);
+        written.text("type", &field.type_text());
+        written.optional("description", &field.description);
+        for (key, value) in [("optional", field.optional), ("sensitive", field.sensitive.is_some())] {
+            if value {
+                written.json(key, "true");
+            }
+        }
+        fields.push_str(&written.finish());
+    }
+    if !fields.is_empty() {
+        fields.push(']');
+        record.json("fields", &fields);
+    }
+    record
 }
 
 /// Expands to: `fn __mask(..)` with one arm for each field: the filter may name any of them when the program runs.

@@ -126,17 +126,22 @@ fn the_expansion() {
                 "fetch",
                 "fetch",
                 "Asks the shop.",
-                (::core::module_path!(), ::core::file!(), ::core::line!())
+                (::core::module_path!(), "", 0u32)
             );
             ::tasker_telemetry::__private::inventory::submit! {
                 ::tasker_telemetry::__private::StepEntry(&__TASKER_SPEC)
             }
+            #[cfg(not(target_family = "wasm"))]
+            #[used]
+            #[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,__tasker,regular,no_dead_strip"))]
+            #[cfg_attr(windows, unsafe(link_section = ".tasker"))]
+            #[cfg_attr(not(any(target_vendor = "apple", windows)), unsafe(link_section = "tasker_catalog"))]
+            static __TASKER_RECORD: [::core::primitive::u8; 93] = *b"\n{\"tasker\":1,\"kind\":\"step\",\"file\":\"\",\"line\":0,\"name\":\"fetch\",\"description\":\"Asks the shop.\"}\n";
             let class = ::tasker_telemetry::__private::classify!(
-                ::tasker_telemetry::__private::Probe::<Result<u64, E> >::of_type()
+                const ::tasker_telemetry::__private::Probe::<Result<u64, E> >::OF_TYPE
             );
             ::tasker_telemetry::__private::run_step(
-                &__TASKER_SPEC,
-                ::core::option::Option::None,
+                ::tasker_telemetry::__private::step(&__TASKER_SPEC, ::core::option::Option::None),
                 async move {
                     if false { return ::tasker_telemetry::__private::hint::<Result<u64, E> >(); }
                     get(id).await

@@ -7,6 +7,7 @@ use syn::ext::IdentExt as _;
 
 use super::model::{Model, Target};
 use super::route::{alias, routes};
+use crate::record::Record;
 use crate::source::source;
 
 /// Expands to:
@@ -15,6 +16,7 @@ use crate::source::source;
 ///     const __PATTERNS: [&str; 2] = ["task.failed", "payment.risk_flagged"];
 ///     static __SPEC: SubscriberSpec = SubscriberSpec { patterns: &__PATTERNS, .. };
 ///     inventory::submit! { SubscriberEntry { spec: &__SPEC, make: Some(auto::<OnCall>) } }
+///     #[used] .. static __TASKER_RECORD: [u8; 98] = *b"..";   // see `Record`
 ///     impl Subscriber for OnCall {
 ///         const SPEC: &'static SubscriberSpec = &__SPEC;
 ///         const ROUTES: &'static [Route<Self>] = &[Route { pattern: __PATTERNS[0], call: |subscriber, record| .. }, ..];
@@ -106,6 +108,7 @@ fn catalog(model: &Model<'_>, private: &TokenStream) -> TokenStream {
         }
     });
     let spec = spec(model, &patterns.collect::<Vec<_>>(), private);
+    let record = record(model, private).expand();
     let make = if model.manual {
         quote!(::core::option::Option::None)
     } else {
@@ -117,7 +120,35 @@ fn catalog(model: &Model<'_>, private: &TokenStream) -> TokenStream {
         #private::inventory::submit! {
             #private::SubscriberEntry { spec: &__SPEC, make: #make }
         }
+        #record
     }
+}
+
+/// What `cargo tasker catalog` reads of the subscriber.
+fn record(model: &Model<'_>, private: &TokenStream) -> Record {
+    let mut record = Record::new("subscriber", model.ident.span(), private);
+    record.text("name", &model.ident.unraw().to_string());
+    record.module();
+    let known: Option<Vec<&str>> = model
+        .routes
+        .iter()
+        .map(|route| match &route.target {
+            Target::Wildcard(name) | Target::Custom(name) => Some(name.as_str()),
+            Target::System(event) => Some(event.name),
+            Target::Type(_) => None,
+        })
+        .collect();
+    match known {
+        Some(patterns) => record.texts("patterns", patterns),
+        None => {
+            let patterns = (0..model.routes.len()).map(|index| quote!(__PATTERNS[#index]));
+            record.compiled_texts("patterns", patterns);
+        }
+    }
+    if model.inline {
+        record.json("inline", "true");
+    }
+    record
 }
 
 fn spec(model: &Model<'_>, patterns: &[TokenStream], private: &TokenStream) -> TokenStream {

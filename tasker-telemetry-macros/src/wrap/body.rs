@@ -26,7 +26,7 @@ pub(crate) enum Driver<'a> {
 ///     let fields = step_fields(|| [..]);                                        // only with `fields(..)`
 ///     let body = async move { if false { return hint::<R>(); } user's body };
 ///     let class = classify!(Probe::future(&body));
-///     run_step(&__TASKER_SPEC, fields, body, class).await
+///     run_step(step(&__TASKER_SPEC, fields), body, class).await
 /// }
 /// ```
 pub(crate) fn wrap(common: &Common, registration: &TokenStream, driver: &Driver<'_>) -> TokenStream {
@@ -163,13 +163,20 @@ impl Wrapper<'_> {
         }
     }
 
-    /// Expands to: `run_step(&__TASKER_SPEC, fields, body, class)`
+    /// Expands to: `run_step(step(&__TASKER_SPEC, fields), body, class)`, or `run_task(&__TASKER_SPEC, id, fields, body, class)`.
+    /// A plain function is run by `run_step_sync(&__TASKER_SPEC, fields, body, class)`.
     fn call(&self, step: &str, task: &str) -> TokenStream {
         self.call_with(&quote_spanned!(Span::mixed_site()=> body), step, task)
     }
 
     fn call_with(&self, body: &TokenStream, step: &str, task: &str) -> TokenStream {
         let private = &self.common.private;
+        if let (Driver::Step { .. }, "run_step") = (self.driver, step) {
+            let fields = spec::taken_fields(self.common);
+            return quote_spanned! {Span::mixed_site()=>
+                #private::run_step(#private::step(&__TASKER_SPEC, #fields), #body, class)
+            };
+        }
         let (function, arguments) = self.call_parts(body, step, task);
         let function = Ident::new(function, Span::mixed_site());
         quote_spanned!(Span::mixed_site()=> #private::#function(#arguments))

@@ -2,7 +2,7 @@
 //!
 //! The answers are in the runtime's `classify`; here is only how the type gets there.
 
-use proc_macro2::{Span, TokenStream, TokenTree};
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote_spanned};
 use syn::spanned::Spanned as _;
 
@@ -24,7 +24,8 @@ pub(super) fn of_output(wrapper: &Wrapper<'_>) -> Option<TokenStream> {
     }
     let private = &wrapper.common.private;
     let output = hint::nameable(&wrapper.common.function.sig.output)?;
-    Some(class(wrapper, &quote_spanned!(Span::mixed_site()=> #private::Probe::<#output>::of_type())))
+    let probe = Ident::new(if may_borrow(wrapper) { "OF_BORROWING_TYPE" } else { "OF_TYPE" }, Span::mixed_site());
+    Some(classify(wrapper, &quote_spanned!(Span::mixed_site()=> const #private::Probe::<#output>::#probe)))
 }
 
 /// For a closure called `body`.
@@ -38,12 +39,19 @@ pub(super) fn of_returned(wrapper: &Wrapper<'_>) -> TokenStream {
     class(wrapper, &quote_spanned!(Span::mixed_site()=> (&returned).probe()))
 }
 
+/// A boxed error can be asked for its concrete type only if it is `'static`, and no trait can tell lifetimes apart.
+fn may_borrow(wrapper: &Wrapper<'_>) -> bool {
+    has_lifetime(wrapper.common.function.sig.output.to_token_stream())
+}
+
 /// Expands to: `let class = classify!(probe);`
 fn class(wrapper: &Wrapper<'_>, probe: &TokenStream) -> TokenStream {
+    let borrowed = may_borrow(wrapper).then(|| quote_spanned!(Span::mixed_site()=> .borrowed()));
+    classify(wrapper, &quote_spanned!(Span::mixed_site()=> #probe #borrowed))
+}
+
+fn classify(wrapper: &Wrapper<'_>, probe: &TokenStream) -> TokenStream {
     let private = &wrapper.common.private;
-    // A boxed error can be asked for its concrete type only if it is `'static`, and no trait can tell lifetimes apart.
-    let borrowed = has_lifetime(wrapper.common.function.sig.output.to_token_stream())
-        .then(|| quote_spanned!(Span::mixed_site()=> .borrowed()));
     let retry_if = match wrapper.driver {
         Driver::Step { retry_if: Some(path), .. } => {
             // At the path: a function that takes another error, or a step that returns none, is an error there.
@@ -53,7 +61,7 @@ fn class(wrapper: &Wrapper<'_>, probe: &TokenStream) -> TokenStream {
         }
         _ => TokenStream::new(),
     };
-    quote_spanned!(Span::mixed_site()=> let class = #private::classify!(#probe #borrowed #retry_if);)
+    quote_spanned!(Span::mixed_site()=> let class = #private::classify!(#probe #retry_if);)
 }
 
 /// Whether the tokens hold a lifetime other than `'static`.

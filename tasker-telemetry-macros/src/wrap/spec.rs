@@ -7,20 +7,22 @@ use syn::spanned::Spanned as _;
 use super::Common;
 use crate::function::located;
 use crate::options::Format;
+use crate::record::Record;
+use crate::source::place;
 
 /// The value of a static spec: a call of the runtime's `declare`, which knows the defaults, under the fields that differ. One
 /// call is cheaper to compile than the whole literal.
 ///
-/// Expands to: `declare("name", "function", "description", (module_path!(), file!(), line!()))`, or, with other fields,
+/// Expands to: `declare("name", "function", "description", (module_path!(), "src/shop.rs", 12))`, or, with other fields,
 /// `Spec { publishes: &[..], .., ..declare(..) }`
 pub(crate) fn spec(common: &Common, names: &(TokenStream, TokenStream), others: &TokenStream) -> TokenStream {
     let (spec, declare) = names;
     let Common { private, name, description, publishes, fields, function, .. } = common;
     let function_name = function.name();
-    // The span of the user's own name: `line!()` then tells the function's line, not the attribute's.
-    let source = quote_spanned! {function.sig.ident.span()=>
-        ::core::module_path!(), ::core::file!(), ::core::line!()
-    };
+    // The place of the function, not of the attribute; as literals, which are cheaper to compile than `file!()` and `line!()`,
+    // and the same that the record has.
+    let (file, line) = place(function.sig.ident.span());
+    let source = quote_spanned!(Span::mixed_site()=> ::core::module_path!(), #file, #line);
     let declared = quote_spanned! {Span::mixed_site()=>
         #private::#declare(#name, #function_name, #description, (#source))
     };
@@ -43,11 +45,32 @@ pub(crate) fn spec(common: &Common, names: &(TokenStream, TokenStream), others: 
     quote_spanned!(Span::mixed_site()=> #private::#spec { #publishes #fields #others ..#declared })
 }
 
+/// What the record of a step or task says of it, but for the options that only one of them has.
+pub(crate) fn record(kind: &str, common: &Common) -> Record {
+    let Common { private, name, description, publishes, fields, function, .. } = common;
+    let mut record = Record::new(kind, function.sig.ident.span(), private);
+    // Not the module: only the compiler knows it, and asking it for one per step would cost 2 ms of compile time each.
+    record.krate();
+    record.text("name", name);
+    let function_name = function.name();
+    if function_name != *name {
+        record.text("function", &function_name);
+    }
+    record.optional("description", description);
+    record.texts("fields", fields.iter().map(|field| &*field.name));
+    // By the spec: a type that is no event is one mistake, not two.
+    record.compiled_texts(
+        "publishes",
+        (0..publishes.len()).map(|index| quote_spanned!(Span::mixed_site()=> __TASKER_SPEC.publishes[#index].name)),
+    );
+    record
+}
+
 /// The values of `fields(..)`. They borrow the arguments, so they are taken before the body owns them, and in a closure,
 /// so they cost nothing when nobody listens.
 ///
 /// Expands to: `let fields = ::tasker_telemetry::__private::step_fields(|| [capture!(value), ..]);`
-pub(super) fn field_values(common: &Common, function: &str) -> TokenStream {
+pub(crate) fn field_values(common: &Common, function: &str) -> TokenStream {
     let private = &common.private;
     if common.fields.is_empty() {
         return TokenStream::new();

@@ -4,6 +4,8 @@
 //! and looked up. A crate that is linked but never named contributes nothing: see [`link!`](crate::link).
 
 mod example;
+mod other;
+pub(crate) mod record;
 mod render;
 mod spec;
 mod validate;
@@ -14,11 +16,17 @@ use std::sync::OnceLock;
 use serde::Serialize;
 use serde_json::Value as Json;
 
+pub use self::other::{OtherCatalog, Parts};
+pub use self::record::{METRIC_RECORD, RECORD_VERSION, RecordPart, event_record, record, record_len};
 pub use self::spec::{EventSpec, FieldSpec, Source, StepSpec, SubscriberSpec, TaskSpec, declare_step, declare_task};
 pub use self::validate::CatalogProblem;
 use crate::event::Category;
-use crate::metrics::{self, MetricInfo};
+use crate::handler::{self, CatalogHandler};
+use crate::metrics::{self, MetricInfo, MetricSpec};
 use crate::subscriber::{Registration, pattern};
+
+// The library's own record says that it is there, and in which version: its events and metrics are those of that version.
+tasker_telemetry_macros::__library_record!();
 
 /// A step, as generated code hands it in. Not public API.
 #[doc(hidden)]
@@ -61,9 +69,12 @@ pub struct Catalog {
     steps: Vec<&'static StepSpec>,
     tasks: Vec<&'static TaskSpec>,
     subscribers: Vec<&'static SubscriberSpec>,
+    handlers: Vec<CatalogHandler>,
     /// Every registration, duplicates included: `validate` looks for them.
     registered: Vec<&'static EventSpec>,
     metrics: Vec<MetricInfo>,
+    /// The metrics of the program as they were declared: `validate` looks for mistakes in them.
+    declared: Vec<MetricSpec>,
 }
 
 /// An event in the catalog.
@@ -136,20 +147,28 @@ pub enum FiredBy {
 }
 
 impl Catalog {
-    fn global() -> &'static Self {
+    pub(crate) fn global() -> &'static Self {
         static CATALOG: OnceLock<Catalog> = OnceLock::new();
         CATALOG.get_or_init(Self::gather)
     }
 
     fn gather() -> Self {
-        let mut steps: Vec<_> = inventory::iter::<StepEntry>.into_iter().map(|entry| entry.0).collect();
+        Self::of(Parts {
+            events: inventory::iter::<EventEntry>.into_iter().map(|entry| entry.0).collect(),
+            steps: inventory::iter::<StepEntry>.into_iter().map(|entry| entry.0).collect(),
+            tasks: inventory::iter::<TaskEntry>.into_iter().map(|entry| entry.0).collect(),
+            subscribers: inventory::iter::<SubscriberEntry>.into_iter().map(|entry| entry.spec).collect(),
+            metrics: metrics::registered(),
+        })
+    }
+
+    fn of(parts: Parts) -> Self {
+        let Parts { events: mut registered, mut steps, mut tasks, mut subscribers, metrics: mut declared } = parts;
         steps.sort_unstable_by_key(|step| (step.name, step.source));
-        let mut tasks: Vec<_> = inventory::iter::<TaskEntry>.into_iter().map(|entry| entry.0).collect();
         tasks.sort_unstable_by_key(|task| (task.name, task.source));
-        let mut subscribers: Vec<_> = inventory::iter::<SubscriberEntry>.into_iter().map(|entry| entry.spec).collect();
         subscribers.sort_unstable_by_key(|subscriber| (subscriber.name, subscriber.source));
-        let mut registered: Vec<_> = inventory::iter::<EventEntry>.into_iter().map(|entry| entry.0).collect();
         registered.sort_unstable_by_key(|event| (event.name, event.type_name, event.source));
+        declared.sort_unstable_by_key(|metric| metric.name);
 
         let mut fired_by: BTreeMap<&str, Vec<FiredBy>> = BTreeMap::new();
         for step in &steps {
@@ -201,7 +220,21 @@ impl Catalog {
                 spec,
             });
         }
-        Self { events, steps, tasks, subscribers, registered, metrics: metrics::catalog() }
+        let metrics = metrics::catalog_with(&declared);
+        let handlers = handler::gather();
+        Self { events, steps, tasks, subscribers, handlers, registered, metrics, declared }
+    }
+
+    pub(crate) fn all_steps(&self) -> &[&'static StepSpec] {
+        &self.steps
+    }
+
+    pub(crate) fn all_tasks(&self) -> &[&'static TaskSpec] {
+        &self.tasks
+    }
+
+    pub(crate) fn all_metrics(&self) -> &[MetricInfo] {
+        &self.metrics
     }
 
     /// Every event, by name.
@@ -258,6 +291,21 @@ impl Catalog {
         &Self::global().subscribers
     }
 
+    /// Every handler that [`register_handlers!`](crate::register_handlers) entered, by the name of its step.
+    #[must_use]
+    pub fn handlers() -> &'static [CatalogHandler] {
+        &Self::global().handlers
+    }
+
+    /// The handler of the step of that name: what an engine asks that knows a name and an input. See
+    /// [`register_handlers!`](crate::register_handlers).
+    #[must_use]
+    pub fn handler(step_name: &str) -> Option<&'static CatalogHandler> {
+        let handlers = Self::handlers();
+        let place = handlers.partition_point(|handler| handler.spec.name < step_name);
+        handlers.get(place).filter(|handler| handler.spec.name == step_name)
+    }
+
     /// Every metric, by name: those of the library, and those of yours that [`register_metrics!`](crate::register_metrics)
     /// entered. What is made at run time stands in no catalog.
     ///
@@ -300,7 +348,7 @@ impl Catalog {
         render::table(Self::global())
     }
 
-    /// The catalog as JSON: `{events, steps, tasks, subscribers, metrics}`.
+    /// The catalog as JSON: `{events, steps, tasks, subscribers, handlers, metrics}`.
     #[must_use]
     pub fn json() -> Json {
         render::json(Self::global())
@@ -340,9 +388,20 @@ pub(crate) fn auto_subscribers() -> Vec<Registration> {
 
 /// The custom event whose name is most like that one.
 pub(crate) fn nearest(name: &str) -> Option<&'static str> {
-    Catalog::by_category(Category::Custom)
+    Catalog::global().nearest(name)
+}
+
+impl Catalog {
+    fn nearest(&self, name: &str) -> Option<&'static str> {
+        nearest_of(name, self.events.iter().filter(|event| event.category == Category::Custom).map(|event| event.name))
+    }
+}
+
+/// The name that is most like that one, if any is like it.
+fn nearest_of<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    names
         .into_iter()
-        .map(|event| (distance(name, event.name), event.name))
+        .map(|other| (distance(name, other), other))
         .filter(|(distance, _)| *distance <= name.len() / 3 + 1)
         .min()
         .map(|(_, name)| name)

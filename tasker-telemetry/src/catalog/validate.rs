@@ -34,6 +34,14 @@ pub enum CatalogProblem {
         /// The most similar event.
         nearest: Option<&'static str>,
     },
+    /// Two handlers run steps of one name: an engine cannot know which it gets.
+    #[error("the step `{name}` has more than one handler: {}", types.join(", "))]
+    DuplicateHandler {
+        /// The step's name.
+        name: &'static str,
+        /// The handlers' types, with the places where they were registered.
+        types: Vec<String>,
+    },
     /// A metric that cannot be exported: it has an impossible name, or that of another.
     #[error("{problem}")]
     Metric {
@@ -59,15 +67,24 @@ pub(super) fn problems(catalog: &Catalog) -> Vec<CatalogProblem> {
             problems.push(CatalogProblem::DuplicateStep { name: same[0].name, places });
         }
     }
+    let handlers = &catalog.handlers;
+    for same in handlers.chunk_by(|a, b| a.spec.name == b.spec.name).filter(|same| same.len() > 1) {
+        let types = same.iter().map(|handler| format!("{} at {}", handler.type_name, place(handler.source)));
+        problems.push(CatalogProblem::DuplicateHandler { name: same[0].spec.name, types: types.collect() });
+    }
     for subscriber in &catalog.subscribers {
         for &pattern in subscriber.patterns {
             if !catalog.events.iter().any(|event| pattern::matches(pattern, event.name)) {
-                let nearest = super::nearest(pattern);
+                let nearest = catalog.nearest(pattern);
                 problems.push(CatalogProblem::DanglingSubscription { subscriber: subscriber.name, pattern, nearest });
             }
         }
     }
-    problems.extend(metrics::problems_of_registered().map(|(name, problem)| CatalogProblem::Metric { name, problem }));
+    problems.extend(
+        metrics::problems_of(&catalog.declared)
+            .into_iter()
+            .map(|(name, problem)| CatalogProblem::Metric { name, problem }),
+    );
     problems.sort();
     problems
 }

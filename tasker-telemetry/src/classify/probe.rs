@@ -17,33 +17,25 @@ use super::view::{ErrorText, ErrorView};
 /// See [`Classify::failure`].
 pub(super) type ReadFailure<R> = fn(&R) -> Option<ErrorView<'_>>;
 
-/// See [`Classify::retry`].
+/// See [`Words::retry`].
 pub(super) type ReadAdvice<R> = fn(&R) -> Option<RetryAdvice>;
 
-/// See [`Classify::kind`].
+/// See [`Words::kind`].
 pub(super) type ReadKind<R> = fn(&R) -> Option<&'static str>;
 
 /// How to read a returned value: plain functions, so that it is `Copy`, small, and `Send` whatever it reads.
 pub struct Classify<R> {
     /// The error in the value; one `match`, nothing is formatted yet.
     pub failure: ReadFailure<R>,
-    /// What the error advises about another attempt; `None` when its type has no opinion.
-    pub retry: Option<ReadAdvice<R>>,
-    /// The error's own category; `None` when its type has none.
-    pub kind: Option<ReadKind<R>>,
+    /// What the error says of itself.
+    pub words: Words<R>,
 }
 
 impl<R> Classify<R> {
-    /// From what a probe answered.
-    #[must_use]
-    pub fn of(failure: ReadFailure<R>, Words { retry, kind }: Words<R>) -> Self {
-        Self { failure, retry, kind }
-    }
-
     /// With what `retry_if` advises.
     #[must_use]
     pub fn retry_if(mut self, advice: ReadAdvice<R>) -> Self {
-        self.retry = Some(advice);
+        self.words.retry = Some(advice);
         self
     }
 }
@@ -89,6 +81,12 @@ pub enum Owned {}
 pub enum Borrowed {}
 
 impl<R> Probe<R> {
+    /// Of a type that can be named. A constant, since a reference to one is made by the compiler, not by the program.
+    pub const OF_TYPE: Self = Self(PhantomData);
+
+    /// The same, with boxed errors that may borrow.
+    pub const OF_BORROWING_TYPE: Probe<R, Borrowed> = Probe(PhantomData);
+
     /// Of what a finished future gives. A future, not a type: to name the type of an `impl Trait` one would have to write
     /// `_`, and the compiler would then make it whatever the first impl asks for.
     #[must_use]
@@ -99,12 +97,6 @@ impl<R> Probe<R> {
     /// Of what a closure gives.
     #[must_use]
     pub const fn call<F: FnOnce() -> R>(_: &F) -> Self {
-        Self(PhantomData)
-    }
-
-    /// Of a type that can be named.
-    #[must_use]
-    pub const fn of_type() -> Self {
         Self(PhantomData)
     }
 
@@ -251,12 +243,22 @@ pub trait WordsOf {
     fn words(&self) -> Words<Self::Returned>;
 }
 
-/// What an error says of itself: [`Classify::retry`] and [`Classify::kind`]. Asked for together, which is cheaper to compile
+/// What an error says of itself. Asked for together, which is cheaper to compile
 /// than two questions.
 pub struct Words<R> {
-    retry: Option<ReadAdvice<R>>,
-    kind: Option<ReadKind<R>>,
+    /// What it advises about another attempt; `None` when its type has no opinion.
+    pub retry: Option<ReadAdvice<R>>,
+    /// Its own category; `None` when its type has none.
+    pub kind: Option<ReadKind<R>>,
 }
+
+impl<R> Clone for Words<R> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<R> Copy for Words<R> {}
 
 impl<R> Debug for Words<R> {
     fn fmt(&self, f: &mut Formatter<'_>) -> FmtResult {
@@ -332,13 +334,20 @@ pub fn advice<R: Fallible>(returned: &R, is_worth_a_retry: impl FnOnce(&R::Error
 }
 
 /// A [`Probe`]'s answers, with what `retry_if` says in place of the error's own advice.
+///
+/// Each reference to a variable is an instruction of every annotated function; those to a `const` are made by the compiler.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __classify {
+    (const $probe:expr $(, $retry_if:expr)?) => {{
+        #[allow(unused_imports)]
+        use $crate::__private::{FailureOf as _, WordsOf as _};
+        $crate::__private::Classify { failure: (&&&&&&&&$probe).failure(), words: (&&&&$probe).words() } $(.retry_if($retry_if))?
+    }};
     ($probe:expr $(, $retry_if:expr)?) => {{
         #[allow(unused_imports)]
         use $crate::__private::{FailureOf as _, WordsOf as _};
         let probe = $probe;
-        $crate::__private::Classify::of((&&&&&&&&probe).failure(), (&&&&probe).words()) $(.retry_if($retry_if))?
+        $crate::__private::Classify { failure: (&&&&&&&&probe).failure(), words: (&&&&probe).words() } $(.retry_if($retry_if))?
     }};
 }

@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 
 use super::probe::{Classify, Probe};
-use crate::__private::{Fields, StepSpec, TaskIdArg, TaskSpec, run_step, run_step_sync, run_task, run_task_sync};
+use crate::__private::{Fields, StepSpec, TaskIdArg, TaskSpec, run_step, run_step_sync, run_task, run_task_sync, step};
 
 /// The type that a plain function returns.
 pub struct Returned<R>(PhantomData<fn() -> R>);
@@ -91,7 +91,7 @@ macro_rules! boxed_future {
             type Again = BoxedFuture;
 
             fn probe(&self) -> Probe<T> {
-                Probe::of_type()
+                Probe::OF_TYPE
             }
 
             fn run_step<F: FnOnce() -> Self::Returned>(
@@ -101,7 +101,7 @@ macro_rules! boxed_future {
                 body: F,
                 class: Classify<T>,
             ) -> Self::Returned {
-                Box::pin(run_step(spec, fields, body(), class))
+                Box::pin(run_step(step(spec, fields), body(), class))
             }
 
             fn run_task<F: FnOnce() -> Self::Returned>(
@@ -125,7 +125,7 @@ impl<R> ReturnedValue for &Returned<R> {
     type Again = Value;
 
     fn probe(&self) -> Probe<R> {
-        Probe::of_type()
+        Probe::OF_TYPE
     }
 
     fn run_step<F: FnOnce() -> R>(&self, spec: &'static StepSpec, fields: Fields, body: F, class: Classify<R>) -> R {

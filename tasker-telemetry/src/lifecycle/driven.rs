@@ -14,21 +14,21 @@ use crate::time::Timestamp;
 /// One attempt of one unit of work of a task, as an engine counts it.
 ///
 /// ```
-/// use tasker_telemetry::driver::Attempt;
+/// use tasker_telemetry::driver::EngineAttempt;
 /// // The engine's own counters often begin at 0: ours begin at 1.
 /// let attempts_so_far = 0;
-/// let attempt = Attempt::new("charge", attempts_so_far + 1).limit(5);
+/// let attempt = EngineAttempt::new("charge", attempts_so_far + 1).limit(5);
 /// assert_eq!(attempt.number(), 1);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attempt {
+pub struct EngineAttempt {
     key: u64,
     number: u32,
     limit: Option<u32>,
     queued_at: Option<Timestamp>,
 }
 
-impl Attempt {
+impl EngineAttempt {
     /// Attempt `number` (from 1; 0 counts as 1) of that unit of work. `unit` is the engine's name for it: the same in every
     /// process and for every attempt, another for every other unit of the task. The ids of the steps inside are made of it.
     #[must_use]
@@ -78,7 +78,7 @@ pub enum Verdict {
 /// See the module. Part of a task that was taken up for one attempt.
 pub(crate) struct Engine {
     seed: u64,
-    attempt: Attempt,
+    attempt: EngineAttempt,
     /// How long the attempt has waited in its queue, until a step has told it.
     queue_nanos: AtomicU64,
     in_process: AtomicBool,
@@ -89,7 +89,7 @@ pub(crate) struct Engine {
 
 impl Engine {
     /// `seed`: what all ids of the task's steps grow from.
-    pub(crate) fn new(seed: u64, attempt: Attempt, now: Timestamp) -> Self {
+    pub(crate) fn new(seed: u64, attempt: EngineAttempt, now: Timestamp) -> Self {
         let waited = attempt.queued_at.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
         Self {
             seed,
@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn the_verdict_furthest_from_success_counts() {
-        let engine = Engine::new(1, Attempt::new("a", 1), Timestamp::now());
+        let engine = Engine::new(1, EngineAttempt::new("a", 1), Timestamp::now());
         assert_eq!(engine.verdict(), Verdict::Open);
         let (short, long) = (Verdict::Retry(Duration::from_secs(1)), Verdict::Retry(Duration::from_secs(2)));
         for (told, then) in [
@@ -201,10 +201,10 @@ mod tests {
 
     #[test]
     fn the_limit_is_the_engines_else_the_steps_and_never_below_the_attempt() {
-        let limit = |attempt: Attempt| Engine::new(1, attempt, Timestamp::now()).retry_limit(3);
-        assert_eq!(limit(Attempt::new("a", 1)), 3);
-        assert_eq!(limit(Attempt::new("a", 1).limit(5)), 5);
-        assert_eq!(limit(Attempt::new("a", 4)), 4);
-        assert_eq!(limit(Attempt::new("a", 0)), 3);
+        let limit = |attempt: EngineAttempt| Engine::new(1, attempt, Timestamp::now()).retry_limit(3);
+        assert_eq!(limit(EngineAttempt::new("a", 1)), 3);
+        assert_eq!(limit(EngineAttempt::new("a", 1).limit(5)), 5);
+        assert_eq!(limit(EngineAttempt::new("a", 4)), 4);
+        assert_eq!(limit(EngineAttempt::new("a", 0)), 3);
     }
 }

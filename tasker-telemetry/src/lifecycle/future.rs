@@ -9,9 +9,12 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use pin_project_lite::pin_project;
 
+use super::attempt::Attempt as GivenAttempt;
+use super::dying::Dying;
 use super::step_run::{Next, StepRun};
 use super::task_run::TaskRun;
 use super::{TaskIdArg, advice, kind};
@@ -23,33 +26,36 @@ use crate::value::Fields;
 pin_project! {
     /// A step with one attempt.
     ///
-    /// The order of the fields is that of their drops: first this, which enters the step's scope if the body did not come to
-    /// its end; then the body; then `run`, which leaves the scope and says that the step was cancelled.
+    /// The order of the fields is that of their drops. If the body did not come to its end, `run` enters the step's scope, the
+    /// body is dropped in it, and `tail` leaves it and says that the step was cancelled.
     #[must_use = "futures do nothing unless polled"]
     pub struct RunStep<F: Future> {
-        classify: Classify<F::Output>,
+        run: StepRun,
         #[pin]
         body: F,
-        run: StepRun,
-    }
-
-    impl<F: Future> PinnedDrop for RunStep<F> {
-        fn drop(this: Pin<&mut Self>) {
-            this.project().run.before_drop_of_body();
-        }
+        tail: Tail<F::Output>,
     }
 }
 
-/// Runs the body as a step. What `#[step]` expands to.
+/// What stands behind the body. One field: each takes a part in the code that is compiled for every annotated function.
+struct Tail<R> {
+    classify: Classify<R>,
+    dying: Dying,
+}
+
+/// A step that has not begun. Made before the body: a call beside the body's future would cost each annotated function the code
+/// that drops the body when the call panics.
+#[must_use]
+#[inline]
+pub const fn step(spec: &'static StepSpec, fields: Fields) -> StepRun {
+    StepRun::new(spec, fields)
+}
+
+/// Runs the body as that step. What `#[step]` expands to.
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "unoptimised, too: one function less for each annotated one to compile")]
-pub fn run_step<F: Future>(
-    spec: &'static StepSpec,
-    fields: Fields,
-    body: F,
-    classify: Classify<F::Output>,
-) -> RunStep<F> {
-    RunStep { classify, body, run: StepRun::new(spec, fields) }
+pub const fn run_step<F: Future>(run: StepRun, body: F, classify: Classify<F::Output>) -> RunStep<F> {
+    RunStep { run, body, tail: Tail { classify, dying: Dying::NO } }
 }
 
 impl<F: Future> Future for RunStep<F> {
@@ -59,7 +65,7 @@ impl<F: Future> Future for RunStep<F> {
     #[allow(clippy::inline_always, reason = "as above")]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        poll_step(this.run, *this.classify, this.body, cx)
+        poll_step(this.run, this.tail, this.body, cx)
     }
 }
 
@@ -67,11 +73,19 @@ impl<F: Future> Future for RunStep<F> {
 #[inline]
 fn poll_step<R>(
     run: &mut StepRun,
-    classify: Classify<R>,
+    tail: &mut Tail<R>,
     body: Pin<&mut dyn Future<Output = R>>,
     cx: &mut Context<'_>,
 ) -> Poll<R> {
-    if run.is_off() { body.poll(cx) } else { poll_on(run, classify, body, cx) }
+    if run.is_off() {
+        return body.poll(cx);
+    }
+    tail.dying.follows(run, false); // a panic is an end, too
+    let polled = poll_on(run, tail.classify, body, cx);
+    if polled.is_pending() {
+        tail.dying.follows(run, run.is_running());
+    }
+    polled
 }
 
 fn poll_on<R>(
@@ -135,6 +149,16 @@ impl StepRetry {
         Self { run: StepRun::new(spec, fields) }
     }
 
+    /// One attempt of a step, which an engine asked for.
+    pub(crate) fn given(spec: &'static StepSpec, fields: Fields, attempt: GivenAttempt) -> Self {
+        Self { run: StepRun::given(spec, fields, attempt) }
+    }
+
+    /// The number of the attempt that is next or under way, from 1.
+    pub(crate) const fn attempt_number(&self) -> u32 {
+        self.run.attempt_number()
+    }
+
     /// Whether no attempt follows the next one: it may have the arguments themselves.
     #[must_use]
     pub fn is_last(&self) -> bool {
@@ -144,6 +168,16 @@ impl StepRetry {
     /// One attempt, and the wait after it when another follows: `None` then, else what the body returned.
     pub const fn attempt<F: Future>(&mut self, body: F, classify: Classify<F::Output>) -> Attempt<'_, F> {
         Attempt { run: &mut self.run, classify, body: Some(body) }
+    }
+
+    /// One attempt, without the wait after it: what the body returned, and if another attempt is to follow, after which wait
+    /// and as what.
+    pub(crate) const fn only_attempt<F: Future>(
+        &mut self,
+        body: F,
+        classify: Classify<F::Output>,
+    ) -> OnlyAttempt<'_, F> {
+        OnlyAttempt { attempt: self.attempt(body, classify) }
     }
 
     /// The same for a plain function.
@@ -185,9 +219,12 @@ impl<F: Future> Future for Attempt<'_, F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<F::Output>> {
         let mut this = self.project();
         if let Some(body) = this.body.as_mut().as_pin_mut() {
-            if let Some(output) = ready!(poll_attempt(this.run, *this.classify, body, cx)) {
-                return Poll::Ready(Some(output));
+            let (output, next) = ready!(poll_attempt(this.run, *this.classify, body, cx));
+            match next {
+                Next::End => return Poll::Ready(Some(output)),
+                Next::Again(delay) => this.run.begin_wait(delay),
             }
+            drop(output);
             // What the attempt held is given back before the wait, not after it.
             this.body.set(None);
         }
@@ -196,13 +233,13 @@ impl<F: Future> Future for Attempt<'_, F> {
     }
 }
 
-/// The end of an attempt: its output, or `None` when another follows.
+/// The end of an attempt: its output, and whether another follows.
 fn poll_attempt<R>(
     run: &mut StepRun,
     classify: Classify<R>,
     body: Pin<&mut dyn Future<Output = R>>,
     cx: &mut Context<'_>,
-) -> Poll<Option<R>> {
+) -> Poll<(R, Next)> {
     let output = if run.is_off() || (run.is_new() && !run.begin()) {
         ready!(body.poll(cx))
     } else {
@@ -217,12 +254,32 @@ fn poll_attempt<R>(
         run.completed();
         Next::End
     };
-    match next {
-        Next::End => Poll::Ready(Some(output)),
-        Next::Again(delay) => {
-            run.begin_wait(delay);
-            Poll::Ready(None)
-        }
+    Poll::Ready((output, next))
+}
+
+pin_project! {
+    /// One attempt of a step whose attempts an engine runs.
+    #[must_use = "futures do nothing unless polled"]
+    pub(crate) struct OnlyAttempt<'a, F: Future> {
+        #[pin]
+        attempt: Attempt<'a, F>,
+    }
+}
+
+impl<F: Future> Future for OnlyAttempt<'_, F> {
+    type Output = (F::Output, Option<(Duration, GivenAttempt)>);
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project().attempt.project();
+        // Taken out when it is ready; polled after that, it stays pending, as no future should be.
+        let Some(body) = this.body.as_mut().as_pin_mut() else { return Poll::Pending };
+        let (output, next) = ready!(poll_attempt(this.run, *this.classify, body, cx));
+        this.body.set(None);
+        let again = match next {
+            Next::End => None,
+            Next::Again(delay) => Some((delay, this.run.leave())),
+        };
+        Poll::Ready((output, again))
     }
 }
 

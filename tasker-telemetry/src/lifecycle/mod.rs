@@ -2,16 +2,24 @@
 //!
 //! `#[step]` and `#[task]` call [`run_step`], [`run_task`] and their kin; an engine's driver calls [`begin`] and [`resume`]. Each goes
 //! through the state machine ([`crate::state`]) and hands exactly one event per transition to the publisher. Recorders that
-//! must not depend on events (metrics, the store) dock here, beside the calls of `TaskCore::emit`.
+//! must not depend on events (metrics) dock here, beside the calls of `TaskCore::emit`.
 //!
 //! - `task_core.rs`: what a running task is, shared by its steps
 //! - `task_run.rs`, `step_run.rs`: the life of one task, of one step; not generic, so compiled once
-//! - `resumed.rs`: a task of another process; `driven.rs`: an attempt that an engine counts
+//! - `resumed.rs`: a task of another process; `operated.rs`: what is done to a task from outside
+//! - `driven.rs`: an attempt that an engine counts; `engine.rs`: a task that one runs
+//! - `attempt.rs`: an attempt that an engine asks a handler for
 //! - `future.rs`: the thin generic futures around them; `sync.rs`: the same for plain functions
+//! - `dying.rs`: dropping a body that has not ended
 //! - `wait.rs`: waiting for the next attempt without assuming a runtime
 
+mod attempt;
 mod driven;
+mod dying;
+mod engine;
 mod future;
+#[cfg(feature = "_store")]
+mod operated;
 mod resumed;
 mod step_run;
 mod sync;
@@ -19,9 +27,13 @@ mod task_core;
 mod task_run;
 mod wait;
 
-pub use self::driven::{Attempt, Verdict};
-pub use self::future::{StepRetry, run_step, run_task};
-pub use self::resumed::{NewTask, ResumedTask, begin, resume};
+pub use self::attempt::Attempt;
+pub use self::driven::{EngineAttempt, Verdict};
+pub use self::engine::{NewTask, begin, resume};
+pub use self::future::{StepRetry, run_step, run_task, step};
+#[cfg(feature = "_store")]
+pub(crate) use self::operated::{Operated, Told};
+pub use self::resumed::ResumedTask;
 pub use self::sync::{run_step_sync, run_task_sync};
 pub(crate) use self::task_core::{Counts, TaskCore};
 
@@ -65,12 +77,12 @@ pub fn task_id(id: impl FnOnce() -> String) -> TaskIdArg {
 
 /// What the error in a returned value advises about another attempt.
 fn advice<R>(classify: Classify<R>, returned: &R) -> Option<RetryAdvice> {
-    classify.retry.and_then(|read| read(returned))
+    classify.words.retry.and_then(|read| read(returned))
 }
 
 /// The category that the error in a returned value names itself.
 fn kind<R>(classify: Classify<R>, returned: &R) -> Option<&'static str> {
-    classify.kind.and_then(|read| read(returned))
+    classify.words.kind.and_then(|read| read(returned))
 }
 
 /// The text of an `id = ..` expression.

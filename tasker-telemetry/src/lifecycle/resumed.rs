@@ -6,22 +6,18 @@ use std::fmt;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use serde_json::Value as Json;
-
-use super::driven::{Attempt, Engine, Verdict, key_of, nonce_of};
+use super::driven::Engine;
 use super::task_core::{Origin, TaskCore};
 use super::task_run::end_task;
 use crate::catalog::{Source, TaskSpec, task_named};
 use crate::classify::{ErrorText, ErrorView};
-use crate::event::EventKind;
 use crate::failure::Failure;
-use crate::id::{self, TaskId};
+use crate::id::TaskId;
 use crate::otel::Spot;
-use crate::publisher::{Fact, StepPlace};
 use crate::scope::{Entered, InScope, Scope, TaskScope};
 use crate::state::{Entity, State, transition};
 use crate::telemetry::{self, Core};
-use crate::time::{Moment, Timestamp};
+use crate::time::Moment;
 use crate::trace::{Carrier, TaskTrace};
 
 impl TaskScope {
@@ -31,37 +27,9 @@ impl TaskScope {
     /// The telemetry that applies here gets the events and spans; without one, the steps run without.
     #[must_use = "the task is taken up by what it returns"]
     pub fn resume(carrier: Carrier) -> ResumedTask {
-        match telemetry::current() {
-            Some(core) => take_up(core, carrier, None),
-            None => ResumedTask { task: None, carrier },
-        }
-    }
-
-    /// Steps that begin from here on in this attempt of an engine run again here, in this process, as often as they say
-    /// themselves (`#[step(retry_limit = ..)]`), beginning with the engine's attempt number. For a unit of work of several
-    /// steps that can fail: the engine could only run them all again.
-    ///
-    /// Does nothing in a task that no engine runs.
-    pub fn retry_in_process(&self) {
-        if let Some(engine) = self.core_of_task().engine() {
-            engine.retry_in_process();
-        }
-    }
-
-    /// Steps that begin from here on in this attempt of an engine are none of the engine's: they count from 1 and run again by
-    /// themselves, as a step inside a step does. For what is done once when an attempt was the last: to give back what was taken.
-    ///
-    /// Does nothing in a task that no engine runs.
-    pub fn apart_from_engine(&self) {
-        if let Some(engine) = self.core_of_task().engine() {
-            engine.stand_apart();
-        }
-    }
-
-    /// What the steps of this attempt of an engine said so far; [`Verdict::Open`] in a task that no engine runs.
-    #[must_use]
-    pub fn verdict(&self) -> Verdict {
-        self.core_of_task().engine().map(Engine::verdict).unwrap_or_default()
+        let Some(core) = telemetry::current() else { return ResumedTask { task: None, carrier } };
+        let task = core_of(&core, &carrier);
+        ResumedTask::begin(task, carrier)
     }
 
     /// What must travel for the task to go on in another process, or for another process to run steps of it. This process
@@ -78,147 +46,61 @@ impl TaskScope {
     }
 }
 
-/// Takes a task up for one attempt that an engine counts: a step that runs in it takes its attempt and its limit from there
-/// and does not run again by itself. See [`driver`](crate::driver).
-///
-/// Without a telemetry the steps keep to that all the same: retries are the program's behaviour.
-#[must_use = "the task is taken up by what it returns"]
-pub fn resume(mut carrier: Carrier, attempt: Attempt) -> ResumedTask {
-    let core = telemetry::current().unwrap_or_else(telemetry::silent);
-    let now = Timestamp::now();
-    if carrier.started_at_unix_nanos == 0 {
-        carrier.started_at_unix_nanos = now.as_unix_nanos();
-    }
-    let engine = Engine::new(seed_of(&carrier), attempt, now);
-    take_up(core, carrier, Some(engine))
-}
-
-/// What the ids of a task's steps grow from, also where a version that knew no engines wrote the carrier.
-fn seed_of(carrier: &Carrier) -> u64 {
-    carrier.seed.unwrap_or_else(|| nonce_of(key_of(&carrier.task_id), u64::from(carrier.run)))
-}
-
-fn take_up(core: Arc<Core>, mut carrier: Carrier, engine: Option<Engine>) -> ResumedTask {
-    core.task_began();
+/// The task that a carrier names, in this process.
+pub(super) fn core_of(core: &Arc<Core>, carrier: &Carrier) -> Arc<TaskCore> {
     let id = TaskId::given(carrier.task_id.clone());
-    let trace = core.tracing().map(|tracing| tracing.resume(&id, &carrier));
-    let task = make(core, id, trace, &mut carrier, engine);
-    if let Some(tracing) = task.core().tracing() {
-        let spans = std::mem::take(&mut carrier.undecided);
-        tracing.resumed(&task, carrier.started_at(), spans, carrier.undecided_lost);
-    }
-    ResumedTask::new(task, carrier)
+    let trace = core.tracing().map(|tracing| tracing.resume(&id, carrier));
+    made_of(core, carrier, id, trace, None)
 }
 
-fn make(
-    core: Arc<Core>,
+/// The same with that trace, and for that engine.
+pub(super) fn made_of(
+    core: &Arc<Core>,
+    carrier: &Carrier,
     id: TaskId,
     trace: Option<TaskTrace>,
-    carrier: &mut Carrier,
     engine: Option<Engine>,
 ) -> Arc<TaskCore> {
+    let (started_at, counts, mut context) = (carrier.started_at(), carrier.counts(), carrier.context.clone());
     // The other process has masked by its rules; these are ours.
-    for (name, value) in &mut carrier.context {
+    for (name, value) in &mut context {
         core.filter().attribute(name, value);
     }
-    let context = carrier.context.clone();
-    let origin = Origin { started_at: carrier.started_at(), counts: carrier.counts(), context, seed: carrier.seed };
-    let task = TaskCore::resumed(core, spec_named(&carrier.task_name), id, trace, origin, engine);
-    if let Some(metrics) = task.metrics() {
-        metrics.began();
-    }
-    task
-}
-
-/// A task that an engine is to run: see [`begin`].
-#[derive(Debug, Clone)]
-#[must_use = "it begins with `driver::begin`"]
-pub struct NewTask {
-    name: String,
-    id: Option<String>,
-    context: Vec<(String, Json)>,
-}
-
-impl NewTask {
-    /// A task of that name. Where the program that runs it has a `#[task]` of the same name, its options hold there.
-    pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), id: None, context: Vec::new() }
-    }
-
-    /// Its identity; a fresh UUID (version 7) if it is given none.
-    pub fn id(mut self, id: impl Into<String>) -> Self {
-        self.id = Some(id.into());
-        self
-    }
-
-    /// One value of the task's `context`, as `fields(..)` has it. What the filter names is masked.
-    pub fn field(mut self, name: impl Into<String>, value: impl Into<Json>) -> Self {
-        self.context.push((name.into(), value.into()));
-        self
-    }
-}
-
-/// Begins a task that an engine is to run: tells `task.initialize_requested`, and gives what has to travel
-/// ([`ResumedTask::hand_over`]). The task's time begins with the first [`resume`], not here: until then it lies in a queue.
-///
-/// Without a telemetry nothing is told, and the carrier holds no trace.
-#[must_use = "the task goes on with what it hands over"]
-pub fn begin(task: NewTask) -> ResumedTask {
-    let id = task.id.map_or_else(TaskId::random, TaskId::given);
-    let mut carrier = Carrier::fresh(id.as_str(), task.name, task.context);
-    let Some(core) = telemetry::current() else { return ResumedTask { task: None, carrier } };
-    core.task_began();
-    let trace = core.tracing().map(|tracing| tracing.begin(&id));
-    let task = make(core, id, trace, &mut carrier, None);
-    task.emit(EventKind::TaskInitializeRequested, Timestamp::now(), None, || Fact::Bare);
-    ResumedTask::new(task, carrier)
+    let origin = Origin { started_at, counts, context, seed: carrier.seed };
+    TaskCore::resumed(Arc::clone(core), spec_named(&carrier.task_name), id, trace, origin, engine)
 }
 
 /// A task that began in another process and goes on here, taken up with [`TaskScope::resume`] or [`driver`](crate::driver).
 ///
+/// Run the `#[task]` function itself inside of it ([`scope`](Self::scope)), and the function goes on with this task, where its
+/// name and id are the same, instead of beginning one anew: it then tells the end, too.
+///
 /// Dropped without an end it goes on elsewhere, as after [`hand_over`](Self::hand_over).
 #[must_use = "dropped without an end, the task goes on elsewhere"]
 pub struct ResumedTask {
-    task: Option<Resumed>,
-    carrier: Carrier,
+    pub(super) task: Option<Resumed>,
+    pub(super) carrier: Carrier,
 }
 
-struct Resumed {
-    task: Arc<TaskCore>,
+pub(super) struct Resumed {
+    pub(super) task: Arc<TaskCore>,
     spot: Spot,
-    since: Moment,
+    pub(super) since: Moment,
 }
 
 impl ResumedTask {
-    fn new(task: Arc<TaskCore>, carrier: Carrier) -> Self {
+    /// The task is open in this process from now on.
+    pub(super) fn begin(task: Arc<TaskCore>, mut carrier: Carrier) -> Self {
+        task.core().task_began();
+        if let Some(metrics) = task.metrics() {
+            metrics.began();
+        }
+        if let Some(tracing) = task.core().tracing() {
+            let spans = std::mem::take(&mut carrier.undecided);
+            tracing.resumed(&task, carrier.started_at(), spans, carrier.undecided_lost);
+        }
         let spot = task.trace().map_or_else(Spot::none, TaskTrace::spot);
         Self { task: Some(Resumed { task, spot, since: Moment::now() }), carrier }
-    }
-
-    /// Tells `task.start_requested`: for the driver that is the first to run something of the task.
-    pub fn start(&self) {
-        let Some(Resumed { task, since, .. }) = &self.task else { return };
-        if let Ok(event) = transition(Entity::Task, State::Pending, State::InProgress) {
-            task.emit(event, since.timestamp(), None, || Fact::Bare);
-        }
-    }
-
-    /// What the steps of this attempt said so far.
-    #[must_use]
-    pub fn verdict(&self) -> Verdict {
-        self.task.as_ref().and_then(|resumed| resumed.task.engine()).map(Engine::verdict).unwrap_or_default()
-    }
-
-    /// The id of the first step in that unit of work of the task, in whichever process it runs. See [`Attempt::new`].
-    #[must_use]
-    pub fn step_id(&self, unit: &str) -> String {
-        id::text(id::step_id(nonce_of(seed_of(&self.carrier), key_of(unit)), StepPlace::FIRST_DRIVEN))
-    }
-
-    /// The task's identity.
-    #[must_use]
-    pub fn task_id(&self) -> &str {
-        self.carrier.task_id()
     }
 
     /// Runs a future inside the task: steps in it are steps of the task.
@@ -299,6 +181,9 @@ impl ResumedTask {
 impl Drop for ResumedTask {
     fn drop(&mut self) {
         let Some(Resumed { task, .. }) = self.task.take() else { return };
+        if task.has_ended() {
+            return;
+        }
         if task.hand_over()
             && let Some(metrics) = task.metrics()
         {

@@ -19,9 +19,10 @@ use async_lock::futures::AcquireArc;
 use tracing::span::EnteredSpan;
 
 use self::meter::Metering;
-use super::TaskCore;
+use super::attempt::{Attempt, GivenStep};
 use super::driven::Engine;
 use super::wait::Wait;
+use super::{TaskCore, dying};
 use crate::catalog::StepSpec;
 use crate::event::EventKind;
 use crate::log_span::LogSpan;
@@ -36,7 +37,7 @@ use crate::value::Fields;
 /// See the module.
 ///
 /// A part of the step's future, so it is kept small: what few steps need is boxed, what a task can keep is the task's.
-pub(crate) struct StepRun {
+pub struct StepRun {
     spec: &'static StepSpec,
     kept: Kept,
     /// What other libraries see, once the body runs; `None` where nobody looks.
@@ -53,21 +54,24 @@ pub(crate) struct StepRun {
     watched: bool,
     /// The step is a task of its own.
     owns_task: bool,
-    /// An engine counts the attempts.
+    /// An engine runs the attempts: this is one of them, and no other follows here.
+    given: bool,
+    /// The same, and the task knows the engine.
     driven: bool,
     /// While the body is dropped in the step's scope: whether the thread was polling before.
     entered: Option<bool>,
+    /// Something behind the body takes note of its drop.
+    followed: bool,
     metering: Metering,
 }
 
 /// Whatever has to be dropped. One question when telemetry is off, not one for each field: those took 60 instructions of
 /// the 200 that a step cost.
-#[derive(Default)]
 enum Kept {
-    #[default]
-    Nothing,
     /// The values of `fields(..)`, before the first poll.
-    Fields(Box<[crate::value::Value]>),
+    Fields(Fields),
+    /// The same, and the step that an engine's attempt is one of.
+    Given(Box<Rare>),
     /// From the first poll on.
     Scope(Scope, Option<Box<Rare>>),
 }
@@ -89,6 +93,8 @@ struct Rare {
     hold: Option<Hold>,
     /// When the first attempt of a lone step with several asked to run.
     begun: Option<Moment>,
+    /// The step of which this is an attempt, if an engine knows it.
+    given: Option<GivenStep>,
 }
 
 /// When an attempt asked to run, and when it did; the same moment until it does.
@@ -138,13 +144,10 @@ pub(super) enum Next {
 
 impl StepRun {
     #[inline]
-    pub(super) fn new(spec: &'static StepSpec, fields: Fields) -> Self {
+    pub(super) const fn new(spec: &'static StepSpec, fields: Fields) -> Self {
         Self {
             spec,
-            kept: match fields {
-                None => Kept::Nothing,
-                Some(fields) => Kept::Fields(fields),
-            },
+            kept: Kept::Fields(fields),
             outside: None,
             times: None,
             attempt: 1,
@@ -153,10 +156,20 @@ impl StepRun {
             phase: Phase::New,
             watched: false,
             owns_task: false,
+            given: false,
             driven: false,
             entered: None,
+            followed: false,
             metering: Metering::Off,
         }
+    }
+
+    /// One attempt that an engine asked for: no other follows here.
+    pub(super) fn given(spec: &'static StepSpec, fields: Fields, attempt: Attempt) -> Self {
+        let mut run = Self::new(spec, None);
+        (run.attempt, run.given) = (attempt.attempt_number(), true);
+        run.kept = Kept::Given(Box::new(Rare { fields, given: attempt.step(), ..Rare::default() }));
+        run
     }
 
     /// Whether the body runs without us, now or for good.
@@ -210,12 +223,12 @@ impl StepRun {
                 self.metering = if task.metrics().is_some() { Metering::Step } else { Metering::Off };
                 let place = match task.engine() {
                     // A step inside a step is none that the engine knows.
-                    Some(engine) if !is_inside_step && !engine.stands_apart() => {
+                    Some(engine) if !is_inside_step && !self.given && !engine.stands_apart() => {
                         self.driven = true;
                         self.attempt = engine.number();
                         StepPlace::driven(self.spec, task, self.attempt)
                     }
-                    _ => StepPlace::of(self.spec, task),
+                    _ => StepPlace { spec: self.spec, number: self.number_in(task), attempt: self.attempt, parent: 0 },
                 };
                 let scope = Scope::Step(Arc::clone(task), place, permit);
                 self.set_scope(scope);
@@ -268,7 +281,18 @@ impl StepRun {
             Some(_) if self.watched => Metering::Step,
             Some(_) => Metering::LoneStep,
         };
-        self.set_scope(Scope::Light(core, self.spec, 1));
+        self.set_scope(Scope::Light(core, self.spec, self.attempt));
+    }
+
+    /// The step's number in its task: a new one, unless this is a further attempt of a step that has one.
+    fn number_in(&self, task: &TaskCore) -> u32 {
+        match &self.kept {
+            Kept::Given(rare) => match rare.given {
+                Some(GivenStep { nonce, number }) if nonce == task.nonce() => number,
+                _ => task.next_step(),
+            },
+            _ => task.next_step(),
+        }
     }
 
     /// The step is a task of its own.
@@ -285,13 +309,13 @@ impl StepRun {
         task.emit(EventKind::TaskStartRequested, now.timestamp(), None, || Fact::Bare);
         // The task may be one of those whose spans nobody wants.
         self.watched = task.is_watched();
-        let place = StepPlace::of(self.spec, &task);
+        let place = StepPlace { spec: self.spec, number: task.next_step(), attempt: self.attempt, parent: 0 };
         self.set_scope(Scope::Step(task, place, Permit::NotHeld));
     }
 
     #[inline]
     fn set_scope(&mut self, scope: Scope) {
-        if let Kept::Nothing = self.kept {
+        if let Kept::Fields(None) = self.kept {
             // There is nothing in it: forgotten, it is not asked again what it holds (30 instructions).
             mem::forget(mem::replace(&mut self.kept, Kept::Scope(scope, None)));
         } else {
@@ -301,10 +325,10 @@ impl StepRun {
 
     #[cold]
     fn replace_scope(&mut self, scope: Scope) {
-        let rare = match mem::take(&mut self.kept) {
-            Kept::Fields(fields) => Some(Box::new(Rare { fields: Some(fields), ..Rare::default() })),
+        let rare = match mem::replace(&mut self.kept, Kept::Fields(None)) {
+            Kept::Fields(fields) => fields.map(|fields| Box::new(Rare { fields: Some(fields), ..Rare::default() })),
+            Kept::Given(rare) => Some(rare),
             Kept::Scope(_, rare) => rare,
-            Kept::Nothing => None,
         };
         self.kept = Kept::Scope(scope, rare);
     }
@@ -313,21 +337,21 @@ impl StepRun {
     const fn scope(&self) -> Option<&Scope> {
         match &self.kept {
             Kept::Scope(scope, _) => Some(scope),
-            Kept::Nothing | Kept::Fields(_) => None,
+            Kept::Fields(_) | Kept::Given(_) => None,
         }
     }
 
     const fn scope_mut(&mut self) -> Option<&mut Scope> {
         match &mut self.kept {
             Kept::Scope(scope, _) => Some(scope),
-            Kept::Nothing | Kept::Fields(_) => None,
+            Kept::Fields(_) | Kept::Given(_) => None,
         }
     }
 
     fn rare(&self) -> Option<&Rare> {
         match &self.kept {
             Kept::Scope(_, rare) => rare.as_deref(),
-            Kept::Nothing | Kept::Fields(_) => None,
+            Kept::Fields(_) | Kept::Given(_) => None,
         }
     }
 
@@ -377,21 +401,22 @@ impl StepRun {
         (self.scope_mut().map(|scope| Entered::new(scope, polling)), seen)
     }
 
-    /// The body is about to be dropped, and this after it: a body that did not come to its end is dropped in its scope.
+    /// Whether something behind the body takes note of its drop.
     #[inline]
-    pub(super) fn before_drop_of_body(&mut self) {
-        if self.phase == Phase::Running {
-            self.enter_for_drop();
-        }
+    pub(super) const fn set_followed(&mut self, followed: bool) {
+        self.followed = followed;
     }
 
+    /// The body is about to be dropped, before its end: that happens in the step's scope, and then the step is told of.
     #[cold]
-    fn enter_for_drop(&mut self) {
-        self.phase = Phase::Dropping;
-        if let Some(scope) = self.scope_mut() {
-            let was_polling = scope::exchange(scope, true);
-            self.entered = Some(was_polling);
+    fn drop_body(&mut self) {
+        let fresh = Self::new(self.spec, None);
+        let mut run = mem::replace(self, fresh);
+        run.phase = Phase::Dropping;
+        if let Some(scope) = run.scope_mut() {
+            run.entered = Some(scope::exchange(scope, true));
         }
+        drop(dying::keep(run)); // comes back only where a thread is torn down
     }
 
     /// Whether an end has to be told to anybody.
@@ -405,6 +430,21 @@ impl StepRun {
         let event = transition(Entity::Step, self.state, to).ok()?;
         self.state = to;
         Some(event)
+    }
+
+    /// The number of the attempt that is next or under way, from 1.
+    pub(super) const fn attempt_number(&self) -> u32 {
+        self.attempt
+    }
+
+    /// An engine's attempt has ended, and whether another follows is the engine's business. The step as the next attempt has
+    /// to name it.
+    pub(super) fn leave(&mut self) -> Attempt {
+        if self.phase != Phase::Off {
+            self.phase = Phase::Over;
+        }
+        let step = self.task().map(|(task, place)| GivenStep { nonce: task.nonce(), number: place.number });
+        Attempt::of(self.attempt, step)
     }
 
     /// Whether no attempt follows the one that is next.

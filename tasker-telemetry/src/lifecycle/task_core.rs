@@ -45,6 +45,9 @@ pub(crate) struct TaskCore {
     /// Set where the task began in another process.
     origin: Option<Box<Origin>>,
     handed_over: AtomicBool,
+    /// For a task that was taken up: the function that it is goes on with it, and its end was told.
+    continued: AtomicBool,
+    ended: AtomicBool,
     steps: AtomicU32,
     completed: AtomicU32,
     failed: AtomicU32,
@@ -158,6 +161,8 @@ impl TaskCore {
             trace_text: OnceLock::new(),
             origin: None,
             handed_over: AtomicBool::new(false),
+            continued: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
             core,
             id,
             name,
@@ -337,6 +342,25 @@ impl TaskCore {
             carrier.traceparent = carrier.traceparent.map(sampled);
         }
         carrier
+    }
+
+    /// Whether it began in another process.
+    pub(crate) const fn is_resumed(&self) -> bool {
+        self.origin.is_some()
+    }
+
+    /// The function that the task is goes on with it here. `false`: that was so already.
+    pub(crate) fn goes_on(&self) -> bool {
+        !self.continued.swap(true, Ordering::AcqRel)
+    }
+
+    /// A task that was taken up ends. `false`: that was so already.
+    pub(crate) fn ends(&self) -> bool {
+        !self.ended.swap(true, Ordering::AcqRel)
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
     }
 
     pub(crate) fn is_handed_over(&self) -> bool {

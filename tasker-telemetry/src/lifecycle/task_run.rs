@@ -1,6 +1,7 @@
 //! The life of one task, from its first poll to its end. Not generic: what the body returns is `future.rs`'s business.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use tracing::span::EnteredSpan;
@@ -14,11 +15,13 @@ use crate::failure::Failure;
 use crate::log_span::LogSpan;
 use crate::metrics::Took;
 use crate::otel::{Attached, Spot};
+#[cfg(feature = "_store")]
+use crate::publisher::Record;
 use crate::publisher::{Fact, Reason, TaskEnd};
 use crate::scope::{self, Entered, Scope};
 use crate::state::{Entity, State, transition};
 use crate::telemetry;
-use crate::time::Moment;
+use crate::time::{Moment, Timestamp};
 use crate::value::Fields;
 
 /// See the module.
@@ -87,6 +90,9 @@ impl TaskRun {
             }
         };
         self.phase = Phase::Running;
+        if let Some(task) = self.continued() {
+            return self.go_on(task);
+        }
         core.task_began();
         let task = TaskCore::new(core, self.spec, self.id.take(), self.fields.take());
         if let Some(metrics) = task.metrics() {
@@ -105,6 +111,25 @@ impl TaskRun {
                 task.emit(event, now.timestamp(), None, || Fact::Bare);
             }
         }
+        self.scope = Scope::Task(task);
+    }
+
+    /// The task that was taken up around it and is this one: it goes on here instead of beginning anew.
+    fn continued(&self) -> Option<Arc<TaskCore>> {
+        let Scope::Task(task) = scope::current() else { return None };
+        let is_this = task.is_resumed()
+            && task.name() == self.spec.name
+            && self.id.as_deref().is_none_or(|id| id == task.id().as_str());
+        (is_this && task.goes_on()).then_some(task)
+    }
+
+    fn go_on(&mut self, task: Arc<TaskCore>) {
+        if let Some(trace) = task.trace() {
+            self.spot = trace.spot();
+        }
+        self.log = LogSpan::of_task(&task);
+        self.state = State::InProgress;
+        self.started = Some(Moment::now());
         self.scope = Scope::Task(task);
     }
 
@@ -217,15 +242,11 @@ pub(super) fn end_task(
         }
         return;
     }
+    if task.is_resumed() && !task.ends() {
+        return; // told already, by the function that it is or by whoever took it up
+    }
     let end = started.dated(end);
-    let (started_at, nanos) = match task.origin() {
-        None => (started.timestamp(), started.nanos_until(end)),
-        // Two machines, two clocks: never negative, and as true as they agree.
-        Some(origin) => {
-            let took = end.timestamp().saturating_duration_since(origin.started_at);
-            (origin.started_at, u64::try_from(took.as_nanos()).unwrap_or(u64::MAX))
-        }
-    };
+    let (started_at, nanos) = body_time(task, started, end);
     if let Some(metrics) = task.metrics() {
         let trace = || task.exemplar();
         let took = Took { nanos, end_unix_nanos: end.timestamp().as_unix_nanos(), trace };
@@ -236,16 +257,53 @@ pub(super) fn end_task(
         }
     }
     task.emit(event, end.timestamp(), None, || {
-        let counts = task.counts();
-        Fact::TaskEnded(Arc::new(TaskEnd {
-            started_at,
-            nanos,
-            total_steps: counts.total,
-            completed_steps: counts.completed,
-            failed_steps: counts.failed,
-            failure,
-            reason: (event == EventKind::TaskCancelled).then_some(Reason::Dropped),
-        }))
+        let reason = (event == EventKind::TaskCancelled).then(|| Reason::Dropped.as_str().into());
+        ended(task, started_at, nanos, failure, reason)
     });
     task.decide(event == EventKind::TaskFailed);
+}
+
+/// The end of a task that runs nowhere, for those who tell it when the store has agreed.
+#[cfg(feature = "_store")]
+pub(super) fn cancelled(task: &Arc<TaskCore>, now: Moment, reason: Cow<'static, str>) -> Record {
+    let (started_at, nanos) = body_time(task, now, now);
+    let kind = EventKind::TaskCancelled;
+    Record {
+        kind,
+        sequence: task.next_event(kind),
+        at: now.timestamp(),
+        task: Some(Arc::clone(task)),
+        step: None,
+        fact: ended(task, started_at, nanos, None, Some(reason)),
+    }
+}
+
+fn body_time(task: &TaskCore, started: Moment, end: Moment) -> (Timestamp, u64) {
+    match task.origin() {
+        None => (started.timestamp(), started.nanos_until(end)),
+        // Two machines, two clocks: never negative, and as true as they agree.
+        Some(origin) => {
+            let took = end.timestamp().saturating_duration_since(origin.started_at);
+            (origin.started_at, u64::try_from(took.as_nanos()).unwrap_or(u64::MAX))
+        }
+    }
+}
+
+fn ended(
+    task: &TaskCore,
+    started_at: Timestamp,
+    nanos: u64,
+    failure: Option<Arc<Failure>>,
+    reason: Option<Cow<'static, str>>,
+) -> Fact {
+    let counts = task.counts();
+    Fact::TaskEnded(Arc::new(TaskEnd {
+        started_at,
+        nanos,
+        total_steps: counts.total,
+        completed_steps: counts.completed,
+        failed_steps: counts.failed,
+        failure,
+        reason,
+    }))
 }

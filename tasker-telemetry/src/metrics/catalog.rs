@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::name::{MetricKind, check_labels, names};
+use super::user::MetricSpec;
 use super::{books, lifecycle, user};
 
 /// A metric of the catalog.
@@ -35,6 +36,11 @@ pub struct MetricInfo {
 /// ```
 #[must_use]
 pub fn catalog() -> Vec<MetricInfo> {
+    catalog_with(&user::registered())
+}
+
+/// Every metric of the library, and these.
+pub(crate) fn catalog_with(registered: &[MetricSpec]) -> Vec<MetricInfo> {
     use MetricKind::{Counter, Gauge, Histogram};
     let own = [
         (&lifecycle::TASK_EXECUTIONS, Counter),
@@ -64,7 +70,7 @@ pub fn catalog() -> Vec<MetricInfo> {
             labels: own.labels.iter().map(|label| text(label)).collect(),
         })
         .collect();
-    for spec in user::registered() {
+    for spec in registered {
         // What cannot be exported is named by `MetricsBackend::problems`.
         if let Ok(names) = names(spec.name, spec.unit, spec.kind) {
             metrics.push(MetricInfo {
@@ -81,10 +87,10 @@ pub fn catalog() -> Vec<MetricInfo> {
     metrics
 }
 
-/// What keeps registered metrics from being exported, by the name that was declared.
-pub(crate) fn problems_of_registered() -> impl Iterator<Item = (&'static str, String)> {
+/// What keeps these metrics from being exported, by the name that was declared.
+pub(crate) fn problems_of(registered: &[MetricSpec]) -> Vec<(&'static str, String)> {
     let mut seen: BTreeMap<Cow<'static, str>, &'static str> = BTreeMap::new();
-    user::registered().into_iter().filter_map(move |spec| {
+    let problems = registered.iter().filter_map(move |spec| {
         let names = match names(spec.name, spec.unit, spec.kind) {
             Ok(names) => names,
             Err(error) => return Some((spec.name, error.to_string())),
@@ -97,5 +103,6 @@ pub(crate) fn problems_of_registered() -> impl Iterator<Item = (&'static str, St
             spec.name,
             format!("the metric `{}` is declared more than once: `{other}`, `{}`", names.prometheus, spec.name),
         ))
-    })
+    });
+    problems.collect()
 }

@@ -20,6 +20,7 @@
 //! | `render/` | the exports |
 //! | `serve/` | pages over HTTP |
 //! | `push/`, `otlp/`, `pushgateway.rs`, `statsd/` | sending them somewhere |
+//! | `ways.rs` | the same where settings say so |
 
 mod backend;
 mod books;
@@ -47,11 +48,12 @@ pub mod span_metrics;
 #[cfg(feature = "statsd")]
 pub mod statsd;
 mod user;
+pub(crate) mod ways;
 
 pub use self::backend::MetricsBackend;
 pub(crate) use self::backend::Store;
-pub(crate) use self::catalog::problems_of_registered;
 pub use self::catalog::{MetricInfo, catalog};
+pub(crate) use self::catalog::{catalog_with, problems_of};
 pub use self::cell::{CounterSeries, GaugeSeries, HistogramSeries};
 pub use self::error::MetricError;
 pub(crate) use self::error_type::error_type;
@@ -59,6 +61,7 @@ pub use self::family::{DEFAULT_SERIES_LIMIT, Handle};
 pub(crate) use self::lifecycle::{TaskSeries, Took};
 pub use self::name::MetricKind;
 pub use self::render::{Format, UnknownFormat};
+pub(crate) use self::user::registered;
 pub use self::user::{Counter, Gauge, Histogram};
 #[doc(hidden)]
 pub use self::user::{Declare, MetricEntry, MetricSpec};

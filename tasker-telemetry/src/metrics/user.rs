@@ -11,6 +11,7 @@ use super::cell::{CounterSeries, GaugeSeries, HistogramSeries};
 use super::family::{DEFAULT_SERIES_LIMIT, Family};
 use super::name::MetricKind;
 use super::registry::{AnyFamily, Kind, Plan, Registry};
+use crate::catalog::record::{METRIC_RECORD, metric_record};
 
 /// The metrics of all statics that were used or registered so far.
 static STATICS: Registry = Registry::new();
@@ -116,6 +117,10 @@ impl<C: Kind, const N: usize> Declared<C, N> {
         }
     }
 
+    const fn record(&'static self) -> [u8; METRIC_RECORD] {
+        metric_record(C::KIND.name(), self.name, self.unit, &self.labels, self.help)
+    }
+
     const fn spec(&'static self) -> MetricSpec {
         MetricSpec { name: self.name, kind: C::KIND, unit: self.unit, help: self.help, labels: &self.labels }
     }
@@ -168,6 +173,13 @@ macro_rules! declared {
             #[inline]
             pub fn with(&'static self, values: [&str; N]) -> &'static $Series {
                 self.0.series(&values)
+            }
+
+            /// What `cargo tasker catalog` reads of it. Not public API.
+            #[doc(hidden)]
+            #[must_use]
+            pub const fn __record(&'static self) -> [u8; METRIC_RECORD] {
+                self.0.record()
             }
         }
 
@@ -349,7 +361,7 @@ pub(super) fn touch_registered() {
 }
 
 /// What every registered metric says of itself, by name.
-pub(super) fn registered() -> Vec<MetricSpec> {
+pub(crate) fn registered() -> Vec<MetricSpec> {
     let mut specs: Vec<_> = inventory::iter::<MetricEntry>.into_iter().map(|entry| entry.0.spec()).collect();
     specs.sort_unstable_by_key(|spec| spec.name);
     specs
@@ -370,6 +382,9 @@ pub(super) fn registered() -> Vec<MetricSpec> {
 #[macro_export]
 macro_rules! register_metrics {
     ($($metric:path),+ $(,)?) => {
-        $($crate::__private::inventory::submit! { $crate::metrics::MetricEntry(&$metric) })+
+        $(
+            $crate::__private::inventory::submit! { $crate::metrics::MetricEntry(&$metric) }
+            $crate::__catalog_record! { [::core::primitive::u8; $crate::__private::METRIC_RECORD] = $metric.__record() }
+        )+
     };
 }

@@ -50,11 +50,15 @@ impl Dashboard {
     /// The dashboard as Grafana imports it.
     #[must_use]
     pub fn json(&self) -> Json {
+        self.json_of(Catalog::global())
+    }
+
+    pub(crate) fn json_of(&self, catalog: &Catalog) -> Json {
         let mut layout = Layout::new();
-        tasks(&mut layout);
-        steps(&mut layout);
-        users(&mut layout);
-        telemetry(&mut layout);
+        tasks(&mut layout, catalog);
+        steps(&mut layout, catalog);
+        users(&mut layout, catalog);
+        telemetry(&mut layout, catalog);
         json!({
             "title": self.title,
             "uid": self.uid,
@@ -96,11 +100,11 @@ fn panel(layout: &mut Layout, title: &str, description: &str, unit: &'static str
     layout.panel(Panel { title: title.to_owned(), description: description.to_owned(), unit, queries });
 }
 
-fn tasks(layout: &mut Layout) {
+fn tasks(layout: &mut Layout, catalog: &Catalog) {
     const ALL: &str = "tasker_task_executions_total";
     layout.row("Tasks");
     let by_status = rate(ALL, CHOSEN, "task_name, status");
-    panel(layout, "Tasks ended", help(ALL), "ops", vec![Query::new(by_status, "{{task_name}} {{status}}")]);
+    panel(layout, "Tasks ended", help(catalog, ALL), "ops", vec![Query::new(by_status, "{{task_name}} {{status}}")]);
     let failed = rate(ALL, &format!("{CHOSEN}, status=\"failure\""), "task_name");
     let ratio = format!("{failed} / {}", rate(ALL, CHOSEN, "task_name"));
     panel(
@@ -116,16 +120,16 @@ fn tasks(layout: &mut Layout) {
         Query::new(quantile(0.95, duration, CHOSEN, "task_name"), "{{task_name}} 95 %"),
         Query::new(quantile(0.99, duration, CHOSEN, "task_name"), "{{task_name}} 99 %"),
     ];
-    panel(layout, "Duration", help(duration), "s", quantiles);
+    panel(layout, "Duration", help(catalog, duration), "s", quantiles);
     for (title, metric) in
         [("Tasks under way", "tasker_tasks_in_progress"), ("Attempts under way", "tasker_steps_in_progress")]
     {
         let now = format!("sum by (task_name) ({metric}{{{CHOSEN}}})");
-        panel(layout, title, help(metric), "short", vec![Query::new(now, "{{task_name}}")]);
+        panel(layout, title, help(catalog, metric), "short", vec![Query::new(now, "{{task_name}}")]);
     }
 }
 
-fn steps(layout: &mut Layout) {
+fn steps(layout: &mut Layout, catalog: &Catalog) {
     const ALL: &str = "tasker_step_executions_total";
     const BY: &str = "task_name, step_name";
     layout.row("Steps");
@@ -133,7 +137,7 @@ fn steps(layout: &mut Layout) {
     panel(
         layout,
         "Attempts ended",
-        help(ALL),
+        help(catalog, ALL),
         "ops",
         one(rate(ALL, CHOSEN, "step_name, status"), "{{step_name}} {{status}}"),
     );
@@ -142,25 +146,31 @@ fn steps(layout: &mut Layout) {
     let what = "The share of the attempts that failed, those that were tried again among them.";
     panel(layout, "Failures", what, "percentunit", one(ratio, "{{step_name}}"));
     let duration = "tasker_step_duration_seconds";
-    panel(layout, "Duration, 95 %", help(duration), "s", one(quantile(0.95, duration, CHOSEN, BY), "{{step_name}}"));
+    panel(
+        layout,
+        "Duration, 95 %",
+        help(catalog, duration),
+        "s",
+        one(quantile(0.95, duration, CHOSEN, BY), "{{step_name}}"),
+    );
     let errors = "tasker_step_errors_total";
     let by_type = rate(errors, CHOSEN, "step_name, error_type");
-    panel(layout, "Errors", help(errors), "ops", one(by_type, "{{step_name}} {{error_type}}"));
+    panel(layout, "Errors", help(catalog, errors), "ops", one(by_type, "{{step_name}} {{error_type}}"));
     let retries = "tasker_step_retries_total";
-    panel(layout, "Retries", help(retries), "ops", one(rate(retries, CHOSEN, BY), "{{step_name}}"));
+    panel(layout, "Retries", help(catalog, retries), "ops", one(rate(retries, CHOSEN, BY), "{{step_name}}"));
     let queue = "tasker_step_queue_seconds";
-    panel(layout, "Wait, 95 %", help(queue), "s", one(quantile(0.95, queue, CHOSEN, BY), "{{step_name}}"));
-    let table = directory();
+    panel(layout, "Wait, 95 %", help(catalog, queue), "s", one(quantile(0.95, queue, CHOSEN, BY), "{{step_name}}"));
+    let table = directory(catalog);
     if !table.is_empty() {
         layout.text("What they are", &table);
     }
 }
 
 /// The tasks and steps of this binary, with the first line of what their authors say of them.
-fn directory() -> String {
+fn directory(catalog: &Catalog) -> String {
     let mut rows: Vec<(&str, &str, &str)> = Vec::new();
-    rows.extend(Catalog::tasks().iter().map(|task| ("task", task.name, task.description)));
-    rows.extend(Catalog::steps().iter().map(|step| ("step", step.name, step.description)));
+    rows.extend(catalog.all_tasks().iter().map(|task| ("task", task.name, task.description)));
+    rows.extend(catalog.all_steps().iter().map(|step| ("step", step.name, step.description)));
     if rows.is_empty() {
         return String::new();
     }
@@ -174,8 +184,8 @@ fn directory() -> String {
 }
 
 /// The program's own metrics.
-fn users(layout: &mut Layout) {
-    let mut users = Catalog::metrics().iter().filter(|metric| !metric.name.starts_with("tasker_")).peekable();
+fn users(layout: &mut Layout, catalog: &Catalog) {
+    let mut users = catalog.all_metrics().iter().filter(|metric| !metric.name.starts_with("tasker_")).peekable();
     if users.peek().is_some() {
         layout.row("This program");
     }
@@ -206,7 +216,7 @@ fn user_panel(metric: &MetricInfo) -> Panel {
 }
 
 /// What the telemetry says of itself.
-fn telemetry(layout: &mut Layout) {
+fn telemetry(layout: &mut Layout, catalog: &Catalog) {
     layout.row("The telemetry itself");
     for (title, metric, by, legend) in [
         ("Events published", "tasker_events_published_total", "event", "{{event}}"),
@@ -215,13 +225,13 @@ fn telemetry(layout: &mut Layout) {
         ("Spans exported", "tasker_spans_exported_total", "", "spans"),
         ("Spans dropped", "tasker_spans_dropped_total", "reason", "{{reason}}"),
     ] {
-        if has(metric) {
-            panel(layout, title, help(metric), "ops", vec![Query::new(rate(metric, "", by), legend)]);
+        if has(catalog, metric) {
+            panel(layout, title, help(catalog, metric), "ops", vec![Query::new(rate(metric, "", by), legend)]);
         }
     }
 }
 
 /// What the catalog says of a metric of the library.
-fn help(name: &str) -> &'static str {
-    Catalog::metrics().iter().find(|metric| metric.name == name).map_or("", |metric| &metric.help)
+fn help<'a>(catalog: &'a Catalog, name: &str) -> &'a str {
+    catalog.all_metrics().iter().find(|metric| metric.name == name).map_or("", |metric| &metric.help)
 }

@@ -43,7 +43,7 @@ impl Catalog {
     }
 }
 
-/// Whether this binary can export that metric.
-fn has(name: &str) -> bool {
-    Catalog::metrics().iter().any(|metric| metric.name == name)
+/// Whether the program of that catalog can export that metric.
+fn has(catalog: &Catalog, name: &str) -> bool {
+    catalog.all_metrics().iter().any(|metric| metric.name == name)
 }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::has;
+use crate::catalog::Catalog;
 
 /// Recording and alert rules. See the [module](super).
 ///
@@ -74,6 +75,10 @@ impl Rules {
     /// The rules as a rule file.
     #[must_use]
     pub fn yaml(&self) -> String {
+        self.yaml_of(Catalog::global())
+    }
+
+    pub(crate) fn yaml_of(&self, catalog: &Catalog) -> String {
         let mut text = String::from(
             "# Made from the catalog of a binary: `Catalog::prometheus_rules()`. Tests: `promtool test rules`.\ngroups:\n",
         );
@@ -83,7 +88,7 @@ impl Rules {
             let _ = writeln!(text, "      - record: {}\n        expr: {}", record.name, quoted(&record.expr));
         }
         text.push_str("  - name: tasker-alerts\n    rules:\n");
-        for alert in self.alerts() {
+        for alert in self.alerts(catalog) {
             let _ = write!(
                 text,
                 "      - alert: {}\n        expr: {}\n        for: {}\n        labels:\n          severity: {}\n        annotations:\n          summary: {}\n          description: {}\n",
@@ -130,7 +135,7 @@ impl Rules {
         records
     }
 
-    fn alerts(&self) -> Vec<Alert> {
+    fn alerts(&self, catalog: &Catalog) -> Vec<Alert> {
         let window = duration(self.window);
         let stuck = duration(self.stuck_after);
         let (ratio, slow) = (self.failure_ratio, self.slow_step.as_secs_f64());
@@ -201,7 +206,7 @@ impl Rules {
                 "spans were dropped, by reason {{ $labels.reason }}",
             ),
         ] {
-            if has(metric) {
+            if has(catalog, metric) {
                 alerts.push(Alert {
                     name,
                     expr: format!("sum by ({labels}) (increase({metric}[{window}])) > 0"),

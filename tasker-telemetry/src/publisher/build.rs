@@ -181,11 +181,11 @@ fn wait(record: &Record, fact: &Fact) -> (f64, String, String) {
 
 fn reason(fact: &Fact) -> String {
     let reason = match fact {
-        Fact::Cancelled { reason, .. } => Some(*reason),
-        Fact::TaskEnded(end) => end.reason,
+        Fact::Cancelled { reason, .. } => Some(reason.as_str()),
+        Fact::TaskEnded(end) => end.reason.as_deref(),
         _ => None,
     };
-    reason.map_or_else(String::new, |reason| reason.as_str().to_owned())
+    reason.unwrap_or_default().to_owned()
 }
 
 fn named(names: &[&'static str], values: &[Value]) -> Map<String, Json> {

@@ -10,11 +10,14 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::interest::Interest;
+use super::keeper;
 use super::record::Record;
 use super::router::Message;
 use super::tap;
 use crate::catalog::SubscriberSpec;
 use crate::metrics::push::PushHealth;
+#[cfg(feature = "_store")]
+use crate::store::StoreHealth;
 use crate::subscriber::HandlerError;
 use crate::trace::SpansHealth;
 
@@ -53,6 +56,9 @@ pub struct Health {
     pub catalog_problems: Vec<String>,
     /// How pushing metrics fares, in the order in which the pushers were started.
     pub metric_pushes: Vec<PushHealth>,
+    /// The store, if there is one.
+    #[cfg(feature = "_store")]
+    pub store: Option<StoreHealth>,
 }
 
 impl Health {
@@ -194,6 +200,11 @@ impl Account {
         Self::with(&tap::SPEC, Interest::in_kinds(tap::KINDS), true, capacity)
     }
 
+    /// The books of what writes records down.
+    pub(super) fn of_keeper(capacity: usize) -> Self {
+        Self::with(&keeper::SPEC, Interest::in_kinds(keeper::KINDS), false, capacity)
+    }
+
     fn with(spec: &'static SubscriberSpec, interest: Interest, spans: bool, capacity: usize) -> Self {
         Self {
             spec,
@@ -308,10 +319,15 @@ impl Account {
 
     /// The subscriber's thread is gone.
     pub(super) fn lost_thread(&self, events: usize) {
+        self.drop_admitted(events, "start_failed");
+    }
+
+    /// So many events that there was room for are dropped all the same.
+    pub(super) fn drop_admitted(&self, events: usize, reason: &'static str) {
         let mut books = self.books();
         if !books.abandoned {
             books.backlog = books.backlog.saturating_sub(events as u64);
-            *books.dropped.entry("start_failed").or_default() += events as u64;
+            *books.dropped.entry(reason).or_default() += events as u64;
         }
     }
 

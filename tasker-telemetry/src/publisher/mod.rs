@@ -13,6 +13,8 @@ mod build;
 mod health;
 mod inline;
 mod interest;
+#[cfg_attr(not(feature = "_store"), allow(dead_code, reason = "only the store implements it"))]
+mod keeper;
 mod lanes;
 mod order;
 mod queue;
@@ -31,6 +33,8 @@ use std::time::{Duration, Instant};
 
 pub(crate) use self::build::{build, header};
 pub use self::health::{Health, QueueHealth, SubscriberHealth};
+#[cfg_attr(not(feature = "_store"), allow(unused_imports, reason = "only the store implements it"))]
+pub(crate) use self::keeper::{Books, Held, Keeper, Kept};
 pub(crate) use self::record::{Fact, Inputs, OUT_OF_LINE, Published, Reason, Record, StepPlace, TaskEnd};
 pub(crate) use self::tap::RecordSink;
 pub(crate) use self::ticket::{End, Ended, Ticket};
@@ -62,6 +66,10 @@ fn next_id() -> u64 {
 /// As what records of two events are counted: no kind has that number.
 const BEGUN: usize = EventKind::ALL.len();
 
+/// The same for finished spans that are no event.
+#[cfg(feature = "api")]
+const SPAN: usize = BEGUN + 1;
+
 /// The publisher of one telemetry.
 pub(crate) struct Publisher {
     /// The bits of all kinds that somebody subscribed to.
@@ -74,6 +82,7 @@ pub(crate) struct Publisher {
     inline: Box<[InlineSubscriber]>,
     queued: Box<[Arc<Account>]>,
     spans: Option<Arc<Account>>,
+    keeper: Option<Arc<Account>>,
     queue: Arc<Queue<Item>>,
     /// The queue's own number: its lanes are known to threads by it.
     id: u64,
@@ -89,6 +98,7 @@ impl Publisher {
     pub(crate) fn start(
         subscribers: Vec<Registration>,
         span_sink: Option<Box<dyn RecordSink>>,
+        kept: Option<Kept>,
         limits: &Limits,
     ) -> std::io::Result<Self> {
         let (mut inline, mut queued, mut makers) = (Vec::new(), Vec::new(), Vec::new());
@@ -103,7 +113,8 @@ impl Publisher {
         }
         let queue = Arc::new(Queue::new(limits.queue_capacity));
         let spans = span_sink.is_some().then(|| Arc::new(Account::of_spans(limits.subscriber_capacity)));
-        let router = if makers.is_empty() && spans.is_none() {
+        let keeper = kept.as_ref().map(|kept| Arc::clone(&kept.books.0));
+        let router = if makers.is_empty() && spans.is_none() && kept.is_none() {
             None
         } else {
             let mut mailboxes = Vec::with_capacity(makers.len());
@@ -113,10 +124,10 @@ impl Publisher {
             if let (Some(sink), Some(account)) = (span_sink, &spans) {
                 mailboxes.push(tap::start(sink, Arc::clone(account))?);
             }
-            Some(router::start(Arc::clone(&queue), mailboxes)?)
+            Some(router::start(Arc::clone(&queue), mailboxes, kept)?)
         };
         let inline_mask = inline.iter().fold(0, |mask, subscriber| mask | subscriber.account.interest.mask());
-        let queued_mask = queued.iter().fold(0, |mask, account| mask | account.interest.mask());
+        let queued_mask = queued.iter().chain(&keeper).fold(0, |mask, account| mask | account.interest.mask());
         Ok(Self {
             mask: inline_mask | queued_mask,
             span_mask: if spans.is_some() { tap::KINDS } else { 0 },
@@ -125,6 +136,7 @@ impl Publisher {
             inline: inline.into(),
             queued: queued.into(),
             spans,
+            keeper,
             queue,
             id: next_id(),
             router: Mutex::new(router),
@@ -143,6 +155,7 @@ impl Publisher {
             inline: Box::default(),
             queued: Box::default(),
             spans: None,
+            keeper: None,
             queue: Arc::new(Queue::new(0)),
             id: next_id(),
             router: Mutex::new(None),
@@ -259,8 +272,20 @@ impl Publisher {
         }
     }
 
+    /// The same for one finished span, within the queue's bound.
+    #[cfg(feature = "api")]
+    pub(crate) fn publish_span(&self, record: Record) {
+        let Some(account) = &self.spans else { return };
+        let mut record = Some(record);
+        if self.closed.load(Ordering::Relaxed) {
+            account.drop_closed();
+        } else if !lanes::push(&self.queue, self.id, SPAN, &mut || Item::Spans(record.take().into_iter().collect())) {
+            account.drop_full();
+        }
+    }
+
     fn behind_queue(&self) -> impl Iterator<Item = &Arc<Account>> {
-        self.queued.iter().chain(&self.spans)
+        self.queued.iter().chain(&self.spans).chain(&self.keeper)
     }
 
     #[cold]

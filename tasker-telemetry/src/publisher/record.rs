@@ -2,6 +2,7 @@
 //!
 //! Texts, ids and typed structs are made of it on the subscribers' side (`build.rs`), by whoever needs them.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::order::{Numbered, Place};
@@ -10,7 +11,7 @@ use crate::event::{EventKind, Payload};
 use crate::failure::Failure;
 use crate::lifecycle::TaskCore;
 use crate::time::Timestamp;
-use crate::trace::{CarriedSpan, TaskTrace};
+use crate::trace::{Call, CarriedSpan, TaskTrace};
 use crate::value::Value;
 
 /// One event, not yet written out.
@@ -112,6 +113,9 @@ pub(crate) enum Fact {
     TaskEnded(Arc<TaskEnd>),
     /// No event: a finished span that came with a task from another process.
     Carried(Arc<CarriedSpan>),
+    /// No event: a finished call to another service.
+    #[cfg_attr(not(feature = "api"), allow(dead_code, reason = "only `api` makes calls"))]
+    Call(Arc<Call>),
     /// Every event that user code published.
     Published(Arc<Published>),
 }
@@ -143,7 +147,7 @@ pub(crate) struct TaskEnd {
     pub(crate) failed_steps: u64,
     pub(crate) failure: Option<Arc<Failure>>,
     /// Why, if it was cancelled.
-    pub(crate) reason: Option<Reason>,
+    pub(crate) reason: Option<Cow<'static, str>>,
 }
 
 /// An event of user code. For a system event of a driver the payload is stamped when the event is built.
@@ -178,7 +182,9 @@ impl Record {
 
     /// Whether it belongs to a task whose spans are made as they end.
     pub(crate) fn is_for_spans(&self) -> bool {
-        self.task.as_ref().and_then(|task| task.trace()).is_some_and(TaskTrace::is_sampled)
+        // What an operator did is no end of a body.
+        let by_hand = self.kind != EventKind::Custom && matches!(self.fact, Fact::Published(_));
+        !by_hand && self.task.as_ref().and_then(|task| task.trace()).is_some_and(TaskTrace::is_sampled)
     }
 
     /// A span that came with its task.

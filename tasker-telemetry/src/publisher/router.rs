@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::health::Account;
+use super::keeper::{Delivery, Held, Kept, is_kept};
 use super::order::Order;
 use super::queue::Queue;
 use super::record::Record;
@@ -38,6 +39,17 @@ pub(super) struct Mailbox {
     pub(super) at_deadline: Option<Box<dyn Fn() + Send>>,
 }
 
+impl Mailbox {
+    /// Spans do not wait until their records are written: they are no announcements, and nobody acts on them.
+    fn waits_for_keeper(&self) -> bool {
+        !self.account.makes_spans()
+    }
+
+    fn delivery(&self, message: Message) -> Delivery {
+        Delivery { sender: self.sender.clone(), account: Arc::clone(&self.account), message }
+    }
+}
+
 /// How long the router stays awake after the last event, looking every [`NAP`]: while it does, nobody has to wake it.
 const LINGER: Duration = Duration::from_millis(10);
 const NAP: Duration = Duration::from_millis(1);
@@ -45,17 +57,24 @@ const NAP: Duration = Duration::from_millis(1);
 /// How often all lanes are read again before a flush is passed on.
 const MOST_READINGS: usize = 16;
 
-pub(super) fn start(queue: Arc<Queue<Item>>, mailboxes: Vec<Mailbox>) -> std::io::Result<thread::JoinHandle<()>> {
+pub(super) fn start(
+    queue: Arc<Queue<Item>>,
+    mailboxes: Vec<Mailbox>,
+    kept: Option<Kept>,
+) -> std::io::Result<thread::JoinHandle<()>> {
     thread::Builder::new().name("tasker-router".to_owned()).spawn(move || {
         queue.set_consumer(thread::current());
         let (order, pieces, orders) = (Order::new(), Vec::new(), Vec::new());
-        Router { queue, mailboxes, order, pieces, orders, tickets: Vec::new(), outgoing: Vec::new() }.run();
+        let (tickets, outgoing, to_keep) = (Vec::new(), Vec::new(), Vec::new());
+        Router { queue, mailboxes, kept, order, pieces, orders, tickets, outgoing, to_keep }.run();
     })
 }
 
 struct Router {
     queue: Arc<Queue<Item>>,
     mailboxes: Vec<Mailbox>,
+    /// What writes records down before subscribers get them.
+    kept: Option<Kept>,
     order: Order<Record>,
     /// What was read and has not been sorted.
     pieces: Vec<Vec<Item>>,
@@ -65,6 +84,8 @@ struct Router {
     tickets: Vec<Arc<Ticket>>,
     /// One batch for each mailbox, filled while a batch is sorted.
     outgoing: Vec<Vec<Record>>,
+    /// The same for what writes records down.
+    to_keep: Vec<Record>,
 }
 
 impl Router {
@@ -135,7 +156,7 @@ impl Router {
         let mut shutdown = None;
         for order in std::mem::take(&mut self.orders) {
             match order {
-                Item::Flush(ticket) => self.flush(ticket, Message::Flush),
+                Item::Flush(ticket) => self.flush(ticket, Message::Flush, false),
                 Item::Shutdown(ticket) => shutdown = Some(ticket),
                 Item::Event(_) | Item::Spans(_) => {}
             }
@@ -153,6 +174,9 @@ impl Router {
 
     /// Puts the record on the pile of everybody who wants it.
     fn sort(&mut self, record: Record) {
+        if self.kept.is_some() && is_kept(&record) {
+            self.to_keep.push(record.clone());
+        }
         let last = self.mailboxes.iter().rposition(|mailbox| mailbox.account.wants(&record));
         let Some(last) = last else { return };
         for (mailbox, pile) in self.mailboxes[..last].iter().zip(&mut self.outgoing) {
@@ -170,27 +194,48 @@ impl Router {
         }
     }
 
-    /// Sends the piles off, as far as each subscriber has room.
+    /// Sends the piles off, as far as each subscriber has room; through the keeper, if there is one.
     fn send(&mut self) {
+        let mut deliveries = Vec::new();
         for (mailbox, pile) in self.mailboxes.iter().zip(&mut self.outgoing) {
             if pile.is_empty() {
                 continue;
             }
             let fits = mailbox.account.admit(pile.len());
             pile.truncate(fits);
-            if fits > 0 && mailbox.sender.send(Message::Events(std::mem::take(pile))).is_err() {
-                mailbox.account.lost_thread(fits);
+            if fits > 0 {
+                let delivery = mailbox.delivery(Message::Events(std::mem::take(pile)));
+                match &self.kept {
+                    Some(_) if mailbox.waits_for_keeper() => deliveries.push(delivery),
+                    _ => delivery.send(),
+                }
             }
+        }
+        let Some(kept) = &self.kept else { return };
+        if !self.to_keep.is_empty() {
+            let fits = kept.books.0.admit(self.to_keep.len());
+            self.to_keep.truncate(fits);
+        }
+        let held = Held::new(std::mem::take(&mut self.to_keep), deliveries);
+        if !held.is_empty() {
+            kept.keeper.keep(held);
         }
     }
 
-    fn flush(&mut self, ticket: Arc<Ticket>, message: fn(Arc<Ticket>) -> Message) {
+    fn flush(&mut self, ticket: Arc<Ticket>, message: fn(Arc<Ticket>) -> Message, last: bool) {
         self.send(); // what stands before it in the queue goes before it
-        ticket.wait_for(self.mailboxes.len());
+        ticket.wait_for(self.mailboxes.len() + usize::from(self.kept.is_some()));
+        let mut deliveries = Vec::new();
         for mailbox in &self.mailboxes {
-            if mailbox.sender.send(message(Arc::clone(&ticket))).is_err() {
-                ticket.passed();
+            let delivery = mailbox.delivery(message(Arc::clone(&ticket)));
+            match &self.kept {
+                Some(_) if mailbox.waits_for_keeper() => deliveries.push(delivery),
+                _ => delivery.send(),
             }
+        }
+        if let Some(kept) = &self.kept {
+            kept.keeper.keep(Held::new(Vec::new(), deliveries));
+            kept.keeper.flush(Arc::clone(&ticket), last);
         }
         self.tickets.push(ticket);
     }
@@ -220,10 +265,10 @@ impl Router {
         }
         for order in std::mem::take(&mut self.orders) {
             if let Item::Flush(ticket) | Item::Shutdown(ticket) = order {
-                self.flush(ticket, Message::Flush);
+                self.flush(ticket, Message::Flush, false);
             }
         }
-        self.flush(Arc::clone(ticket), Message::LastFlush);
+        self.flush(Arc::clone(ticket), Message::LastFlush, true);
         while !ticket.has_ended() && Instant::now() < ticket.deadline() {
             thread::park_timeout(NAP);
         }
@@ -231,11 +276,13 @@ impl Router {
             self.mailboxes
                 .iter()
                 .for_each(|mailbox| mailbox.at_deadline.as_ref().into_iter().for_each(|give_up| give_up()));
+            self.kept.iter().for_each(|kept| kept.keeper.give_up());
         }
         // First the books, then the word: whoever hears that it is over finds everything accounted for.
         for mailbox in &self.mailboxes {
             mailbox.account.abandon();
         }
+        self.kept.iter().for_each(|kept| kept.books.0.abandon());
         for ticket in &self.tickets {
             ticket.late();
         }

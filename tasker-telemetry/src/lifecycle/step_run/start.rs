@@ -6,7 +6,6 @@ use std::task::{Context, Poll, ready};
 use super::{Hold, Kept, Outside, Phase, StepRun, Times};
 use crate::event::EventKind;
 use crate::lifecycle::TaskCore;
-use crate::lifecycle::driven::Engine;
 use crate::log_span::LogSpan;
 use crate::otel::Spot;
 use crate::publisher::{Fact, Inputs};
@@ -105,7 +104,7 @@ impl StepRun {
             return false;
         }
         let now = Moment::now();
-        let is_first = self.attempt_is_first_here();
+        let is_first = self.times.is_none(); // here: an engine may have had others run elsewhere
         self.times = Some(Times { asked: now, started: now });
         if let Some(engine) = self.engine().filter(|_| is_first) {
             let asked = now.before(engine.take_queue_nanos());
@@ -116,11 +115,6 @@ impl StepRun {
             self.mask_fields();
         }
         true
-    }
-
-    /// Whether no attempt ran before this one in this process.
-    fn attempt_is_first_here(&self) -> bool {
-        self.attempt == self.engine().map_or(1, Engine::number)
     }
 
     fn tell_asked(&self, now: Moment) {

@@ -1,0 +1,17 @@
+//! The store in an `SQLite` file.
+
+use integration_tests::store::Database;
+
+#[path = "store_cases/delivery.rs"]
+mod delivery;
+#[path = "store_cases/operators.rs"]
+mod operators;
+#[path = "store_cases/queries.rs"]
+mod queries;
+#[path = "store_cases/rows.rs"]
+mod rows;
+
+/// A file of the test's own.
+fn database() -> Database {
+    Database::sqlite()
+}
