@@ -9,6 +9,7 @@ use crate::classify::{ErrorView, RetryAdvice};
 use crate::event::EventKind;
 use crate::failure::Failure;
 use crate::lifecycle::TaskCore;
+use crate::lifecycle::driven::Verdict;
 use crate::lifecycle::task_run::end_task;
 use crate::metrics::error_type;
 use crate::publisher::{End, Fact, Reason, Ticket};
@@ -56,6 +57,9 @@ impl StepRun {
             self.tell_processing(end, nanos);
         }
         self.end_own_task(State::Complete, end, None);
+        if let Some(engine) = self.engine() {
+            engine.tell(Verdict::Completed);
+        }
     }
 
     /// An attempt ended with an error. Says whether another follows.
@@ -68,7 +72,7 @@ impl StepRun {
     ) -> Next {
         let ended = self.ended(); // before anything is done about the error: that is not the body's time
         let (retryable, delay) = self.judge(advice.or_else(|| error.known_advice()));
-        let next = if retryable && self.attempt < self.spec.retry_limit {
+        let next = if retryable && self.attempt < self.limit() {
             Next::Again(delay.unwrap_or_else(|| self.spec.backoff.draw_after(self.attempt)))
         } else {
             Next::End
@@ -77,7 +81,9 @@ impl StepRun {
         let failure = self.watched.then(|| Arc::new(self.durable(write(self.task().map(|(task, _)| &**task)))));
         let error_type = || failure.as_ref().map_or_else(|| error_type(error, kind), |failure| failure.error_type());
         let error_type = if self.metering.is_on() { error_type() } else { "" };
-        self.attempt_failed(&Told { failure, retryable, error_type }, ended, next, delay.is_some())
+        let told = Told { failure, retryable, error_type };
+        let next = self.attempt_failed(&told, ended, next, delay.is_some());
+        self.leave_to_engine(next, told.failure)
     }
 
     /// A store may be asked to have written the failure before anything follows from it.
@@ -89,6 +95,23 @@ impl StepRun {
         failure
     }
 
+    /// Where an engine counts the attempts, it sees to the next one, unless the program asked for it to be here.
+    fn leave_to_engine(&mut self, next: Next, failure: Option<Arc<Failure>>) -> Next {
+        let Some(engine) = self.engine() else { return next };
+        match next {
+            Next::Again(_) if engine.retries_in_process() => next,
+            Next::Again(wait) => {
+                engine.tell(Verdict::Retry(wait));
+                self.phase = Phase::Over;
+                Next::End
+            }
+            Next::End => {
+                engine.tell_failed(failure);
+                Next::End
+            }
+        }
+    }
+
     /// Whether the error is worth another attempt, and after which delay of its own.
     fn judge(&self, advice: Option<RetryAdvice>) -> (bool, Option<Duration>) {
         match advice {
@@ -96,7 +119,7 @@ impl StepRun {
             Some(RetryAdvice::RetryAfter(delay)) => (true, Some(delay.min(LONGEST_WAIT))),
             Some(_) => (true, None),
             // The error says nothing of itself: a step that was given retries is meant to use them.
-            None => (self.spec.retry_limit > 1, None),
+            None => (self.limit() > 1, None),
         }
     }
 
@@ -109,7 +132,9 @@ impl StepRun {
         let write = |task| Failure::of_panic_in(panic, task).with_inputs(self.inputs());
         let failure = self.watched.then(|| Arc::new(self.durable(write(self.task().map(|(task, _)| &**task)))));
         let error_type = crate::event::error_type(Some("panic"));
-        self.attempt_failed(&Told { failure, retryable: false, error_type }, ended, Next::End, false);
+        let told = Told { failure, retryable: false, error_type };
+        self.attempt_failed(&told, ended, Next::End, false);
+        self.leave_to_engine(Next::End, told.failure);
     }
 
     /// Says what follows: what was meant to, unless the failure has to be written first and was not.
@@ -260,7 +285,7 @@ impl Drop for StepRun {
     fn drop(&mut self) {
         if self.followed && self.phase == Phase::Running {
             self.drop_body();
-        } else if self.phase == Phase::Dropping || (self.is_watched() && self.phase != Phase::Over) {
+        } else if self.phase == Phase::Dropping || (self.has_to_tell() && self.phase != Phase::Over) {
             self.dropped();
         }
     }
@@ -278,7 +303,7 @@ impl StepRun {
         // `Ready` after a failed attempt: dropped in the wait for the next one.
         let under_way = matches!(self.phase, Phase::Running | Phase::Dropping | Phase::Asked)
             || (self.phase == Phase::Ready && self.attempt > 1);
-        if !under_way || !self.is_watched() {
+        if !under_way || !self.has_to_tell() {
             return;
         }
         let was_running = self.state == State::InProgress;
