@@ -101,6 +101,7 @@ mod catalog;
 mod classify;
 mod correlation;
 mod drive;
+pub mod driver;
 pub mod event;
 mod failure;
 mod filter;

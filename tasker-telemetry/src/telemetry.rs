@@ -231,6 +231,26 @@ impl Core {
         self.log_spans
     }
 
+    /// How long a failed attempt may wait until it is written, if it has to be.
+    #[cfg(feature = "_store")]
+    pub(crate) fn strict_limit(&self) -> Option<Duration> {
+        self.store.as_ref().and_then(Store::strict_limit)
+    }
+
+    #[cfg(not(feature = "_store"))]
+    #[allow(clippy::unused_self, reason = "the same shape as with a store")]
+    pub(crate) const fn strict_limit(&self) -> Option<Duration> {
+        None
+    }
+
+    /// A failed attempt that had to be written was not.
+    pub(crate) fn failure_not_written(&self) {
+        #[cfg(feature = "_store")]
+        if let Some(store) = &self.store {
+            store.failure_not_written();
+        }
+    }
+
     pub(crate) const fn tells_step_processing(&self) -> bool {
         self.step_processing
     }

@@ -6,6 +6,8 @@ pub mod posted;
 #[cfg(feature = "services")]
 pub mod postgres;
 #[cfg(feature = "services")]
+pub mod proxy;
+#[cfg(feature = "services")]
 pub mod services;
 pub mod settings;
 pub mod store;
