@@ -49,6 +49,8 @@ pub(crate) enum Command {
     Init(InitArgs),
     /// Write a Grafana dashboard and Prometheus rules for a binary
     Dashboards(DashboardsArgs),
+    /// Find out what keeps telemetry from arriving
+    Doctor(DoctorArgs),
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -202,6 +204,40 @@ pub(crate) struct InitArgs {
     /// Show what would be written as a diff, and write nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct DoctorArgs {
+    #[command(flatten)]
+    pub(crate) binary: BinaryArgs,
+
+    /// An OTLP server over HTTP, instead of what the settings say
+    #[arg(long, value_name = "URL")]
+    pub(crate) otlp: Vec<String>,
+
+    /// An OTLP server over gRPC, instead of what the settings say
+    #[arg(long, value_name = "URL")]
+    pub(crate) otlp_grpc: Vec<String>,
+
+    /// A StatsD server
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) statsd: Option<String>,
+
+    /// A Pushgateway
+    #[arg(long, value_name = "URL")]
+    pub(crate) pushgateway: Option<String>,
+
+    /// A store: `postgres://..`, `sqlite:file`
+    #[arg(long, value_name = "URL")]
+    pub(crate) store: Option<String>,
+
+    /// A running process of the program: where it serves `/health`
+    #[arg(long, value_name = "URL")]
+    pub(crate) health: Option<String>,
+
+    /// What its pages want as bearer token
+    #[arg(long, value_name = "TEXT", requires = "health")]
+    pub(crate) token: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]

@@ -6,6 +6,7 @@
 mod args;
 mod catalog;
 mod dashboards;
+mod doctor;
 mod failure;
 mod files;
 mod init;
@@ -52,6 +53,7 @@ fn execute(args: Args) -> Result<Outcome, Failure> {
         Command::Catalog(args) => catalog::run(&args, format),
         Command::New(args) => new::run(&args, format),
         Command::Init(args) => init::run(&args, format),
+        Command::Doctor(args) => doctor::run(&args, format),
         Command::Dashboards(args) => dashboards::run(&args, format),
         Command::Completions { shell } => {
             output::print(&args::completions(shell))?;

@@ -21,14 +21,17 @@ pub(crate) fn binary(args: &BinaryArgs) -> Result<PathBuf, Failure> {
     }
 }
 
-/// What cargo says of the project.
+/// What cargo says of the project; with `dependencies`, of everything that it is built of.
 pub(crate) fn metadata(manifest: Option<&Path>, dependencies: bool) -> Result<cargo_metadata::Metadata, Failure> {
     let mut command = MetadataCommand::new();
     command.cargo_path(cargo());
     if let Some(manifest) = manifest {
         command.manifest_path(manifest);
     }
-    if !dependencies {
+    if dependencies {
+        // What was built needs nothing from elsewhere, and waiting for a registry has no limit.
+        command.other_options(vec!["--offline".to_owned()]);
+    } else {
         command.no_deps();
     }
     command.exec().map_err(|error| match error {

@@ -45,13 +45,17 @@ impl Failure {
         task: Option<&TaskCore>,
     ) -> Self {
         let shown = Shown::new(task);
+        let class = view.class();
+        let by_name = || crate::event::error_type(Some(&class));
+        let kind = kind.or_else(|| view.known_kind());
+        let kind = kind.or_else(|| if by_name() == "other" { view.kind_of_causes() } else { None });
         Self {
             message: shortened(shown.message(view.message())),
-            class: shown.class(view.class()),
+            class: shown.class(class),
             chain: view.chain().into_iter().take(LONGEST_CHAIN).map(|text| shortened(shown.cause(text))).collect(),
             backtrace: Some(Backtrace::capture()),
             frames: OnceLock::new(),
-            kind: kind.or_else(|| view.known_kind()),
+            kind,
             retryable,
             inputs: None,
             written: None,

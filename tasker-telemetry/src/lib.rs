@@ -63,18 +63,21 @@
 //! # Features
 //! | feature | default | what it does |
 //! | --- | --- | --- |
+//! | `api` | no | steps that call an HTTP service: [`api::ApiStepHandler`], over reqwest |
 //! | `secrecy` | no | `SecretString` and `SecretBox` of the `secrecy` crate are masked without being asked: fields of events and `fields(..)` |
+//! | `config` | yes | settings from `tasker.toml`: [`Telemetry::from_file`], [`settings`] |
 //! | `console` | yes | waterfalls of tasks in the terminal: [`Builder::console`], [`trace::Waterfall`] |
 //! | `otel` | yes | a step's span is the current context of the `opentelemetry` crate (0.33) while its body is polled |
 //! | `otlp` | yes | spans and metrics over OTLP with HTTP and protobuf: [`Builder::otlp`] |
 //! | `tokio` | yes | waits between attempts use tokio's timer under a tokio runtime (and so its paused clock); async handlers run inside the runtime in which the telemetry was built |
 //! | `grpc` | no | OTLP over gRPC: [`trace::Otlp::grpc`] |
+//! | `logs` | no | lines of logs, as JSON or text, that say of which task and step they are: [`logs`] |
 //! | `metrics-bridge` | no | to and from the facade `metrics` |
 //! | `otel-sdk` | no | exporters and processors of spans for the `opentelemetry_sdk` crate: [`Builder::span_exporter`] |
 //! | `serve` | no | `/metrics` and `/health` over HTTP: [`metrics::serve`] |
 //! | `sqlite`, `postgres` | no | tasks, steps, attempts and errors in a database: [`store`] |
 //! | `statsd` | no | metrics to `StatsD` and `DogStatsD` |
-//! | `tls` | no | OTLP over https |
+//! | `tls` | no | OTLP, and the calls of `api`, over https |
 //!
 //! No runtime is assumed: without the feature, and outside tokio, everything works on plain threads and any executor.
 //!
@@ -90,16 +93,21 @@
 #[cfg(all(test, feature = "console"))]
 extern crate self as tasker_telemetry;
 
+#[cfg(feature = "api")]
+pub mod api;
 mod capture;
 mod catalog;
 mod classify;
+mod correlation;
 mod drive;
 pub mod event;
 mod failure;
 mod filter;
+pub mod handler;
 mod id;
 mod lifecycle;
 mod log_span;
+pub mod logs;
 mod mask;
 pub mod metrics;
 pub mod observe;
@@ -114,6 +122,7 @@ mod resource;
 mod retry;
 mod retry_arg;
 mod scope;
+pub mod settings;
 pub mod state;
 #[cfg(feature = "_store")]
 pub mod store;
@@ -138,8 +147,11 @@ pub use self::catalog::{
     SubscriberSpec, TaskSpec,
 };
 pub use self::classify::{ErrorKind, RetryAdvice, Retryable};
+pub use self::correlation::{CorrelationId, InCorrelation, InvalidCorrelationId};
 pub use self::event::{Category, Event, EventExt, EventKind, EventRecord, error_type, metric_name};
 pub use self::filter::{DEFAULT_FILTER_MASK, DEFAULT_FILTER_PARAMETERS, FilterRule};
+#[doc(inline)]
+pub use self::handler::StepHandler;
 pub use self::lifecycle::ResumedTask;
 pub use self::metrics::MetricsBackend;
 pub use self::publish::{PublishError, publish, publish_event};

@@ -219,10 +219,11 @@ impl TaskScope {
         self.task.name()
     }
 
-    /// What ties together everything that one request caused.
+    /// What ties together everything that one request caused: what the caller gave ([`CorrelationId`](crate::CorrelationId),
+    /// `#[task(correlation_id = ..)]`), else the trace id.
     #[must_use]
     pub fn correlation_id(&self) -> String {
-        self.task.correlation_id()
+        (**self.task.correlation_id()).to_owned()
     }
 
     /// The W3C trace id that the task is seen under, when it is traced.
@@ -290,6 +291,17 @@ impl StepScope {
         })
     }
 
+    /// That of a step that runs where telemetry is off, for code that is given scopes as arguments: nobody is told of it. `task`
+    /// is the one of its earlier attempts.
+    pub(crate) fn detached(spec: &'static StepSpec, attempt: u32, task: &mut Option<Self>) -> Self {
+        let before = task.take();
+        let place = StepPlace { spec, number: 0, attempt, parent: 0 };
+        let core = before.map_or_else(|| TaskCore::implicit(telemetry::silent(), spec, None), |before| before.task);
+        let scope = Self { task: core, place };
+        *task = Some(scope.clone());
+        scope
+    }
+
     /// The step's identity, a UUID: the same for all its attempts.
     #[must_use]
     pub fn step_id(&self) -> String {
@@ -312,6 +324,13 @@ impl StepScope {
     #[must_use]
     pub const fn retry_limit(&self) -> u32 {
         self.place.spec.retry_limit
+    }
+
+    /// The attempt's own span, when the task is traced.
+    #[cfg(feature = "logs")]
+    pub(crate) fn span_id(&self) -> Option<SpanId> {
+        let span = SpanId::of_step(self.task.nonce(), self.place.number, self.place.attempt);
+        self.task.trace().map(|_| span)
     }
 
     /// The attempt's own span as a W3C `traceparent`, when the task is traced: what an outgoing request carries so that what

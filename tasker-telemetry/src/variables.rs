@@ -1,7 +1,7 @@
 //! The standard environment variables of OpenTelemetry (`OTEL_*`): read once when a telemetry is built, checked, and never
 //! written. A value that cannot be is an error that names the variable.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::{Display, Write as _};
 use std::str::FromStr;
 use std::time::Duration;
@@ -14,6 +14,8 @@ pub(crate) enum Variables {
     Process,
     /// These, for programs and tests that want others.
     Given(HashMap<String, String>),
+    /// The first, and the others where they say nothing.
+    Above(Box<Self>, Box<Self>),
 }
 
 /// A variable whose value cannot be.
@@ -32,6 +34,11 @@ impl InvalidVariable {
         &self.name
     }
 
+    /// What is wrong with its value, without the value.
+    pub(crate) fn problem(&self) -> &str {
+        &self.problem
+    }
+
     pub(crate) fn new(name: &str, value: &str, problem: impl Into<String>) -> Self {
         // Headers hold credentials.
         let value = if name.ends_with("HEADERS") { "[FILTERED]".to_owned() } else { value.chars().take(200).collect() };
@@ -45,8 +52,40 @@ impl Variables {
         let value = match self {
             Self::Process => std::env::var(name).ok(),
             Self::Given(values) => values.get(name).cloned(),
+            Self::Above(first, below) => first.get(name).or_else(|| below.get(name)),
         };
         value.map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+    }
+
+    /// These, and the others where they say nothing.
+    pub(crate) fn above(self, below: Self) -> Self {
+        Self::Above(Box::new(self), Box::new(below))
+    }
+
+    /// Whether the process's environment is looked at.
+    #[cfg_attr(not(feature = "config"), allow(dead_code, reason = "only files ask"))]
+    pub(crate) const fn are_the_process(&self) -> bool {
+        matches!(self, Self::Process)
+    }
+
+    /// All whose names begin so, by name; `None` for a value that is not UTF-8.
+    pub(crate) fn starting_with(&self, prefix: &str) -> BTreeMap<String, Option<String>> {
+        match self {
+            Self::Process => std::env::vars_os()
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok())))
+                .filter(|(name, _)| name.starts_with(prefix))
+                .collect(),
+            Self::Given(values) => values
+                .iter()
+                .filter(|(name, _)| name.starts_with(prefix))
+                .map(|(name, value)| (name.clone(), Some(value.clone())))
+                .collect(),
+            Self::Above(first, below) => {
+                let mut all = below.starting_with(prefix);
+                all.extend(first.starting_with(prefix));
+                all
+            }
+        }
     }
 
     /// The first that is set of those variables, with its name.
@@ -83,17 +122,21 @@ impl Variables {
     /// A list `key=value,key2=value2` whose values are percent-encoded.
     pub(crate) fn pairs(&self, name: &str) -> Result<Vec<(String, String)>, InvalidVariable> {
         let Some(text) = self.get(name) else { return Ok(Vec::new()) };
-        let mut pairs = Vec::new();
-        for entry in text.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
-            let Some((key, value)) = entry.split_once('=').filter(|(key, _)| !key.trim().is_empty()) else {
-                return Err(InvalidVariable::new(name, &text, "not a list of `key=value`, separated by commas"));
-            };
-            let value = percent_decoded(value.trim())
-                .ok_or_else(|| InvalidVariable::new(name, &text, "a value is not percent-encoded UTF-8"))?;
-            pairs.push((key.trim().to_owned(), value));
-        }
-        Ok(pairs)
+        pairs(&text).map_err(|problem| InvalidVariable::new(name, &text, problem))
     }
+}
+
+/// A list `key=value,key2=value2` whose values are percent-encoded.
+pub(crate) fn pairs(text: &str) -> Result<Vec<(String, String)>, &'static str> {
+    let mut pairs = Vec::new();
+    for entry in text.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
+        let Some((key, value)) = entry.split_once('=').filter(|(key, _)| !key.trim().is_empty()) else {
+            return Err("not a list of `key=value`, separated by commas");
+        };
+        let value = percent_decoded(value.trim()).ok_or("a value is not percent-encoded UTF-8")?;
+        pairs.push((key.trim().to_owned(), value));
+    }
+    Ok(pairs)
 }
 
 /// The text behind percent-encoding; a `%` that begins none stands for itself.

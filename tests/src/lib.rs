@@ -6,7 +6,10 @@ pub mod posted;
 #[cfg(feature = "services")]
 pub mod postgres;
 #[cfg(feature = "services")]
+pub mod proxy;
+#[cfg(feature = "services")]
 pub mod services;
+pub mod settings;
 pub mod store;
 
 use std::sync::Once;
@@ -32,3 +35,8 @@ pub fn quiet_expected_panics() {
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 pub struct Readme;
+
+/// The examples of the page on handlers compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/handlers.md")]
+pub struct Handlers;

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 const SEVERAL: &[(&str, usize)] = &[
     ("event_five_mistakes", 5),
     ("event_sensitive_cannot_be_masked", 2),
+    ("handler_process_elsewhere", 3),
     ("step_fields_mistakes", 6),
     ("step_option_of_another_macro", 2),
     ("step_option_of_task", 2),

@@ -19,6 +19,13 @@ use crate::wrap::{self, Driver};
 /// #[used] .. static __TASKER_RECORD: [u8; 98] = *b"..";           // see `Record`
 /// ```
 pub(super) fn expand(model: &Model) -> TokenStream {
+    let registration = registration(model);
+    let driver = Driver::Step { retries: model.retries(), retry_if: model.retry_if.as_ref().map(|opt| &opt.value) };
+    wrap::wrap(&model.common, &registration, &driver)
+}
+
+/// The step's static, and its entry in the inventory.
+pub(super) fn registration(model: &Model) -> TokenStream {
     let private = &model.common.private;
     let retry_limit = match model.retry_limit.as_ref().map(|opt| &opt.value) {
         None | Some(Number::Literal(1)) => None,
@@ -42,13 +49,11 @@ pub(super) fn expand(model: &Model) -> TokenStream {
     // Inside the body, since a method has no other place for items. That registers it whether or not the function is
     // generic, instantiated or ever called: a static does not depend on what surrounds it.
     let record = record(model).expand();
-    let registration = quote_spanned! {Span::mixed_site()=>
+    quote_spanned! {Span::mixed_site()=>
         static __TASKER_SPEC: #private::StepSpec = #spec;
         #private::inventory::submit! { #private::StepEntry(&__TASKER_SPEC) }
         #record
-    };
-    let driver = Driver::Step { retries: model.retries(), retry_if: model.retry_if.as_ref().map(|opt| &opt.value) };
-    wrap::wrap(&model.common, &registration, &driver)
+    }
 }
 
 /// What `cargo tasker catalog` reads of the step.

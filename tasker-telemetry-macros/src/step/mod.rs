@@ -2,6 +2,7 @@
 
 mod args;
 mod expand;
+mod handler;
 mod model;
 mod validate;
 
@@ -23,6 +24,7 @@ pub(crate) fn step(args: TokenStream, item: &TokenStream) -> TokenStream {
         validate::validate(model, &mut diagnostics);
     }
     match (diagnostics.finish(), model) {
+        (Ok(()), Some(model)) if handler::is_process(&model.common.function) => handler::expand(&model),
         (Ok(()), Some(model)) => expand::expand(&model),
         (Ok(()), None) => item.clone(),
         (Err(error), _) => with_errors(item, &error),

@@ -21,7 +21,7 @@ use syn::Type;
 
 pub(crate) use self::body::{Driver, wrap};
 pub(crate) use self::shape::Shape;
-pub(crate) use self::spec::{record, spec};
+pub(crate) use self::spec::{field_values, record, spec};
 pub(crate) use self::validate::{mutable_references, refuse_self, self_in_strings, validate_common};
 use crate::function::Function;
 use crate::options::Field;

@@ -70,7 +70,7 @@ pub(crate) fn record(kind: &str, common: &Common) -> Record {
 /// so they cost nothing when nobody listens.
 ///
 /// Expands to: `let fields = ::tasker_telemetry::__private::step_fields(|| [capture!(value), ..]);`
-pub(super) fn field_values(common: &Common, function: &str) -> TokenStream {
+pub(crate) fn field_values(common: &Common, function: &str) -> TokenStream {
     let private = &common.private;
     if common.fields.is_empty() {
         return TokenStream::new();

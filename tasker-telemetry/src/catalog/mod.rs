@@ -21,6 +21,7 @@ pub use self::record::{METRIC_RECORD, RECORD_VERSION, RecordPart, event_record, 
 pub use self::spec::{EventSpec, FieldSpec, Source, StepSpec, SubscriberSpec, TaskSpec, declare_step, declare_task};
 pub use self::validate::CatalogProblem;
 use crate::event::Category;
+use crate::handler::{self, CatalogHandler};
 use crate::metrics::{self, MetricInfo, MetricSpec};
 use crate::subscriber::{Registration, pattern};
 
@@ -68,6 +69,7 @@ pub struct Catalog {
     steps: Vec<&'static StepSpec>,
     tasks: Vec<&'static TaskSpec>,
     subscribers: Vec<&'static SubscriberSpec>,
+    handlers: Vec<CatalogHandler>,
     /// Every registration, duplicates included: `validate` looks for them.
     registered: Vec<&'static EventSpec>,
     metrics: Vec<MetricInfo>,
@@ -219,7 +221,8 @@ impl Catalog {
             });
         }
         let metrics = metrics::catalog_with(&declared);
-        Self { events, steps, tasks, subscribers, registered, metrics, declared }
+        let handlers = handler::gather();
+        Self { events, steps, tasks, subscribers, handlers, registered, metrics, declared }
     }
 
     pub(crate) fn all_steps(&self) -> &[&'static StepSpec] {
@@ -288,6 +291,21 @@ impl Catalog {
         &Self::global().subscribers
     }
 
+    /// Every handler that [`register_handlers!`](crate::register_handlers) entered, by the name of its step.
+    #[must_use]
+    pub fn handlers() -> &'static [CatalogHandler] {
+        &Self::global().handlers
+    }
+
+    /// The handler of the step of that name: what an engine asks that knows a name and an input. See
+    /// [`register_handlers!`](crate::register_handlers).
+    #[must_use]
+    pub fn handler(step_name: &str) -> Option<&'static CatalogHandler> {
+        let handlers = Self::handlers();
+        let place = handlers.partition_point(|handler| handler.spec.name < step_name);
+        handlers.get(place).filter(|handler| handler.spec.name == step_name)
+    }
+
     /// Every metric, by name: those of the library, and those of yours that [`register_metrics!`](crate::register_metrics)
     /// entered. What is made at run time stands in no catalog.
     ///
@@ -330,7 +348,7 @@ impl Catalog {
         render::table(Self::global())
     }
 
-    /// The catalog as JSON: `{events, steps, tasks, subscribers, metrics}`.
+    /// The catalog as JSON: `{events, steps, tasks, subscribers, handlers, metrics}`.
     #[must_use]
     pub fn json() -> Json {
         render::json(Self::global())

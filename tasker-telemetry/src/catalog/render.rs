@@ -6,6 +6,7 @@ use serde_json::{Value as Json, json};
 
 use super::{Catalog, CatalogEvent, FiredBy};
 use crate::event::Category;
+use crate::handler;
 
 pub(super) fn table(catalog: &Catalog) -> String {
     let mut text = String::new();
@@ -56,6 +57,12 @@ pub(super) fn table(catalog: &Catalog) -> String {
             let runs = if subscriber.inline { "inline" } else { "queued" };
             rows.push([subscriber.name.to_owned(), runs.to_owned(), subscriber.patterns.join(" ")]);
         }
+        columns(&mut text, &rows);
+    }
+    if !catalog.handlers.is_empty() {
+        text.push('\n');
+        let mut rows = vec![["HANDLER OF", "TYPE"].map(str::to_owned)];
+        rows.extend(catalog.handlers.iter().map(|handler| [handler.spec.name, handler.type_name].map(str::to_owned)));
         columns(&mut text, &rows);
     }
     text.push('\n');
@@ -117,6 +124,7 @@ pub(super) fn json(catalog: &Catalog) -> Json {
             "inline": subscriber.inline,
             "source": source(subscriber.source),
         })).collect::<Vec<_>>(),
+        "handlers": handler::json_handlers(&catalog.handlers),
         "metrics": catalog.metrics,
     })
 }

@@ -34,6 +34,14 @@ pub enum CatalogProblem {
         /// The most similar event.
         nearest: Option<&'static str>,
     },
+    /// Two handlers run steps of one name: an engine cannot know which it gets.
+    #[error("the step `{name}` has more than one handler: {}", types.join(", "))]
+    DuplicateHandler {
+        /// The step's name.
+        name: &'static str,
+        /// The handlers' types, with the places where they were registered.
+        types: Vec<String>,
+    },
     /// A metric that cannot be exported: it has an impossible name, or that of another.
     #[error("{problem}")]
     Metric {
@@ -58,6 +66,11 @@ pub(super) fn problems(catalog: &Catalog) -> Vec<CatalogProblem> {
         if places.len() > 1 {
             problems.push(CatalogProblem::DuplicateStep { name: same[0].name, places });
         }
+    }
+    let handlers = &catalog.handlers;
+    for same in handlers.chunk_by(|a, b| a.spec.name == b.spec.name).filter(|same| same.len() > 1) {
+        let types = same.iter().map(|handler| format!("{} at {}", handler.type_name, place(handler.source)));
+        problems.push(CatalogProblem::DuplicateHandler { name: same[0].spec.name, types: types.collect() });
     }
     for subscriber in &catalog.subscribers {
         for &pattern in subscriber.patterns {

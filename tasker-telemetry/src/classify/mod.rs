@@ -6,6 +6,7 @@
 
 mod body;
 mod class;
+mod known;
 mod probe;
 mod returned;
 mod traits;

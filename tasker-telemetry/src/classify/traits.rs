@@ -49,6 +49,9 @@ pub enum RetryAdvice {
 
 /// An error that knows its category, for the `error_type` of metrics and spans.
 ///
+/// `std::io::Error`, `serde_json::Error`, with the feature `tokio` its `Elapsed`, with `api` `reqwest::Error` and with a store `sqlx::Error` have it: they are known by
+/// their kind, not by their name, also in boxes and among the causes of an error whose own name says nothing.
+///
 /// The categories that the library itself uses are `timeout`, `network`, `not_found`, `auth`, `rate_limit`, `client_error`,
 /// `server_error`, `runtime`, `other` and `unknown`. Others are allowed, but they become label values: keep them few, and
 /// never put an id or a message there.
@@ -74,29 +77,6 @@ pub enum RetryAdvice {
 pub trait ErrorKind {
     /// The category.
     fn error_kind(&self) -> &'static str;
-}
-
-impl ErrorKind for std::io::Error {
-    fn error_kind(&self) -> &'static str {
-        use std::io::ErrorKind as Kind;
-        match self.kind() {
-            Kind::TimedOut => "timeout",
-            Kind::ConnectionRefused
-            | Kind::ConnectionReset
-            | Kind::ConnectionAborted
-            | Kind::NotConnected
-            | Kind::BrokenPipe
-            | Kind::HostUnreachable
-            | Kind::NetworkUnreachable
-            | Kind::NetworkDown
-            | Kind::AddrInUse
-            | Kind::AddrNotAvailable => "network",
-            Kind::NotFound => "not_found",
-            Kind::PermissionDenied => "auth",
-            Kind::InvalidInput | Kind::InvalidData => "client_error",
-            _ => "other",
-        }
-    }
 }
 
 /// What owns or borrows an error passes its words on.

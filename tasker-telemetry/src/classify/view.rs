@@ -4,8 +4,8 @@ use std::error::Error;
 use std::fmt::{Debug, Display, Formatter, Result as FmtResult};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::class;
-use super::traits::ErrorKind;
+use super::traits::RetryAdvice;
+use super::{class, known};
 
 /// The error in a returned value.
 #[derive(Debug)]
@@ -85,17 +85,33 @@ impl ErrorView<'_> {
     /// The category of an error in a box whose type is known to say it; a type that is no box is asked when it is compiled.
     #[must_use]
     pub fn known_kind(&self) -> Option<&'static str> {
+        match &self.text {
+            ErrorText::Boxed(_) | ErrorText::Borrowed(_) => {}
+            ErrorText::Error(_) if class::is_box(self.type_name) => {}
+            _ => return None,
+        }
+        guarded(|| known::kind_in(self.known()))?
+    }
+
+    /// The category of the causes of an error whose own name says none.
+    #[must_use]
+    pub fn kind_of_causes(&self) -> Option<&'static str> {
+        guarded(|| known::kind_in(self.causes()))?
+    }
+
+    /// What one of its causes, or what a box holds, advises about another attempt, where its type says nothing itself.
+    #[must_use]
+    pub fn known_advice(&self) -> Option<RetryAdvice> {
+        guarded(|| known::advice_in(self.known()))?
+    }
+
+    /// What can be asked for its type, from the outside in.
+    fn known(&self) -> impl Iterator<Item = &(dyn Error + 'static)> {
         let outermost = match &self.text {
             ErrorText::Boxed(error) => Some(*error),
-            ErrorText::Borrowed(_) => None,
-            ErrorText::Error(_) if class::is_box(self.type_name) => None,
-            _ => return None,
+            _ => None,
         };
-        guarded(|| {
-            let known =
-                |error: &(dyn Error + 'static)| error.downcast_ref::<std::io::Error>().map(ErrorKind::error_kind);
-            outermost.into_iter().chain(self.causes()).filter_map(known).last()
-        })?
+        outermost.into_iter().chain(self.causes())
     }
 
     fn boxed_class(&self) -> String {

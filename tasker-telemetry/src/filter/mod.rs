@@ -7,11 +7,13 @@
 //! - `rule.rs`: a rule as it is written; `keys.rs`: the rules for keys, compiled; `texts.rs`: those for values
 //! - `walk.rs`: through JSON; `scan.rs`, `top.rs`: through typed values
 //! - `event.rs`, `fields.rs`: typed events, `fields(..)`
+//! - `live.rs`: more rules while it is in use
 //! - `secrets.rs`: what was masked, found again in the texts of errors
 
 mod event;
 mod fields;
 mod keys;
+mod live;
 mod rule;
 mod scan;
 mod secrets;
@@ -27,6 +29,7 @@ use serde_json::Value as Json;
 
 pub(crate) use self::event::MaskedFields;
 use self::keys::{Keys, Place, Verdict};
+pub(crate) use self::live::Filters;
 pub(crate) use self::rule::BadRule;
 pub use self::rule::FilterRule;
 use self::scan::{Scan, Stop};

@@ -51,7 +51,8 @@ pub(super) enum Meaning {
 }
 
 /// Why a rule cannot be used.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("has the rule `{rule}`, which {problem}")]
 pub(crate) struct BadRule {
     pub(crate) rule: String,
     pub(crate) problem: String,
@@ -81,6 +82,14 @@ impl FilterRule {
             Written::Regex(regex) => Ok(Some(regex.clone())),
             Written::Text(text) if text.is_empty() => Ok(None),
             Written::Text(text) => compile(&slashed(text)?.unwrap_or_else(|| text.clone()), text).map(Some),
+        }
+    }
+
+    /// As it can be written in settings.
+    pub(crate) fn written(&self) -> String {
+        match &self.0 {
+            Written::Text(text) => text.clone(),
+            Written::Regex(regex) => format!("/{regex}/"),
         }
     }
 

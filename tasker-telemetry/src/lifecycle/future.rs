@@ -9,9 +9,11 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use pin_project_lite::pin_project;
 
+use super::attempt::StepAttempt;
 use super::dying::Dying;
 use super::step_run::{Next, StepRun};
 use super::task_run::TaskRun;
@@ -147,6 +149,16 @@ impl StepRetry {
         Self { run: StepRun::new(spec, fields) }
     }
 
+    /// One attempt of a step, which an engine asked for.
+    pub(crate) fn given(spec: &'static StepSpec, fields: Fields, attempt: StepAttempt) -> Self {
+        Self { run: StepRun::given(spec, fields, attempt) }
+    }
+
+    /// The number of the attempt that is next or under way, from 1.
+    pub(crate) const fn attempt_number(&self) -> u32 {
+        self.run.attempt_number()
+    }
+
     /// Whether no attempt follows the next one: it may have the arguments themselves.
     #[must_use]
     pub const fn is_last(&self) -> bool {
@@ -156,6 +168,16 @@ impl StepRetry {
     /// One attempt, and the wait after it when another follows: `None` then, else what the body returned.
     pub const fn attempt<F: Future>(&mut self, body: F, classify: Classify<F::Output>) -> Attempt<'_, F> {
         Attempt { run: &mut self.run, classify, body: Some(body) }
+    }
+
+    /// One attempt, without the wait after it: what the body returned, and if another attempt is to follow, after which wait
+    /// and as what.
+    pub(crate) const fn only_attempt<F: Future>(
+        &mut self,
+        body: F,
+        classify: Classify<F::Output>,
+    ) -> OnlyAttempt<'_, F> {
+        OnlyAttempt { attempt: self.attempt(body, classify) }
     }
 
     /// The same for a plain function.
@@ -197,9 +219,12 @@ impl<F: Future> Future for Attempt<'_, F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<F::Output>> {
         let mut this = self.project();
         if let Some(body) = this.body.as_mut().as_pin_mut() {
-            if let Some(output) = ready!(poll_attempt(this.run, *this.classify, body, cx)) {
-                return Poll::Ready(Some(output));
+            let (output, next) = ready!(poll_attempt(this.run, *this.classify, body, cx));
+            match next {
+                Next::End => return Poll::Ready(Some(output)),
+                Next::Again(delay) => this.run.begin_wait(delay),
             }
+            drop(output);
             // What the attempt held is given back before the wait, not after it.
             this.body.set(None);
         }
@@ -208,13 +233,13 @@ impl<F: Future> Future for Attempt<'_, F> {
     }
 }
 
-/// The end of an attempt: its output, or `None` when another follows.
+/// The end of an attempt: its output, and whether another follows.
 fn poll_attempt<R>(
     run: &mut StepRun,
     classify: Classify<R>,
     body: Pin<&mut dyn Future<Output = R>>,
     cx: &mut Context<'_>,
-) -> Poll<Option<R>> {
+) -> Poll<(R, Next)> {
     let output = if run.is_off() || (run.is_new() && !run.begin()) {
         ready!(body.poll(cx))
     } else {
@@ -229,12 +254,32 @@ fn poll_attempt<R>(
         run.completed();
         Next::End
     };
-    match next {
-        Next::End => Poll::Ready(Some(output)),
-        Next::Again(delay) => {
-            run.begin_wait(delay);
-            Poll::Ready(None)
-        }
+    Poll::Ready((output, next))
+}
+
+pin_project! {
+    /// One attempt of a step whose attempts an engine runs.
+    #[must_use = "futures do nothing unless polled"]
+    pub(crate) struct OnlyAttempt<'a, F: Future> {
+        #[pin]
+        attempt: Attempt<'a, F>,
+    }
+}
+
+impl<F: Future> Future for OnlyAttempt<'_, F> {
+    type Output = (F::Output, Option<(Duration, StepAttempt)>);
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project().attempt.project();
+        // Taken out when it is ready; polled after that, it stays pending, as no future should be.
+        let Some(body) = this.body.as_mut().as_pin_mut() else { return Poll::Pending };
+        let (output, next) = ready!(poll_attempt(this.run, *this.classify, body, cx));
+        this.body.set(None);
+        let again = match next {
+            Next::End => None,
+            Next::Again(delay) => Some((delay, this.run.leave())),
+        };
+        Poll::Ready((output, again))
     }
 }
 

@@ -54,7 +54,8 @@ pub(super) fn core_of(core: &Arc<Core>, carrier: &Carrier) -> Arc<TaskCore> {
     for (name, value) in &mut context {
         core.filter().attribute(name, value);
     }
-    let origin = Origin { started_at, counts, context };
+    let correlation_id = carrier.correlation_id.clone();
+    let origin = Origin { started_at, counts, context, correlation_id };
     TaskCore::resumed(Arc::clone(core), spec_named(&carrier.task_name), id, trace, origin)
 }
 

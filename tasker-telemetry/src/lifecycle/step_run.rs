@@ -19,6 +19,7 @@ use async_lock::futures::AcquireArc;
 use tracing::span::EnteredSpan;
 
 use self::meter::Metering;
+use super::attempt::{GivenStep, StepAttempt};
 use super::wait::Wait;
 use super::{TaskCore, dying};
 use crate::catalog::StepSpec;
@@ -52,6 +53,8 @@ pub struct StepRun {
     watched: bool,
     /// The step is a task of its own.
     owns_task: bool,
+    /// An engine runs the attempts: this is one of them, and no other follows here.
+    given: bool,
     /// While the body is dropped in the step's scope: whether the thread was polling before.
     entered: Option<bool>,
     /// Something behind the body takes note of its drop.
@@ -64,6 +67,8 @@ pub struct StepRun {
 enum Kept {
     /// The values of `fields(..)`, before the first poll.
     Fields(Fields),
+    /// The same, and the step that an engine's attempt is one of.
+    Given(Box<Rare>),
     /// From the first poll on.
     Scope(Scope, Option<Box<Rare>>),
 }
@@ -85,6 +90,8 @@ struct Rare {
     hold: Option<Hold>,
     /// When the first attempt of a lone step with several asked to run.
     begun: Option<Moment>,
+    /// The step of which this is an attempt, if an engine knows it.
+    given: Option<GivenStep>,
 }
 
 /// When an attempt asked to run, and when it did; the same moment until it does.
@@ -146,10 +153,19 @@ impl StepRun {
             phase: Phase::New,
             watched: false,
             owns_task: false,
+            given: false,
             entered: None,
             followed: false,
             metering: Metering::Off,
         }
+    }
+
+    /// One attempt that an engine asked for: no other follows here.
+    pub(super) fn given(spec: &'static StepSpec, fields: Fields, attempt: StepAttempt) -> Self {
+        let mut run = Self::new(spec, None);
+        (run.attempt, run.given) = (attempt.attempt_number(), true);
+        run.kept = Kept::Given(Box::new(Rare { fields, given: attempt.step(), ..Rare::default() }));
+        run
     }
 
     /// Whether the body runs without us, now or for good.
@@ -200,7 +216,8 @@ impl StepRun {
             if let Some(task) = here.scope.task() {
                 self.watched = task.is_watched();
                 self.metering = if task.metrics().is_some() { Metering::Step } else { Metering::Off };
-                let place = StepPlace { spec: self.spec, number: task.next_step(), attempt: 1, parent: 0 };
+                let place =
+                    StepPlace { spec: self.spec, number: self.number_in(task), attempt: self.attempt, parent: 0 };
                 let scope = Scope::Step(Arc::clone(task), place, permit);
                 self.set_scope(scope);
                 return Found::Task;
@@ -252,7 +269,18 @@ impl StepRun {
             Some(_) if self.watched => Metering::Step,
             Some(_) => Metering::LoneStep,
         };
-        self.set_scope(Scope::Light(core, self.spec, 1));
+        self.set_scope(Scope::Light(core, self.spec, self.attempt));
+    }
+
+    /// The step's number in its task: a new one, unless this is a further attempt of a step that has one.
+    fn number_in(&self, task: &TaskCore) -> u32 {
+        match &self.kept {
+            Kept::Given(rare) => match rare.given {
+                Some(GivenStep { nonce, number }) if nonce == task.nonce() => number,
+                _ => task.next_step(),
+            },
+            _ => task.next_step(),
+        }
     }
 
     /// The step is a task of its own.
@@ -269,7 +297,7 @@ impl StepRun {
         task.emit(EventKind::TaskStartRequested, now.timestamp(), None, || Fact::Bare);
         // The task may be one of those whose spans nobody wants.
         self.watched = task.is_watched();
-        let place = StepPlace { spec: self.spec, number: task.next_step(), attempt: 1, parent: 0 };
+        let place = StepPlace { spec: self.spec, number: task.next_step(), attempt: self.attempt, parent: 0 };
         self.set_scope(Scope::Step(task, place, Permit::NotHeld));
     }
 
@@ -287,6 +315,7 @@ impl StepRun {
     fn replace_scope(&mut self, scope: Scope) {
         let rare = match mem::replace(&mut self.kept, Kept::Fields(None)) {
             Kept::Fields(fields) => fields.map(|fields| Box::new(Rare { fields: Some(fields), ..Rare::default() })),
+            Kept::Given(rare) => Some(rare),
             Kept::Scope(_, rare) => rare,
         };
         self.kept = Kept::Scope(scope, rare);
@@ -296,21 +325,21 @@ impl StepRun {
     const fn scope(&self) -> Option<&Scope> {
         match &self.kept {
             Kept::Scope(scope, _) => Some(scope),
-            Kept::Fields(_) => None,
+            Kept::Fields(_) | Kept::Given(_) => None,
         }
     }
 
     const fn scope_mut(&mut self) -> Option<&mut Scope> {
         match &mut self.kept {
             Kept::Scope(scope, _) => Some(scope),
-            Kept::Fields(_) => None,
+            Kept::Fields(_) | Kept::Given(_) => None,
         }
     }
 
     fn rare(&self) -> Option<&Rare> {
         match &self.kept {
             Kept::Scope(_, rare) => rare.as_deref(),
-            Kept::Fields(_) => None,
+            Kept::Fields(_) | Kept::Given(_) => None,
         }
     }
 
@@ -389,6 +418,21 @@ impl StepRun {
         let event = transition(Entity::Step, self.state, to).ok()?;
         self.state = to;
         Some(event)
+    }
+
+    /// The number of the attempt that is next or under way, from 1.
+    pub(super) const fn attempt_number(&self) -> u32 {
+        self.attempt
+    }
+
+    /// An engine's attempt has ended, and whether another follows is the engine's business. The step as the next attempt has
+    /// to name it.
+    pub(super) fn leave(&mut self) -> StepAttempt {
+        if self.phase != Phase::Off {
+            self.phase = Phase::Over;
+        }
+        let step = self.task().map(|(task, place)| GivenStep { nonce: task.nonce(), number: place.number });
+        StepAttempt::of(self.attempt, step)
     }
 
     /// Whether no attempt follows the one that is next.

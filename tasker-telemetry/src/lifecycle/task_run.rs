@@ -94,7 +94,7 @@ impl TaskRun {
             return self.go_on(task);
         }
         core.task_began();
-        let task = TaskCore::new(core, self.spec, self.id.take(), self.fields.take());
+        let task = TaskCore::new(core, self.spec, self.id.take().unwrap_or_default(), self.fields.take());
         if let Some(metrics) = task.metrics() {
             metrics.began();
         }
@@ -123,7 +123,8 @@ impl TaskRun {
     }
 
     fn is_run_of(&self, task: &TaskCore) -> bool {
-        task.name() == self.spec.name && self.id.as_deref().is_none_or(|id| id == task.id().as_str())
+        let id = self.id.as_ref().and_then(|ids| ids.id.as_deref());
+        task.name() == self.spec.name && id.is_none_or(|id| id == task.id().as_str())
     }
 
     fn go_on(&mut self, task: Arc<TaskCore>) {

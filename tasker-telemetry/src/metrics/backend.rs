@@ -25,11 +25,12 @@ pub(crate) struct Store {
     life_cycle: Option<LifeCycle>,
     registry: Registry,
     limit: usize,
+    format: Format,
     pushes: AllPushBooks,
 }
 
 impl Store {
-    pub(crate) fn new(enabled: bool, limit: usize) -> Self {
+    pub(crate) fn new(enabled: bool, limit: usize, format: Format) -> Self {
         if enabled {
             user::touch_registered();
         }
@@ -37,6 +38,7 @@ impl Store {
             life_cycle: enabled.then(|| LifeCycle::new(limit)),
             registry: Registry::new(),
             limit,
+            format,
             pushes: AllPushBooks::default(),
         }
     }
@@ -176,6 +178,17 @@ impl MetricsBackend {
                 family.descriptor().describe(help.to_owned());
             }
         }
+    }
+
+    /// Everything recorded so far, in the format of the settings ([`Builder::metrics_format`](crate::Builder::metrics_format)).
+    #[must_use]
+    pub fn export(&self) -> String {
+        self.render(self.format())
+    }
+
+    /// The format of the settings.
+    pub(crate) fn format(&self) -> Format {
+        self.store().format
     }
 
     /// Everything recorded so far, in that format; empty but for the format's frame when metrics are off. Recording goes on

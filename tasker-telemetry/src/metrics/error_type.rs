@@ -10,6 +10,13 @@ pub(crate) fn error_type(error: &ErrorView<'_>, kind: Option<&'static str>) -> &
     if let Some(kind) = kind.or_else(|| error.known_kind()) {
         return kind;
     }
+    match by_class(error) {
+        "other" => error.kind_of_causes().unwrap_or("other"),
+        kind => kind,
+    }
+}
+
+fn by_class(error: &ErrorView<'_>) -> &'static str {
     let mut class = Text { bytes: [0; 256], len: 0 };
     match error.write_class(&mut class) {
         Some(Ok(())) => event::error_type(class.as_str()),

@@ -20,6 +20,7 @@
 //! | `render/` | the exports |
 //! | `serve/` | pages over HTTP |
 //! | `push/`, `otlp/`, `pushgateway.rs`, `statsd/` | sending them somewhere |
+//! | `ways.rs` | the same where settings say so |
 
 mod backend;
 mod books;
@@ -47,6 +48,7 @@ pub mod span_metrics;
 #[cfg(feature = "statsd")]
 pub mod statsd;
 mod user;
+pub(crate) mod ways;
 
 pub use self::backend::MetricsBackend;
 pub(crate) use self::backend::Store;

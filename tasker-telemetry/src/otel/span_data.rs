@@ -47,9 +47,10 @@ pub(super) fn span_data(span: &Span, scope: &InstrumentationScope) -> SpanData {
         parent_span_is_remote: span.is_parent_remote(),
         span_kind: match span.kind() {
             SpanKind::Internal => OtelKind::Internal,
+            SpanKind::Client => OtelKind::Client,
             SpanKind::Consumer => OtelKind::Consumer,
         },
-        name: span.name().into(),
+        name: span.name().to_owned().into(),
         start_time: span.start().into(),
         end_time: span.end().into(),
         attributes,

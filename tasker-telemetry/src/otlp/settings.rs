@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::settings::Value;
 use crate::trace::{Batching, batching};
 use crate::variables::{InvalidVariable, Variables};
 
@@ -114,6 +115,31 @@ impl Otlp {
         self
     }
 
+    /// What code says here, as values of options.
+    pub(crate) fn said(&self) -> Vec<(&'static str, Value)> {
+        let protocol = self.protocol.map(|protocol| match protocol {
+            Protocol::Http => "http/protobuf",
+            Protocol::Grpc => "grpc",
+        });
+        let shape = self.protocol.unwrap_or(Protocol::Http);
+        let count = |count: usize| Value::Count(u64::try_from(count).unwrap_or(u64::MAX));
+        let text = |text: &str| Value::Text(text.to_owned());
+        let headers = (!self.headers.is_empty()).then(|| Value::Pairs(self.headers.clone()));
+        [
+            ("otlp.traces.protocol", protocol.map(text)),
+            ("otlp.traces.endpoint", self.endpoint.as_deref().map(|base| text(&both(shape, base).0))),
+            ("otlp.traces.headers", headers),
+            ("otlp.traces.compression", self.gzip.map(|gzip| text(if gzip { "gzip" } else { "none" }))),
+            ("otlp.traces.timeout", self.timeout.map(Value::Time)),
+            ("spans.queue", self.queue.map(count)),
+            ("spans.batch", self.batch.map(count)),
+            ("spans.delay", self.delay.map(Value::Time)),
+        ]
+        .into_iter()
+        .filter_map(|(key, value)| Some((key, value?)))
+        .collect()
+    }
+
     /// Decides everything.
     pub(crate) fn resolve(self, variables: &Variables) -> Result<Target, InvalidVariable> {
         let protocol = match self.protocol {
@@ -195,6 +221,14 @@ fn both(protocol: Protocol, base: &str) -> (String, String) {
             (format!("{base}/v1/traces"), format!("{base}/v1/logs"))
         }
         Protocol::Grpc => (base.clone(), base),
+    }
+}
+
+#[cfg(test)]
+impl Target {
+    /// All of it, credentials included, for tests.
+    pub(crate) fn everything(&self) -> String {
+        format!("{self:?} {} {:?} {:?}", self.logs, self.headers, self.certificate)
     }
 }
 

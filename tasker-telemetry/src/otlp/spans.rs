@@ -88,6 +88,7 @@ fn write_span(span: &Span, fixed: &mut HashMap<(usize, usize), Box<[u8]>>, scrat
         6,
         match span.kind() {
             SpanKind::Internal => 1,
+            SpanKind::Client => 3,
             SpanKind::Consumer => 5,
         },
     );

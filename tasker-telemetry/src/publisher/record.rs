@@ -11,7 +11,7 @@ use crate::event::{EventKind, Payload};
 use crate::failure::Failure;
 use crate::lifecycle::TaskCore;
 use crate::time::Timestamp;
-use crate::trace::{CarriedSpan, TaskTrace};
+use crate::trace::{Call, CarriedSpan, TaskTrace};
 use crate::value::Value;
 
 /// One event, not yet written out.
@@ -81,6 +81,9 @@ pub(crate) enum Fact {
     TaskEnded(Arc<TaskEnd>),
     /// No event: a finished span that came with a task from another process.
     Carried(Arc<CarriedSpan>),
+    /// No event: a finished call to another service.
+    #[cfg_attr(not(feature = "api"), allow(dead_code, reason = "only `api` makes calls"))]
+    Call(Arc<Call>),
     /// Every event that user code published.
     Published(Arc<Published>),
 }

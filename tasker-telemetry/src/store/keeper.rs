@@ -29,6 +29,9 @@ use crate::time::Timestamp;
 /// How many records are written in one transaction at most.
 const MOST_RECORDS: usize = 2_000;
 
+/// And how many while writing does not succeed: what is too much for the time limit must become less.
+const LEAST_RECORDS: usize = 20;
+
 /// The waits before a failed write is tried again.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
@@ -173,7 +176,7 @@ impl Writer {
                 }
                 () = until(release_at) => self.fall_behind(&format!("slower than {:?}", self.options.delivery_timeout)),
                 () = until(self.again_at), if idle => {}
-                () = sleep_until(self.next_sign), if idle => {}
+                () = sleep_until(self.sign_due()), if idle => {}
             }
         }
         self.end()
@@ -196,7 +199,9 @@ impl Writer {
                 let records = std::mem::take(&mut held.records);
                 let strict = self.options.durability == Durability::Strict;
                 if self.behind {
-                    records.iter().for_each(|record| answer(record, Ticket::late));
+                    for record in &records {
+                        answer(record, Ticket::late);
+                    }
                 }
                 self.taken += records.len() as u64;
                 self.waiting.extend(records);
@@ -235,25 +240,31 @@ impl Writer {
 
     fn written(&mut self, count: usize, result: Result<(), WriteError>) {
         match result {
-            _ if count == 0 => {} // that a sign could not be given the next event will tell
             Ok(()) => {
-                self.books.written(count);
-                if self.behind {
-                    self.state.replayed.fetch_add(count as u64, Ordering::Relaxed);
-                }
-                self.state.transactions.fetch_add(1, Ordering::Relaxed);
-                self.waiting.drain(..count).for_each(|record| answer(&record, Ticket::done));
-                self.portion = (self.portion * 2).min(MOST_RECORDS);
                 self.wait = FIRST_WAIT;
+                if count > 0 {
+                    self.books.written(count);
+                    if self.behind {
+                        self.state.replayed.fetch_add(count as u64, Ordering::Relaxed);
+                    }
+                    self.state.transactions.fetch_add(1, Ordering::Relaxed);
+                    self.waiting.drain(..count).for_each(|record| answer(&record, Ticket::done));
+                    self.portion = (self.portion * 2).min(MOST_RECORDS);
+                }
                 if self.behind && self.waiting.is_empty() {
                     self.catch_up();
                 }
-                self.settle(count);
+                if count > 0 {
+                    self.settle(count);
+                }
             }
-            Err(WriteError::Sql(error)) if fault(&error) == Fault::Rows => self.refused(count, &error),
+            Err(WriteError::Sql(error)) if count > 0 && fault(&error) == Fault::Rows => self.refused(count, &error),
             Err(error) => {
                 self.again_at = Some(Instant::now() + self.wait);
                 self.wait = (self.wait * 2).min(LONGEST_WAIT);
+                self.portion = (self.portion / 2).max(LEAST_RECORDS);
+                // The first rows that can be written again say that the process lives: until then others may think it dead.
+                self.next_sign = Instant::now();
                 self.fall_behind(&error.to_string());
             }
         }
@@ -312,6 +323,11 @@ impl Writer {
 
     fn lost(&self) -> u64 {
         self.books.read().2.values().sum()
+    }
+
+    /// When the writer has to wake for a sign of life alone: not while it waits to try again, which takes one along.
+    fn sign_due(&self) -> Instant {
+        self.again_at.map_or(self.next_sign, |again_at| again_at.max(self.next_sign))
     }
 
     fn sign(&mut self) -> Sign {

@@ -108,6 +108,7 @@ pub(super) struct TransitionRow {
     to_state: Option<State>,
     occurred_at: i64,
     number: u32,
+    part: String,
     #[serde(serialize_with = "shared")]
     worker_id: Arc<str>,
     reason: Option<String>,
@@ -164,6 +165,7 @@ impl Fold<'_> {
             to_state: to,
             occurred_at: at,
             number: record.sequence,
+            part: part(task.nonce()),
             worker_id: Arc::clone(self.worker_id),
             reason: reason(record).map(clean),
         });
@@ -173,7 +175,7 @@ impl Fold<'_> {
     fn task(&mut self, record: &Record, task: &Arc<TaskCore>, at: i64, to: Option<State>) {
         let task_id = task.id().text();
         // A task that came from elsewhere belongs to the run that began there.
-        let run_key = task.origin().is_none().then(|| format!("{:016x}", task.nonce()));
+        let run_key = task.origin().is_none().then(|| part(task.nonce()));
         let found = self.tasks.get(task_id).copied();
         let same = found.filter(|&(wave, row)| {
             run_key.is_none()
@@ -189,7 +191,7 @@ impl Fold<'_> {
                 task_name: task.name(),
                 state: State::InProgress,
                 run_key: run_key.clone(),
-                correlation_id: Arc::clone(task.trace_text()),
+                correlation_id: Arc::clone(task.correlation_id()),
                 context: None,
                 carrier: None,
                 worker_id: Arc::clone(self.worker_id),
@@ -395,6 +397,11 @@ fn text(json: &Json) -> String {
 /// The texts of `PostgreSQL` can hold every character but this.
 fn clean(text: String) -> String {
     if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text }
+}
+
+/// How the part of a task's life that one process runs is called.
+pub(super) fn part(nonce: u64) -> String {
+    format!("{nonce:016x}")
 }
 
 pub(super) fn nanos(nanos: u64) -> i64 {

@@ -8,15 +8,20 @@ use std::time::Duration;
 
 use super::{Core, INSTALLED, Live, Telemetry};
 use crate::catalog::Catalog;
-use crate::filter::{BadRule, DEFAULT_FILTER_MASK, DEFAULT_FILTER_PARAMETERS, Filter, FilterRule};
+use crate::filter::{BadRule, DEFAULT_FILTER_MASK, DEFAULT_FILTER_PARAMETERS, Filter, FilterRule, Filters};
+use crate::logs::{self, LogOptions};
 use crate::metrics::push::{PlannedPush, Push, Pusher};
 use crate::metrics::span_metrics::Slot;
+use crate::metrics::ways::Ways;
 use crate::metrics::{self, MetricsBackend};
 use crate::publisher::{Limits, Publisher};
+use crate::settings::{InForce, Layers, SettingsError, Sources};
 #[cfg(feature = "_store")]
 use crate::store::{PlannedStore, StoreError, StoreOptions};
 use crate::subscriber::{Registration, Subscriber};
-use crate::trace::{self, SinkPlan, TraceSettings, Tracing};
+#[cfg(feature = "otlp")]
+use crate::trace::Exporter;
+use crate::trace::{self, SinkPlan, TraceOptions, Tracing};
 use crate::variables::{InvalidVariable, Variables};
 
 /// Why a telemetry could not be built or installed.
@@ -40,6 +45,9 @@ pub enum BuildError {
     /// One of OpenTelemetry's standard variables has an impossible value.
     #[error("{0}")]
     Variable(#[from] InvalidVariable),
+    /// The file or the environment have mistakes.
+    #[error("{0}")]
+    Settings(#[from] SettingsError),
     /// An exporter cannot work as it was set up.
     #[error("the exporter `{exporter}`: {problem}")]
     Exporter {
@@ -73,35 +81,44 @@ impl From<BadRule> for BuildError {
 }
 
 /// The settings of a [`Telemetry`].
-#[allow(clippy::struct_excessive_bools, reason = "settings that are on or off")]
+/// What nobody has said is `None`, until files and variables are read and then the defaults hold.
+#[derive(Default)]
 #[must_use = "nothing happens before `build` or `install`"]
 pub struct Builder {
-    pub(crate) enabled: bool,
-    step_processing: bool,
+    pub(crate) enabled: Option<bool>,
+    pub(crate) step_processing: Option<bool>,
     pub(crate) service_name: Option<String>,
     pub(crate) service_version: Option<String>,
     subscribers: Vec<Registration>,
-    auto_subscribers: bool,
-    strict_catalog: bool,
-    queue_capacity: usize,
-    subscriber_capacity: usize,
-    handler_timeout: Duration,
-    shutdown_timeout: Duration,
-    filter_parameters: Vec<FilterRule>,
-    filter_values: Vec<FilterRule>,
-    filter_mask: String,
-    pub(crate) metrics_enabled: bool,
-    metrics_series_limit: usize,
+    pub(crate) auto_subscribers: Option<bool>,
+    pub(crate) strict_catalog: Option<bool>,
+    pub(crate) queue_capacity: Option<usize>,
+    pub(crate) subscriber_capacity: Option<usize>,
+    pub(crate) handler_timeout: Option<Duration>,
+    pub(crate) shutdown_timeout: Option<Duration>,
+    pub(crate) filter_parameters: Option<Vec<FilterRule>>,
+    pub(crate) filter_values: Option<Vec<FilterRule>>,
+    pub(crate) filter_mask: Option<String>,
+    pub(crate) metrics_enabled: Option<bool>,
+    pub(crate) metrics_series_limit: Option<usize>,
     pub(crate) pushes: Vec<PlannedPush>,
     #[cfg(feature = "_store")]
     store: Option<PlannedStore>,
-    pub(crate) traces: TraceSettings,
+    pub(crate) metrics_format: Option<metrics::Format>,
+    pub(crate) traces: TraceOptions,
+    pub(crate) ways: Ways,
+    pub(crate) log: LogOptions,
     pub(crate) span_sinks: Vec<SinkPlan>,
     pub(crate) span_metrics: Option<Slot>,
     pub(crate) resource: Vec<(String, String)>,
     pub(crate) variables: Variables,
     /// Whether the standard variables are obeyed, exporters or not.
     pub(crate) obeys_variables: bool,
+    pub(crate) sources: Sources,
+    /// What code says by key.
+    pub(crate) options: Vec<(String, String)>,
+    /// What the sources say, if they have been read already.
+    pub(crate) layers: Option<Layers>,
 }
 
 impl fmt::Debug for Builder {
@@ -114,42 +131,10 @@ impl fmt::Debug for Builder {
     }
 }
 
-impl Default for Builder {
-    fn default() -> Self {
-        Self {
-            enabled: true,
-            step_processing: false,
-            service_name: None,
-            service_version: None,
-            subscribers: Vec::new(),
-            auto_subscribers: true,
-            strict_catalog: false,
-            queue_capacity: 200_000,
-            subscriber_capacity: 400_000,
-            handler_timeout: Duration::from_secs(30),
-            shutdown_timeout: Duration::from_secs(5),
-            filter_parameters: DEFAULT_FILTER_PARAMETERS.map(FilterRule::from).to_vec(),
-            filter_values: Vec::new(),
-            filter_mask: DEFAULT_FILTER_MASK.to_owned(),
-            metrics_enabled: true,
-            metrics_series_limit: metrics::DEFAULT_SERIES_LIMIT,
-            pushes: Vec::new(),
-            #[cfg(feature = "_store")]
-            store: None,
-            traces: TraceSettings::default(),
-            span_sinks: Vec::new(),
-            span_metrics: None,
-            resource: Vec::new(),
-            variables: Variables::default(),
-            obeys_variables: false,
-        }
-    }
-}
-
 impl Builder {
     /// Off, everything costs next to nothing and does nothing. Default: on.
     pub const fn enabled(mut self, enabled: bool) -> Self {
-        self.enabled = enabled;
+        self.enabled = Some(enabled);
         self
     }
 
@@ -183,46 +168,46 @@ impl Builder {
 
     /// Whether the subscribers that register themselves take part. Default: yes.
     pub const fn auto_subscribers(mut self, take_part: bool) -> Self {
-        self.auto_subscribers = take_part;
+        self.auto_subscribers = Some(take_part);
         self
     }
 
     /// Whether mistakes in the catalog (two events of one name, subscriptions nobody can fire) are an error. Default: no,
     /// they are logged and stand in [`Telemetry::health`].
     pub const fn strict_catalog(mut self, strict: bool) -> Self {
-        self.strict_catalog = strict;
+        self.strict_catalog = Some(strict);
         self
     }
 
     /// Whether each attempt also tells its resources, as `observability.step.processing`. Default: no.
     pub const fn step_processing(mut self, tell: bool) -> Self {
-        self.step_processing = tell;
+        self.step_processing = Some(tell);
         self
     }
 
     /// How many events may wait between the publishing threads and the router; what is over is dropped and counted.
     /// Default: 200,000, at most about 16 MB, taken only when needed.
     pub const fn queue_capacity(mut self, events: usize) -> Self {
-        self.queue_capacity = events;
+        self.queue_capacity = Some(events);
         self
     }
 
     /// How many events may wait for one subscriber; what is over is dropped for that one, and counted.
     /// Default: 400,000, which holds the events of a burst of 100,000 steps; about 32 MB at most, taken only when needed.
     pub const fn subscriber_capacity(mut self, events: usize) -> Self {
-        self.subscriber_capacity = events;
+        self.subscriber_capacity = Some(events);
         self
     }
 
     /// How long one async handler may take before it is dropped and counted as failed. Default: 30 s.
     pub const fn handler_timeout(mut self, limit: Duration) -> Self {
-        self.handler_timeout = limit;
+        self.handler_timeout = Some(limit);
         self
     }
 
     /// How long [`Telemetry::shutdown`], [`Telemetry::flush`] and the drop of a telemetry may take. Default: 5 s.
     pub const fn shutdown_timeout(mut self, limit: Duration) -> Self {
-        self.shutdown_timeout = limit;
+        self.shutdown_timeout = Some(limit);
         self
     }
 
@@ -242,7 +227,7 @@ impl Builder {
     /// # Ok::<(), BuildError>(())
     /// ```
     pub fn filter_parameters<R: Into<FilterRule>>(mut self, rules: impl IntoIterator<Item = R>) -> Self {
-        self.filter_parameters = rules.into_iter().map(Into::into).collect();
+        self.filter_parameters = Some(rules.into_iter().map(Into::into).collect());
         self
     }
 
@@ -260,26 +245,32 @@ impl Builder {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn filter_values<R: Into<FilterRule>>(mut self, rules: impl IntoIterator<Item = R>) -> Self {
-        self.filter_values = rules.into_iter().map(Into::into).collect();
+        self.filter_values = Some(rules.into_iter().map(Into::into).collect());
         self
     }
 
     /// What stands in the place of a masked value. Default: `[FILTERED]`.
     pub fn filter_mask(mut self, mask: impl Into<String>) -> Self {
-        self.filter_mask = mask.into();
+        self.filter_mask = Some(mask.into());
         self
     }
 
     /// Whether the life cycle records metrics. Off, [`MetricsBackend::render`] gives empty exports. Default: on.
     pub const fn metrics_enabled(mut self, enabled: bool) -> Self {
-        self.metrics_enabled = enabled;
+        self.metrics_enabled = Some(enabled);
+        self
+    }
+
+    /// The format of [`MetricsBackend::export`], and of `/metrics` where the client has no wish. Default: Prometheus text.
+    pub const fn metrics_format(mut self, format: metrics::Format) -> Self {
+        self.metrics_format = Some(format);
         self
     }
 
     /// How many series each metric may have, at least 2; what is over is recorded in one that has the label
     /// `otel_metric_overflow="true"` alone. Default: 2,000.
     pub const fn metrics_series_limit(mut self, limit: usize) -> Self {
-        self.metrics_series_limit = limit;
+        self.metrics_series_limit = Some(limit);
         self
     }
 
@@ -325,60 +316,80 @@ impl Builder {
     ///
     /// # Errors
     /// [`BuildError`]: an impossible setting, a thread that could not be started, a catalog with mistakes (strict only).
-    pub fn build(mut self) -> Result<Telemetry, BuildError> {
-        for (setting, capacity) in
-            [("queue_capacity", self.queue_capacity), ("subscriber_capacity", self.subscriber_capacity)]
-        {
+    pub fn build(self) -> Result<Telemetry, BuildError> {
+        let (read, standard) = (self.sources.clone(), self.variables.clone());
+        let (mut builder, layers, entries) = self.settle()?;
+        let in_force = InForce::new(entries, read, standard, builder.obeys_variables);
+        for (key, value) in builder.said_by_objects() {
+            in_force.said_by_code(key, value);
+        }
+        let queue_capacity = builder.queue_capacity.unwrap_or(200_000);
+        let subscriber_capacity = builder.subscriber_capacity.unwrap_or(400_000);
+        for (setting, capacity) in [("queue_capacity", queue_capacity), ("subscriber_capacity", subscriber_capacity)] {
             if capacity == 0 {
                 return Err(BuildError::Setting { setting, problem: "must be at least 1" });
             }
         }
-        if self.metrics_series_limit < 2 {
+        let series_limit = builder.metrics_series_limit.unwrap_or(metrics::DEFAULT_SERIES_LIMIT);
+        if series_limit < 2 {
             return Err(BuildError::Setting { setting: "metrics_series_limit", problem: "must be at least 2" });
         }
-        let filter = Filter::new(&self.filter_parameters, &self.filter_values, &self.filter_mask)?;
-        let resolved = trace::resolve(&mut self, &filter)?;
-        let mut subscribers = self.subscribers;
+        let default_keys = || DEFAULT_FILTER_PARAMETERS.map(FilterRule::from).to_vec();
+        let keys = builder.filter_parameters.take().unwrap_or_else(default_keys);
+        let values = builder.filter_values.take().unwrap_or_default();
+        let mask = builder.filter_mask.take().unwrap_or_else(|| DEFAULT_FILTER_MASK.to_owned());
+        let filter = Filter::new(&keys, &values, &mask)?;
+        let resolved = trace::resolve(&mut builder, &filter).map_err(|error| explained(error, &layers))?;
+        let mut subscribers = builder.subscribers;
         let mut catalog_problems = Vec::new();
         if resolved.enabled {
             catalog_problems =
                 Catalog::validate().err().unwrap_or_default().into_iter().map(|problem| problem.to_string()).collect();
-            if self.strict_catalog && !catalog_problems.is_empty() {
+            if builder.strict_catalog.unwrap_or(false) && !catalog_problems.is_empty() {
                 return Err(BuildError::Catalog(catalog_problems));
             }
             for problem in &catalog_problems {
                 tracing::warn!(target: "tasker_telemetry", "{problem}");
             }
-            if self.auto_subscribers {
+            if builder.auto_subscribers.unwrap_or(true) {
                 subscribers.extend(crate::catalog::auto_subscribers());
             }
         } else {
             subscribers.clear();
         }
-        let limits = Limits {
-            queue_capacity: self.queue_capacity,
-            subscriber_capacity: self.subscriber_capacity,
-            handler_timeout: self.handler_timeout,
-        };
-        let log_spans = self.traces.log_spans;
+        #[cfg(feature = "otlp")]
+        let log_exporter = resolved.logs.map(|(sink, batching)| Exporter::start(sink, batching)).transpose()?;
+        let log = builder.log.control(builder.sources.are_read());
+        if let Some(log) = log.as_ref().filter(|_| resolved.enabled) {
+            subscribers.push(logs::registration(
+                Arc::clone(log),
+                #[cfg(feature = "otlp")]
+                log_exporter.clone(),
+            ));
+        }
+        let handler_timeout = builder.handler_timeout.unwrap_or(Duration::from_secs(30));
+        let limits = Limits { queue_capacity, subscriber_capacity, handler_timeout };
+        let traces = builder.traces.settle(resolved.exception_events);
+        let log_spans = traces.log_spans;
         let (tracing, span_sink) = if resolved.sinks.is_empty() {
             (None, None)
         } else {
-            let (tracing, sink) = Tracing::start(std::mem::take(&mut self.traces), resolved.sinks)?;
+            let (tracing, sink) = Tracing::start(traces, resolved.sinks)?;
             (Some(tracing), Some(sink))
         };
+        let metrics_enabled = resolved.enabled && builder.metrics_enabled.unwrap_or(true);
         #[cfg(feature = "_store")]
-        let (store, kept) = self.store.filter(|_| resolved.enabled).map(PlannedStore::start).transpose()?.unzip();
+        let (store, kept) = builder.store.filter(|_| resolved.enabled).map(PlannedStore::start).transpose()?.unzip();
         #[cfg(not(feature = "_store"))]
         let kept = None;
         let core = Core {
             enabled: resolved.enabled,
-            step_processing: self.step_processing,
+            step_processing: builder.step_processing.unwrap_or(false),
             service_name: resolved.service_name,
             service_version: resolved.service_version,
             publisher: Publisher::start(subscribers, span_sink, kept, &limits)?,
-            filter,
-            metrics: metrics::Store::new(resolved.enabled && self.metrics_enabled, self.metrics_series_limit),
+            filters: Filters::new(filter, keys, values),
+            metrics: metrics::Store::new(metrics_enabled, series_limit, builder.metrics_format.unwrap_or_default()),
             tracing,
             #[cfg(feature = "_store")]
             store,
@@ -387,15 +398,22 @@ impl Builder {
             explicit_tasks: AtomicU64::new(0),
             implicit_tasks: AtomicU64::new(0),
             concurrency_overruns: AtomicU64::new(0),
+            invalid_correlation_ids: AtomicU64::new(0),
+            log,
+            #[cfg(feature = "otlp")]
+            log_exporter,
             installation: AtomicU32::new(0),
             _live: resolved.enabled.then(Live::new),
         };
+        if let Some(log) = &core.log {
+            core.publisher.log_wants(log.wanted());
+        }
         let core = Arc::new(core);
         #[cfg(feature = "_store")]
         if let Some(store) = &core.store {
             store.attach(&core);
         }
-        if let Some(slot) = self.span_metrics {
+        if let Some(slot) = builder.span_metrics {
             let _ = slot.set(Arc::downgrade(&core));
         }
         let mut pushers = Vec::new();
@@ -403,11 +421,14 @@ impl Builder {
             pushers.push(Pusher::start_boxed(MetricsBackend::new(Arc::clone(&core)), push, every)?);
         }
         Ok(Telemetry {
+            #[cfg(feature = "serve")]
+            server: builder.ways.serve(MetricsBackend::new(Arc::clone(&core)))?,
             core,
             pushers,
             installed: false,
             shut_down: AtomicBool::new(false),
-            shutdown_timeout: self.shutdown_timeout,
+            shutdown_timeout: builder.shutdown_timeout.unwrap_or(Duration::from_secs(5)),
+            in_force,
         })
     }
 
@@ -427,5 +448,13 @@ impl Builder {
         telemetry.installed = true;
         telemetry.core.installed();
         Ok(telemetry)
+    }
+}
+
+/// A mistake that came to light late, told where it was made.
+fn explained(error: BuildError, layers: &Layers) -> BuildError {
+    match &error {
+        BuildError::Variable(variable) => layers.explain(variable).map_or(error, BuildError::Settings),
+        _ => error,
     }
 }

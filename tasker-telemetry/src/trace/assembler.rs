@@ -56,7 +56,7 @@ impl Assembler {
 
     fn span(&mut self, record: Record) -> Span {
         // Most programs publish no events of their own: then there is nothing to look for.
-        let none = self.pending.is_empty() || matches!(record.fact, Fact::Carried(_));
+        let none = self.pending.is_empty() || matches!(record.fact, Fact::Carried(_) | Fact::Call(_));
         let extra = if none { None } else { self.pending.remove(&place(&record)) };
         Span { record, extra: extra.map(Arc::new), rules: self.rules }
     }

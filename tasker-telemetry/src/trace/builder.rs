@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::memory::Discard;
-use super::{Batching, InMemorySpans, Sampling, SinkPlan, TraceParenting, exporters, metric_exporters};
+use super::{Batching, InMemorySpans, Sampling, SinkPlan, TraceParenting};
 use crate::metrics::span_metrics::{Slot, SpanMetricsSink};
-use crate::telemetry::{Builder, Telemetry};
-use crate::variables::{InvalidVariable, Variables};
+use crate::telemetry::Builder;
+use crate::variables::Variables;
 
 impl Builder {
     /// Keeps every span in memory, for tests.
@@ -27,6 +27,7 @@ impl Builder {
         if self.span_metrics.is_some() {
             return self;
         }
+        self.traces.span_metrics = Some(true);
         let slot = Slot::default();
         self.span_metrics = Some(Slot::clone(&slot));
         self.exporter(SinkPlan::Ready(Box::new(SpanMetricsSink::new(slot)), Batching::default()))
@@ -114,39 +115,41 @@ impl Builder {
 
     /// Which tasks are traced. Default: all.
     pub const fn sampling(mut self, sampling: Sampling) -> Self {
-        self.traces.sampling = Some(sampling);
+        self.traces.ratio = Some(sampling.share());
+        self.traces.keep_failures = Some(sampling.keeps_failures());
+        self.traces.parent_based = Some(sampling.is_parent_based());
         self
     }
 
     /// Where a task stands to the trace that is active where it begins. Default: [`TraceParenting::Link`].
     pub const fn trace_parenting(mut self, parenting: TraceParenting) -> Self {
-        self.traces.parenting = parenting;
+        self.traces.parenting = Some(parenting);
         self
     }
 
     /// Whether the span of what ended well has the status `Ok`; otherwise `Unset`, as the specification advises libraries.
     /// Default: yes.
     pub const fn success_status(mut self, ok: bool) -> Self {
-        self.traces.rules.success_is_ok = ok;
+        self.traces.success_is_ok = Some(ok);
         self
     }
 
     /// How many finished spans, and events of such, may wait until it is known whether their tasks fail
     /// ([`Sampling::keep_failures`]); over that the oldest task's go first, and are counted. Default: 100,000.
     pub const fn undecided_spans(mut self, spans: usize) -> Self {
-        self.traces.undecided_spans = spans;
+        self.traces.undecided_spans = Some(spans);
         self
     }
 
     /// How many open tasks are looked after at most. Default: 100,000.
     pub const fn open_task_limit(mut self, tasks: usize) -> Self {
-        self.traces.open_task_limit = tasks;
+        self.traces.open_task_limit = Some(tasks);
         self
     }
 
     /// How long an open task is looked after. Its spans are exported after that, too. Default: 24 hours.
     pub const fn open_task_ttl(mut self, ttl: Duration) -> Self {
-        self.traces.open_task_ttl = ttl;
+        self.traces.open_task_ttl = Some(ttl);
         self
     }
 
@@ -154,56 +157,15 @@ impl Builder {
     /// is logged inside a step says of which step, task and trace. It costs nothing where no `tracing` subscriber wants it.
     /// Who turns `tracing` spans into OpenTelemetry's switches it off, or filters the target out of that layer. Default: on.
     pub const fn log_spans(mut self, make: bool) -> Self {
-        self.traces.log_spans = make;
+        self.traces.log_spans = Some(make);
         self
     }
 
     /// Which entries of the current OpenTelemetry baggage travel with a task to other processes. Default: none, since
     /// baggage may hold anything.
     pub fn baggage_keys<K: Into<String>>(mut self, keys: impl IntoIterator<Item = K>) -> Self {
-        self.traces.baggage_keys = keys.into_iter().map(Into::into).collect();
+        self.traces.baggage_keys = Some(keys.into_iter().map(Into::into).collect());
         self
-    }
-}
-
-impl Telemetry {
-    /// A builder that obeys the standard variables of OpenTelemetry: service name and resource (`OTEL_SERVICE_NAME`,
-    /// `OTEL_RESOURCE_ATTRIBUTES`), exporters (`OTEL_TRACES_EXPORTER`, `OTEL_METRICS_EXPORTER`, `OTEL_EXPORTER_OTLP_*`, `OTEL_BSP_*`), sampling
-    /// (`OTEL_TRACES_SAMPLER`), `OTEL_SDK_DISABLED`. What is said in code is stronger.
-    ///
-    /// # Errors
-    /// [`InvalidVariable`], which names it; mistakes in the others come from [`Builder::build`].
-    ///
-    /// ```no_run
-    /// use tasker_telemetry::Telemetry;
-    /// let telemetry = Telemetry::from_env()?.install()?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn from_env() -> Result<Builder, InvalidVariable> {
-        Self::from_variables(Variables::Process)
-    }
-
-    fn from_variables(variables: Variables) -> Result<Builder, InvalidVariable> {
-        let mut builder = Self::builder();
-        for exporter in exporters(&variables)? {
-            builder = match exporter {
-                #[cfg(feature = "otlp")]
-                "otlp" => builder.otlp(),
-                #[cfg(feature = "console")]
-                "console" => builder.console(),
-                _ => builder,
-            };
-        }
-        for exporter in metric_exporters(&variables)? {
-            builder = match exporter {
-                #[cfg(feature = "otlp")]
-                "otlp" => builder.otlp_metrics(),
-                _ => builder,
-            };
-        }
-        builder.variables = variables;
-        builder.obeys_variables = true;
-        Ok(builder)
     }
 }
 
@@ -211,22 +173,19 @@ impl Telemetry {
 mod tests {
     use super::*;
     use crate::filter::Filter;
+    use crate::telemetry::Telemetry;
     use crate::trace::resolve;
-
-    fn given(pairs: &[(&str, &str)]) -> Variables {
-        Variables::Given(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
-    }
 
     #[test]
     fn the_console_is_had_by_a_variable_and_is_quick_unless_told_otherwise() {
         for (more, delay) in [(("", ""), 100), (("OTEL_BSP_SCHEDULE_DELAY", "7000"), 7_000)] {
-            let variables = given(&[("OTEL_TRACES_EXPORTER", "console"), more]);
-            let mut builder = Telemetry::from_variables(variables).unwrap();
+            let builder = Telemetry::from_variables([("OTEL_TRACES_EXPORTER", "console"), more]).unwrap();
+            let (mut builder, ..) = builder.settle().unwrap();
             let sinks = resolve(&mut builder, &Filter::none()).unwrap().sinks;
             let seen: Vec<_> = sinks.iter().map(|(sink, batching)| (sink.name(), batching.delay)).collect();
             assert_eq!(seen, [("console", Duration::from_millis(delay))]);
         }
-        let mut none = Telemetry::from_variables(given(&[("OTEL_TRACES_EXPORTER", "none")])).unwrap();
+        let (mut none, ..) = Telemetry::from_variables([("OTEL_TRACES_EXPORTER", "none")]).unwrap().settle().unwrap();
         assert!(resolve(&mut none, &Filter::none()).unwrap().sinks.is_empty());
     }
 }

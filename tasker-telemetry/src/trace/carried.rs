@@ -11,6 +11,9 @@ use crate::time::Timestamp;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct CarriedSpan {
     pub(crate) id: String,
+    /// Of a call to another service; absent for a step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) call: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) parent: Option<String>,
     pub(crate) start: u64,
@@ -41,6 +44,7 @@ impl CarriedSpan {
         let (status, message) = span.status_parts();
         Self {
             id: span.span_id().to_string(),
+            call: span.is_call().then(|| span.name().to_owned()),
             parent: span.parent_span_id().map(|id| id.to_string()),
             start: span.start().as_unix_nanos(),
             end: span.end().as_unix_nanos(),

@@ -70,7 +70,7 @@ impl Console {
             self.show(run, &spans);
         } else if self.shown.has(run) {
             let color = self.color;
-            self.write(1, || late(span, color) + "\n\n");
+            self.write(1, || if span.is_call() { String::new() } else { late(span, color) + "\n\n" });
         } else {
             let evicted = self.waiting.add(run, span.clone());
             self.dropped(evicted, "evicted");

@@ -3,7 +3,8 @@
 //! The life cycle publishes what happened; behind the publisher's queue the `TelemetrySubscriber` makes a [`Span`] of each end,
 //! with its true start, and hands it to every exporter. No span is held open: what is under way costs no memory here.
 //!
-//! - which spans: a task is `tasker.task.execution`, each attempt of a step `tasker.step.execution`
+//! - which spans: a task is `tasker.task.execution`, each attempt of a step `tasker.step.execution`; a call that a handler of an
+//!   HTTP service makes is a span of kind client, named by its method and path template
 //! - which ids: [`TraceId`] and root span are functions of the task's id, so any process finds them without asking
 //! - which tasks: [`Sampling`]
 //! - where to: [`Otlp`], the console ([`Waterfall`]), [`InMemorySpans`], or any exporter of the `opentelemetry` crate (feature `otel-sdk`)
@@ -32,6 +33,7 @@
 mod assembler;
 mod books;
 mod builder;
+mod call;
 mod carried;
 mod carrier;
 #[cfg(feature = "console")]
@@ -55,12 +57,18 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 pub use self::books::{ExporterHealth, SpansHealth};
+pub(crate) use self::call::Call;
+#[cfg(feature = "api")]
+pub(crate) use self::call::OpenCall;
 pub(crate) use self::carried::CarriedSpan;
 pub use self::carrier::{Carrier, CarrierError};
-pub(crate) use self::export::{Again, Batching, SendError, Sent, SpanSink};
+pub(crate) use self::export::{Again, Batching, SendError, Sent, Sink, SpanSink};
 pub use self::ids::{InvalidId, SpanId, TraceId};
 pub use self::memory::InMemorySpans;
-pub(crate) use self::plan::{SinkPlan, batching, exporters, metric_exporters, resolve};
+pub(crate) use self::plan::{
+    SinkPlan, batching, exception_signals, exporters, exports_logs, metric_exporters, resolve, sampler,
+};
+use self::sampling::LiveSampling;
 pub use self::sampling::Sampling;
 pub(crate) use self::span::{AttributeValue, Link, Rules, visit_exception};
 pub use self::span::{Span, SpanEvent, SpanKind, SpanStatus};
@@ -76,7 +84,7 @@ use self::assembler::{Assembler, OpenTasks};
 use self::books::Totals;
 #[cfg(feature = "console")]
 use self::console::Console;
-use self::export::Exporter;
+pub(crate) use self::export::Exporter;
 use self::runs::Runs;
 use self::subscriber::TelemetrySubscriber;
 use self::undecided::{Budget, Undecided};
@@ -85,11 +93,46 @@ use crate::lifecycle::TaskCore;
 use crate::publisher::{Record, RecordSink};
 use crate::time::Timestamp;
 
-/// What the builder says about traces.
+/// What the builder says about traces, and other sources of settings where it says nothing.
+#[derive(Debug, Default)]
+pub(crate) struct TraceOptions {
+    pub(crate) ratio: Option<f64>,
+    pub(crate) keep_failures: Option<bool>,
+    pub(crate) parent_based: Option<bool>,
+    pub(crate) parenting: Option<TraceParenting>,
+    pub(crate) success_is_ok: Option<bool>,
+    pub(crate) undecided_spans: Option<usize>,
+    pub(crate) open_task_limit: Option<usize>,
+    pub(crate) open_task_ttl: Option<Duration>,
+    pub(crate) baggage_keys: Option<Vec<String>>,
+    pub(crate) log_spans: Option<bool>,
+    pub(crate) span_metrics: Option<bool>,
+}
+
+impl TraceOptions {
+    /// With the defaults for what nobody said.
+    pub(crate) fn settle(self, exception_events: bool) -> TraceSettings {
+        let default = TraceSettings::default();
+        let sampling = self.ratio.map_or(default.sampling, Sampling::ratio);
+        TraceSettings {
+            sampling: sampling
+                .keep_failures_if(self.keep_failures.unwrap_or(false))
+                .parent_based(self.parent_based.unwrap_or(true)),
+            parenting: self.parenting.unwrap_or_default(),
+            rules: Rules { success_is_ok: self.success_is_ok.unwrap_or(true), exception_events },
+            undecided_spans: self.undecided_spans.unwrap_or(default.undecided_spans),
+            open_task_limit: self.open_task_limit.unwrap_or(default.open_task_limit),
+            open_task_ttl: self.open_task_ttl.unwrap_or(default.open_task_ttl),
+            baggage_keys: self.baggage_keys.unwrap_or_default(),
+            log_spans: self.log_spans.unwrap_or(default.log_spans),
+        }
+    }
+}
+
+/// What was decided about traces.
 #[derive(Debug)]
 pub(crate) struct TraceSettings {
-    /// `None`: as the standard variables say, else all.
-    pub(crate) sampling: Option<Sampling>,
+    pub(crate) sampling: Sampling,
     pub(crate) parenting: TraceParenting,
     pub(crate) rules: Rules,
     pub(crate) undecided_spans: usize,
@@ -102,7 +145,7 @@ pub(crate) struct TraceSettings {
 impl Default for TraceSettings {
     fn default() -> Self {
         Self {
-            sampling: None,
+            sampling: Sampling::all(),
             parenting: TraceParenting::Link,
             rules: Rules::default(),
             undecided_spans: 100_000,
@@ -117,10 +160,11 @@ impl Default for TraceSettings {
 /// What makes spans in one telemetry.
 pub(crate) struct Tracing {
     settings: TraceSettings,
+    sampling: LiveSampling,
     runs: Runs,
     undecided: Arc<Budget>,
     open: Arc<OpenTasks>,
-    exporters: Arc<[Exporter]>,
+    exporters: Arc<[Exporter<Span>]>,
     totals: Arc<Totals>,
 }
 
@@ -131,13 +175,14 @@ impl Tracing {
         sinks: Vec<(Box<dyn SpanSink>, Batching)>,
     ) -> std::io::Result<(Self, Box<dyn RecordSink>)> {
         let exporters = sinks.into_iter().map(|(sink, batching)| Exporter::start(sink, batching));
-        let exporters: Arc<[Exporter]> = exporters.collect::<std::io::Result<Vec<_>>>()?.into();
+        let exporters: Arc<[Exporter<Span>]> = exporters.collect::<std::io::Result<Vec<_>>>()?.into();
         let totals = Arc::new(Totals::default());
         let open = Arc::new(OpenTasks::new(settings.open_task_limit, settings.open_task_ttl));
         let subscriber =
             TelemetrySubscriber::new(settings.rules, Arc::clone(&exporters), Arc::clone(&totals), Arc::clone(&open));
         let undecided = Budget::new(settings.undecided_spans);
-        let tracing = Self { settings, runs: Runs::default(), undecided, open, exporters, totals };
+        let sampling = LiveSampling::new(settings.sampling);
+        let tracing = Self { settings, sampling, runs: Runs::default(), undecided, open, exporters, totals };
         Ok((tracing, Box::new(subscriber)))
     }
 
@@ -197,7 +242,12 @@ impl Tracing {
     }
 
     fn sampling(&self) -> Sampling {
-        self.settings.sampling.unwrap_or_default()
+        self.sampling.get()
+    }
+
+    /// From now on tasks that begin are sampled otherwise.
+    pub(crate) fn change_sampling(&self, change: impl Fn(Sampling) -> Sampling) {
+        self.sampling.change(change);
     }
 
     fn recording(&self, sampled: bool) -> Recording {

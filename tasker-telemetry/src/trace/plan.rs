@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::export::Batching;
 use super::{Sampling, SpanSink};
 use crate::filter::Filter;
-use crate::metrics::push::{PlannedPush, Push};
+use crate::metrics::push::Push;
 #[cfg(feature = "otlp")]
 use crate::otlp::{self, Otlp};
 use crate::resource::Resource;
@@ -23,6 +23,17 @@ pub(crate) enum SinkPlan {
     Otlp(Otlp),
 }
 
+impl SinkPlan {
+    /// As what it will stand in the books.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Ready(sink, _) | Self::Batched(sink) => sink.name(),
+            #[cfg(feature = "otlp")]
+            Self::Otlp(_) => "otlp",
+        }
+    }
+}
+
 /// What the variables and the builder together say.
 pub(crate) struct Resolved {
     pub(crate) enabled: bool,
@@ -30,6 +41,11 @@ pub(crate) struct Resolved {
     pub(crate) service_version: String,
     pub(crate) sinks: Vec<(Box<dyn SpanSink>, Batching)>,
     pub(crate) pushes: Vec<(Box<dyn Push>, Duration)>,
+    /// Where log lines go.
+    #[cfg(feature = "otlp")]
+    pub(crate) logs: Option<(otlp::LogSink, Batching)>,
+    /// Whether exceptions are events of their spans.
+    pub(crate) exception_events: bool,
 }
 
 /// The exporters that `OTEL_TRACES_EXPORTER` names; `otlp` when it is not set, as the standard has it.
@@ -69,9 +85,26 @@ pub(crate) fn metric_exporters(variables: &Variables) -> Result<Vec<&'static str
     Ok(exporters)
 }
 
+/// Whether `OTEL_LOGS_EXPORTER` names OTLP. When it is not set it does not, other than the standard has it: logs go where the
+/// program's own `tracing` subscriber has them go.
+pub(crate) fn exports_logs(variables: &Variables) -> Result<bool, InvalidVariable> {
+    const NAME: &str = "OTEL_LOGS_EXPORTER";
+    let value = variables.get(NAME).unwrap_or_default();
+    let mut exports = false;
+    for exporter in value.split(',').map(str::trim).filter(|exporter| !exporter.is_empty()) {
+        match exporter {
+            "none" => {}
+            "otlp" if cfg!(feature = "otlp") => exports = true,
+            "otlp" => return Err(InvalidVariable::new(NAME, &value, "needs the feature `otlp` of tasker-telemetry")),
+            _ => return Err(InvalidVariable::new(NAME, &value, "known are `otlp` and `none`")),
+        }
+    }
+    Ok(exports)
+}
+
 /// What the standard's samplers are here. A task's own trace has no parent, so `parentbased_..` differs only where a task goes
 /// on in its caller's trace.
-fn sampling(variables: &Variables) -> Result<Option<Sampling>, InvalidVariable> {
+pub(crate) fn sampler(variables: &Variables) -> Result<Option<Sampling>, InvalidVariable> {
     const NAME: &str = "OTEL_TRACES_SAMPLER";
     const ARGUMENT: &str = "OTEL_TRACES_SAMPLER_ARG";
     let Some(name) = variables.get(NAME) else { return Ok(None) };
@@ -97,7 +130,7 @@ fn sampling(variables: &Variables) -> Result<Option<Sampling>, InvalidVariable> 
 }
 
 /// Where exceptions go: as events of their span, as log records, or both.
-fn exception_signals(variables: &Variables) -> (bool, bool) {
+pub(crate) fn exception_signals(variables: &Variables) -> (bool, bool) {
     let value = variables.get("OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN").unwrap_or_default();
     let mut signals = value.split(',').map(str::trim);
     if signals.clone().any(|signal| signal == "logs/dup") {
@@ -112,18 +145,12 @@ fn exception_signals(variables: &Variables) -> (bool, bool) {
 /// See the module. Reads no variable unless an exporter or [`Telemetry::from_env`](crate::Telemetry::from_env) asks for it.
 pub(crate) fn resolve(builder: &mut Builder, filter: &Filter) -> Result<Resolved, BuildError> {
     let sinks = std::mem::take(&mut builder.span_sinks);
-    let none = Variables::Given(std::collections::HashMap::new());
     let pushes = std::mem::take(&mut builder.pushes);
-    let obeys = builder.obeys_variables
-        || pushes.iter().any(PlannedPush::obeys_variables)
-        || sinks.iter().any(|sink| !matches!(sink, SinkPlan::Ready(..)));
-    let variables = if obeys { &builder.variables } else { &none };
+    let variables = &builder.variables;
 
     let attributes = variables.pairs("OTEL_RESOURCE_ATTRIBUTES")?;
-    let named = |key: &str| attributes.iter().find(|(name, _)| name == key).map(|(_, value)| value.clone());
-    let service_name = builder.service_name.clone().or_else(|| variables.get("OTEL_SERVICE_NAME"));
-    let service_name = service_name.or_else(|| named("service.name")).unwrap_or_else(|| "tasker".to_owned());
-    let service_version = builder.service_version.clone().or_else(|| named("service.version")).unwrap_or_default();
+    let service_name = builder.service_name.clone().unwrap_or_else(|| "tasker".to_owned());
+    let service_version = builder.service_version.clone().unwrap_or_default();
     let mut resource = Resource::of_service(&service_name, &service_version);
     for (key, value) in attributes.into_iter().chain(std::mem::take(&mut builder.resource)) {
         if key != "service.name" && key != "service.version" {
@@ -131,20 +158,35 @@ pub(crate) fn resolve(builder: &mut Builder, filter: &Filter) -> Result<Resolved
             resource.set(&key, value.into());
         }
     }
-    if builder.traces.sampling.is_none() {
-        builder.traces.sampling = sampling(variables)?;
-    }
-    let (on_span, as_log) = exception_signals(variables);
-    builder.traces.rules.exception_events = on_span;
-    let enabled = builder.enabled && !variables.flag("OTEL_SDK_DISABLED");
+    let (exception_events, as_log) = exception_signals(variables);
+    let enabled = builder.enabled.unwrap_or(true);
     let mut ready = Vec::new();
     for plan in sinks.into_iter().filter(|_| enabled) {
         ready.push(sink(plan, variables, &resource, as_log)?);
     }
-    let on = enabled && builder.metrics_enabled;
+    let on = enabled && builder.metrics_enabled.unwrap_or(true);
     let pushes = pushes.into_iter().filter(|_| on).map(|push| push.resolve(variables, &resource));
     let pushes = pushes.collect::<Result<_, _>>()?;
-    Ok(Resolved { enabled, service_name, service_version, sinks: ready, pushes })
+    #[cfg(feature = "otlp")]
+    let logs = match builder.log.otlp {
+        Some(true) if enabled => {
+            let target = otlp::LogTarget::resolve(variables)?;
+            let sink = target.sink(&resource);
+            let sink = sink.map_err(|error| BuildError::Exporter { exporter: "otlp logs", problem: error.0 })?;
+            Some((sink, target.batching))
+        }
+        _ => None,
+    };
+    Ok(Resolved {
+        #[cfg(feature = "otlp")]
+        logs,
+        enabled,
+        service_name,
+        service_version,
+        sinks: ready,
+        pushes,
+        exception_events,
+    })
 }
 
 fn sink(
@@ -195,7 +237,7 @@ mod tests {
     #[test]
     fn samplers_have_the_standards_names() {
         let read = |name, ratio| {
-            sampling(&given(&[("OTEL_TRACES_SAMPLER", name), ("OTEL_TRACES_SAMPLER_ARG", ratio)])).unwrap().unwrap()
+            sampler(&given(&[("OTEL_TRACES_SAMPLER", name), ("OTEL_TRACES_SAMPLER_ARG", ratio)])).unwrap().unwrap()
         };
         assert_eq!(read("always_on", ""), Sampling::all().parent_based(false));
         assert_eq!(read("parentbased_always_off", ""), Sampling::none());
@@ -203,7 +245,7 @@ mod tests {
         assert_eq!(read("traceidratio", ""), Sampling::ratio(1.0).parent_based(false));
         for (name, ratio, says) in [("jaeger_remote", "", "always_on"), ("traceidratio", "2", "from 0 to 1")] {
             let variables = given(&[("OTEL_TRACES_SAMPLER", name), ("OTEL_TRACES_SAMPLER_ARG", ratio)]);
-            let error = sampling(&variables).unwrap_err().to_string();
+            let error = sampler(&variables).unwrap_err().to_string();
             assert!(error.contains(says), "{error}");
         }
     }

@@ -1,5 +1,7 @@
 //! Which tasks are traced: decided once a task, by its trace id alone, so that every process that has the id agrees.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use super::TraceId;
 
 /// Which tasks are traced. Metrics and events are not sampled: they count every task.
@@ -79,12 +81,61 @@ impl Sampling {
         self.keep_failures
     }
 
+    pub(crate) const fn is_parent_based(&self) -> bool {
+        self.parent_based
+    }
+
+    /// The same with another share.
+    pub(crate) fn with_share(self, share: f64) -> Self {
+        let Self { threshold, ratio, .. } = Self::ratio(share);
+        Self { threshold, ratio, ..self }
+    }
+
+    pub(crate) const fn keep_failures_if(mut self, keep: bool) -> Self {
+        self.keep_failures = keep;
+        self
+    }
+
     /// Whether the trace is sampled; `parent`: the decision of the trace that it goes on in.
     pub(crate) fn samples(&self, trace: TraceId, parent: Option<bool>) -> bool {
         match parent {
             Some(sampled) if self.parent_based => sampled,
             _ => (trace.as_u128() & ((1 << RANDOM_BITS) - 1)) as u64 >= self.threshold,
         }
+    }
+}
+
+/// Sampling that can change while tasks begin: one number, so that looking at it is one load.
+#[derive(Debug)]
+pub(super) struct LiveSampling(AtomicU64);
+
+const PARENT_BASED: u64 = 1 << 62;
+const KEEP_FAILURES: u64 = 1 << 63;
+
+impl LiveSampling {
+    pub(super) fn new(sampling: Sampling) -> Self {
+        Self(AtomicU64::new(Self::packed(sampling)))
+    }
+
+    const fn packed(sampling: Sampling) -> u64 {
+        sampling.threshold
+            | if sampling.parent_based { PARENT_BASED } else { 0 }
+            | if sampling.keep_failures { KEEP_FAILURES } else { 0 }
+    }
+
+    /// What holds now. Its share is a number for people, and good to 2^-52.
+    #[allow(clippy::cast_precision_loss, reason = "between 0 and 2^56")]
+    pub(super) fn get(&self) -> Sampling {
+        let packed = self.0.load(Ordering::Relaxed);
+        let threshold = packed & !(PARENT_BASED | KEEP_FAILURES);
+        let ratio = 1.0 - threshold as f64 / (1_u64 << RANDOM_BITS) as f64;
+        let (parent_based, keep_failures) = (packed & PARENT_BASED != 0, packed & KEEP_FAILURES != 0);
+        Sampling { threshold, ratio, parent_based, keep_failures }
+    }
+
+    pub(super) fn change(&self, change: impl Fn(Sampling) -> Sampling) {
+        let next = |packed| Some(Self::packed(change(Self(AtomicU64::new(packed)).get())));
+        let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
     }
 }
 
@@ -111,6 +162,23 @@ mod tests {
             assert!(!Sampling::none().samples(trace(low), None));
             assert!(!Sampling::ratio(f64::NAN).samples(trace(low), None));
             assert!(Sampling::ratio(2.0).samples(trace(low), None));
+        }
+    }
+
+    #[test]
+    fn it_can_change_and_is_the_same_packed() {
+        for sampling in [
+            Sampling::all(),
+            Sampling::none().keep_failures(),
+            Sampling::ratio(0.25).parent_based(false),
+            Sampling::ratio(0.1),
+        ] {
+            let live = LiveSampling::new(Sampling::all());
+            live.change(|_| sampling);
+            let Sampling { threshold, ratio, parent_based, keep_failures } = live.get();
+            assert_eq!((threshold, parent_based), (sampling.threshold, sampling.parent_based));
+            assert_eq!(keep_failures, sampling.keep_failures);
+            assert!((ratio - sampling.ratio).abs() < 1e-9);
         }
     }
 

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::fmt::{self, Write};
 use std::sync::Arc;
 
+use super::call::Call;
 use super::carried::CarriedSpan;
 use super::{Remote, SpanId, TaskTrace, TraceId};
 use crate::catalog::Source;
@@ -18,7 +19,7 @@ use crate::publisher::{Fact, Record, StepPlace};
 use crate::time::Timestamp;
 use crate::value::Value;
 
-/// A finished span: one attempt of a step, or a task.
+/// A finished span: one attempt of a step, a task, or a call to another service.
 ///
 /// ```
 /// use tasker_telemetry::prelude::*;
@@ -85,6 +86,8 @@ pub enum SpanKind {
     Internal,
     /// A task that came from another process.
     Consumer,
+    /// A call to another service.
+    Client,
 }
 
 /// What happened in a span.
@@ -183,6 +186,18 @@ impl Span {
         }
     }
 
+    fn call(&self) -> Option<&Call> {
+        match &self.record.fact {
+            Fact::Call(call) => Some(call),
+            _ => None,
+        }
+    }
+
+    /// Whether it is a call to another service, no step and no task.
+    pub(super) fn is_call(&self) -> bool {
+        self.call().is_some() || self.carried().is_some_and(|carried| carried.call.is_some())
+    }
+
     pub(super) fn task(&self) -> Option<&Arc<TaskCore>> {
         self.record.task.as_ref()
     }
@@ -201,9 +216,8 @@ impl Span {
     }
 
     /// Whether it is its task's own.
-    #[cfg(feature = "console")]
-    pub(super) const fn is_root(&self) -> bool {
-        !self.is_step()
+    pub(super) fn is_root(&self) -> bool {
+        !self.is_step() && !self.is_call()
     }
 
     /// The span.
@@ -211,6 +225,9 @@ impl Span {
     pub fn span_id(&self) -> SpanId {
         if let Some(carried) = self.carried() {
             return carried.span_id();
+        }
+        if let Some(call) = self.call() {
+            return call.id;
         }
         match (self.task(), self.record.step) {
             (Some(task), Some(place)) => SpanId::of_step(task.nonce(), place.number, place.attempt),
@@ -230,6 +247,9 @@ impl Span {
             return carried.parent_span_id();
         }
         let task = self.task()?;
+        if let Some(call) = self.call() {
+            return SpanId::of_u64(call.parent).or_else(|| Some(self.root_of(task)));
+        }
         match self.record.step {
             Some(place) => SpanId::of_u64(place.parent).or_else(|| Some(self.root_of(task))),
             None => Some(task.trace()?.parent()?.span_id()),
@@ -244,13 +264,17 @@ impl Span {
 
     /// Whether the parent is known from another process.
     pub(crate) fn is_parent_remote(&self) -> bool {
-        let of_root = self.task().filter(|_| !self.is_step()).and_then(|task| task.trace());
+        let of_root = self.task().filter(|_| self.is_root()).and_then(|task| task.trace());
         of_root.is_some_and(|trace| trace.parent().is_some() && trace.is_called_remotely())
     }
 
-    /// `tasker.task.execution` or `tasker.step.execution`.
+    /// `tasker.task.execution` or `tasker.step.execution`; of a call to another service `GET /users/{id}`.
     #[must_use]
-    pub const fn name(&self) -> &'static str {
+    pub fn name(&self) -> &str {
+        let carried = self.carried().and_then(|carried| carried.call.as_deref());
+        if let Some(name) = self.call().map(|call| call.name.as_str()).or(carried) {
+            return name;
+        }
         if self.is_step() { "tasker.step.execution" } else { "tasker.task.execution" }
     }
 
@@ -262,6 +286,9 @@ impl Span {
     /// Whether its work was asked for by a message.
     #[must_use]
     pub fn kind(&self) -> SpanKind {
+        if self.is_call() {
+            return SpanKind::Client;
+        }
         let resumed = !self.is_step() && self.task().and_then(|task| task.trace()).is_some_and(TaskTrace::is_resumed);
         if resumed { SpanKind::Consumer } else { SpanKind::Internal }
     }
@@ -276,6 +303,7 @@ impl Span {
             }
             Fact::TaskEnded(end) => end.started_at,
             Fact::Carried(carried) => carried.start(),
+            Fact::Call(call) => call.start,
             _ => self.record.at,
         }
     }
@@ -313,6 +341,9 @@ impl Span {
         if let Some(carried) = self.carried() {
             return (carried.status, &carried.message);
         }
+        if let Some(call) = self.call() {
+            return call.failure.as_deref().map_or((0, ""), |message| (2, message));
+        }
         match self.record.kind {
             EventKind::StepFailed | EventKind::TaskFailed => (2, self.failure().map_or("", |failure| &failure.message)),
             EventKind::StepCompleted | EventKind::TaskCompleted => (u8::from(self.rules.success_is_ok), ""),
@@ -345,6 +376,9 @@ impl Span {
         if let Some(carried) = self.carried() {
             return carried.attributes.iter().for_each(|(key, value)| visit(key, of_json(value)));
         }
+        if let Some(call) = self.call() {
+            return call.attributes.iter().for_each(|(key, value)| visit(key, value.into()));
+        }
         self.visit_fixed(visit);
         self.visit_own(visit);
     }
@@ -353,6 +387,9 @@ impl Span {
     pub(crate) fn visit_own(&self, visit: &mut Visit<'_>) {
         let Some(task) = self.task() else { return };
         visit("tasker.task_id", AttributeValue::Str(task.id().as_str()));
+        if let Some(id) = task.given_correlation_id() {
+            visit("tasker.correlation_id", AttributeValue::Str(id));
+        }
         match self.record.step {
             Some(place) => self.visit_step(task, place, visit),
             None => self.visit_task(task, visit),
@@ -361,7 +398,7 @@ impl Span {
 
     /// What [`visit_fixed`](Self::visit_fixed) depends on: step and task, by the addresses of their statics.
     pub(crate) fn fixed_key(&self) -> Option<(usize, usize)> {
-        if self.carried().is_some() {
+        if self.carried().is_some() || self.call().is_some() {
             return None;
         }
         let task = self.task()?;
@@ -460,6 +497,9 @@ impl Span {
             }
             return;
         }
+        if self.call().is_some() {
+            return;
+        }
         let none = |_: &mut Visit<'_>| {};
         let (is_step, end) = (self.record.step.is_some(), self.record.at);
         let began = !matches!(self.record.fact, Fact::Cancelled { ran: false, .. });
@@ -499,6 +539,9 @@ impl Span {
         let Some(task) = self.task() else { return };
         if let Some(carried) = self.carried() {
             return carried.visit_links(visit);
+        }
+        if self.call().is_some() {
+            return;
         }
         match self.record.step {
             Some(place) if place.attempt > 1 => {

@@ -17,6 +17,24 @@ pub enum TraceParenting {
     None,
 }
 
+impl TraceParenting {
+    const ALL: [Self; 3] = [Self::Link, Self::Child, Self::None];
+
+    /// `link`, `child` or `none`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Link => "link",
+            Self::Child => "child",
+            Self::None => "none",
+        }
+    }
+
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|parenting| parenting.name() == name)
+    }
+}
+
 /// Whether a task's spans are exported.
 #[derive(Debug)]
 pub(crate) enum Recording {

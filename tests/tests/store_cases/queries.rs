@@ -57,6 +57,24 @@ async fn each_question_is_one_statement_that_an_index_answers() {
 }
 
 #[tokio::test]
+async fn events_stand_in_their_order_whatever_the_clocks_said() {
+    let database = database();
+    let telemetry = database.telemetry();
+    let _ = telemetry.in_scope(|| order(10));
+    telemetry.flush().await.unwrap();
+    let names = async || {
+        let history = store(&telemetry).task_history("10").await.unwrap().unwrap();
+        history.transitions.into_iter().map(|event| event.event).collect::<Vec<_>>()
+    };
+    let in_order = names().await;
+    assert_eq!((in_order.len(), in_order[4].as_str()), (11, "step.failed"));
+    // As if the step's thread had gone on to one whose clock is behind.
+    let behind = "UPDATE tasker_transitions SET occurred_at = occurred_at - 900000000 WHERE number >= 5";
+    assert!(matches!(database.reader().number(behind, &[]).await, Err(sqlx::Error::RowNotFound)));
+    assert_eq!(names().await, in_order);
+}
+
+#[tokio::test]
 async fn old_tasks_are_deleted_with_all_that_belongs_to_them() {
     let database = database();
     let telemetry = database.telemetry();

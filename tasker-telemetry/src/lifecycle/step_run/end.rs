@@ -67,7 +67,7 @@ impl StepRun {
         kind: Option<&'static str>,
     ) -> Next {
         let ended = self.ended(); // before anything is done about the error: that is not the body's time
-        let (retryable, delay) = self.judge(advice);
+        let (retryable, delay) = self.judge(advice.or_else(|| error.known_advice()));
         let next = if retryable && self.attempt < self.spec.retry_limit {
             Next::Again(delay.unwrap_or_else(|| self.spec.backoff.draw_after(self.attempt)))
         } else {
@@ -159,6 +159,10 @@ impl StepRun {
                 }
                 if !wait.is_zero() {
                     self.emit(EventKind::ObservabilityStepBackoff, end, fact);
+                }
+                if self.given {
+                    // Outside any task an attempt is a task of its own: the next one is another.
+                    self.end_own_task(State::Error, end, told.failure.clone());
                 }
             }
             Next::End | Next::Again(_) => {

@@ -68,7 +68,7 @@ impl StepRun {
         let retried = matches!(next, Next::Again(_));
         if let Some(metrics) = self.metrics() {
             metrics.step_failed(self.spec, error_type, retried, self.took(end, nanos));
-            if self.metering == Metering::LoneStep && !retried {
+            if self.metering == Metering::LoneStep && (!retried || self.given) {
                 metrics.failed(self.took(end, self.lone_nanos(end)));
             }
         }

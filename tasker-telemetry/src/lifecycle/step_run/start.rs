@@ -102,8 +102,9 @@ impl StepRun {
             return false;
         }
         let now = Moment::now();
+        let is_first = self.times.is_none(); // here: an engine may have had others run elsewhere
         self.times = Some(Times { asked: now, started: now });
-        if self.attempt == 1 {
+        if is_first {
             self.find_parent();
             self.mask_fields();
         }

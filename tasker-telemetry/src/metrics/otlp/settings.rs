@@ -6,6 +6,7 @@ use super::OtlpPush;
 use super::encode::Encoder;
 use crate::otlp::{BadTarget, Http};
 use crate::resource::Resource;
+use crate::settings::Value;
 use crate::time::Timestamp;
 use crate::variables::{InvalidVariable, Variables};
 
@@ -73,6 +74,27 @@ impl OtlpMetrics {
         self
     }
 
+    /// What code says here, as values of options.
+    pub(crate) fn said(&self) -> Vec<(&'static str, Value)> {
+        let text = |text: &str| Value::Text(text.to_owned());
+        let temporality = self.temporality.map(|temporality| match temporality {
+            Temporality::Cumulative => "cumulative",
+            Temporality::Delta => "delta",
+        });
+        let headers = (!self.headers.is_empty()).then(|| Value::Pairs(self.headers.clone()));
+        [
+            ("otlp.metrics.endpoint", self.endpoint.as_deref().map(text)),
+            ("otlp.metrics.headers", headers),
+            ("otlp.metrics.compression", self.gzip.map(|gzip| text(if gzip { "gzip" } else { "none" }))),
+            ("otlp.metrics.timeout", self.timeout.map(Value::Time)),
+            ("metrics_temporality", temporality.map(text)),
+            ("metrics_interval", self.every.map(Value::Time)),
+        ]
+        .into_iter()
+        .filter_map(|(key, value)| Some((key, value?)))
+        .collect()
+    }
+
     /// Decides everything.
     pub(crate) fn resolve(self, variables: &Variables) -> Result<Target, InvalidVariable> {
         if let Some((name, value)) = first(variables, "PROTOCOL")
@@ -123,6 +145,13 @@ pub(crate) struct Target {
 }
 
 impl Target {
+    /// All of it, credentials included, for tests.
+    #[cfg(test)]
+    pub(crate) fn everything(&self) -> String {
+        let Self { url, headers, gzip, certificate, timeout, temporality, every } = self;
+        format!("{url} {headers:?} {gzip} {certificate:?} {timeout:?} {temporality:?} {every:?}")
+    }
+
     pub(crate) fn push(self, resource: &Resource) -> Result<OtlpPush, BadTarget> {
         let http = Http::new(&self.url, &self.headers, self.gzip, self.certificate.as_deref())?;
         let encoder = Encoder::new(resource, self.temporality, Timestamp::now().as_unix_nanos());

@@ -2,11 +2,18 @@
 
 use crate::metrics::Format;
 
-/// The text format that an `Accept` header prefers; Prometheus text when it has no wish.
-pub(super) fn format(accept: &str) -> Format {
+/// The text format that an `Accept` header prefers; `default` when it has no wish.
+pub(super) fn format(accept: &str, default: Format) -> Format {
     let weight_of = |kind: &str| accept.split(',').filter(|part| media(part) == kind).map(weight).fold(0.0, f64::max);
     let open = weight_of("application/openmetrics-text");
-    if open > 0.0 && open >= weight_of("text/plain") { Format::OpenMetrics } else { Format::Prometheus }
+    let plain = weight_of("text/plain");
+    if open > 0.0 && open >= plain {
+        Format::OpenMetrics
+    } else if plain > 0.0 {
+        Format::Prometheus
+    } else {
+        default
+    }
 }
 
 /// Whether an `Accept-Encoding` header takes gzip.
@@ -35,11 +42,15 @@ mod tests {
     fn the_heavier_format_wins() {
         let prometheus = "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,\
                           text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
+        let format = |accept| format(accept, Format::Prometheus);
         assert_eq!(format(prometheus), Format::OpenMetrics);
         for plain in ["", "*/*", "text/html", "text/plain", "text/plain;q=0.9, application/openmetrics-text;q=0.8"] {
             assert_eq!(format(plain), Format::Prometheus, "{plain}");
         }
         assert_eq!(format("application/openmetrics-text;q=0"), Format::Prometheus);
+        for (accept, expected) in [("", Format::Json), ("*/*", Format::Json), ("text/plain", Format::Prometheus)] {
+            assert_eq!(super::format(accept, Format::Json), expected, "{accept}");
+        }
     }
 
     #[test]

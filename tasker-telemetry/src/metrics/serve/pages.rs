@@ -91,7 +91,7 @@ async fn metrics(State(pages): State<Pages>, headers: HeaderMap) -> Response {
         let body = reason("metrics_disabled", "metrics are off: `metrics_enabled` or `enabled` is false");
         return (StatusCode::SERVICE_UNAVAILABLE, body).into_response();
     }
-    let format = negotiate::format(header(&headers, &ACCEPT));
+    let format = negotiate::format(header(&headers, &ACCEPT), pages.metrics.format());
     answer(&headers, format.content_type(), pages.metrics.render(format))
 }
 

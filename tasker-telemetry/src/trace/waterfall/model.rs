@@ -131,7 +131,7 @@ fn task(spans: &[&Span]) -> Option<Task> {
 /// The steps, in the order in which they asked to run.
 fn steps(spans: &[&Span]) -> Vec<Step> {
     let mut found: HashMap<String, Vec<(&Span, Told)>> = HashMap::new();
-    for span in spans.iter().filter(|span| !span.is_root()) {
+    for span in spans.iter().filter(|span| !span.is_root() && !span.is_call()) {
         let told = Told::of(span);
         found.entry(told.step_id.clone()).or_default().push((span, told));
     }
