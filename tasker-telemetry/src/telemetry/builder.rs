@@ -315,7 +315,12 @@ impl Builder {
     /// Builds the telemetry; it applies where [`Telemetry::scope`] says so.
     ///
     /// # Errors
-    /// [`BuildError`]: an impossible setting, a thread that could not be started, a catalog with mistakes (strict only).
+    /// [`BuildError`]: an impossible setting, a thread that could not be started, a catalog with mistakes (strict only), a store
+    /// that cannot be used.
+    #[allow(
+        clippy::too_many_lines,
+        reason = "all parts are put together here, in the order in which they need each other"
+    )]
     pub fn build(self) -> Result<Telemetry, BuildError> {
         let (read, standard) = (self.sources.clone(), self.variables.clone());
         let (mut builder, layers, entries) = self.settle()?;
