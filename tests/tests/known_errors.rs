@@ -1,4 +1,4 @@
-//! Real errors of std, serde_json, tokio, reqwest and sqlx, and what `error_type` they are: as themselves, in a box, in anyhow, as the cause
+//! Real errors of std, `serde_json`, tokio, reqwest and sqlx, and what `error_type` they are: as themselves, in a box, in anyhow, as the cause
 //! of an error whose name says nothing, and of one whose name says something.
 
 use std::error::Error;
@@ -77,7 +77,7 @@ fn by_a_name(error: Boxed) -> Result<(), GatewayTimeout> {
 #[track_caller]
 fn expect(what: &str, expected: &str, (itself, boxed, anyhow, cause, named): Same) {
     let text = format!("{itself:?}");
-    let forms: [(&str, Box<dyn FnOnce()>); 5] = [
+    let forms: [(&str, Run); 5] = [
         ("itself", Box::new(|| direct(itself))),
         ("in a box", Box::new(|| drop(in_a_box(boxed)))),
         ("in anyhow", Box::new(|| drop(in_anyhow(anyhow)))),
@@ -99,6 +99,9 @@ fn expect(what: &str, expected: &str, (itself, boxed, anyhow, cause, named): Sam
         );
     }
 }
+
+/// Runs a step that returns the error.
+type Run = Box<dyn FnOnce()>;
 
 /// The same error five times: errors cannot be copied.
 type Same = (Boxed, Boxed, anyhow::Error, Boxed, Boxed);
