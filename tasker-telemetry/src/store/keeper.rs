@@ -199,7 +199,9 @@ impl Writer {
                 let records = std::mem::take(&mut held.records);
                 let strict = self.options.durability == Durability::Strict;
                 if self.behind {
-                    records.iter().for_each(|record| answer(record, Ticket::late));
+                    for record in &records {
+                        answer(record, Ticket::late);
+                    }
                 }
                 self.taken += records.len() as u64;
                 self.waiting.extend(records);
