@@ -279,6 +279,7 @@ impl Core {
     }
 
     /// Has lines sent that wait; `None` when none are sent. `last`: none follow.
+    #[cfg_attr(not(feature = "otlp"), allow(clippy::unused_self, reason = "no lines are sent"))]
     fn flush_logs(&self, deadline: Instant, last: bool) -> Asked {
         #[cfg(feature = "otlp")]
         if let Some(exporter) = &self.log_exporter {
@@ -292,6 +293,7 @@ impl Core {
     }
 
     /// Time was up for them.
+    #[cfg_attr(not(feature = "otlp"), allow(clippy::unused_self, reason = "no lines are sent"))]
     fn give_up_logs(&self) {
         #[cfg(feature = "otlp")]
         if let Some(exporter) = &self.log_exporter {
