@@ -48,7 +48,8 @@ fn short_version(version: &str) -> String {
     }
 }
 
-/// A settings file that says what may stand in it.
+/// A settings file that says what may stand in it; the service has this package's name.
 fn template(home: &Home) -> String {
-    include_str!("../templates/tasker.toml.j2").replace("{{ krate }}", &home.krate)
+    let name = format!("service_name = \"{}\"", home.package);
+    tasker_telemetry::settings::template().replacen("# service_name = \"tasker\"", &name, 1)
 }

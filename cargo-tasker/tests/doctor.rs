@@ -74,7 +74,34 @@ fn nothing_runs() {
     let none = project.tasker_with(&[("OTEL_TRACES_EXPORTER", "none")], &["doctor"]).ok();
     assert!(none.out.contains("nothing is broken"), "{}", none.out);
     let wrong = project.tasker_with(&[("OTEL_TRACES_EXPORTER", "jaegr")], &["doctor"]).ended(1);
-    assert!(wrong.out.contains("OTEL_TRACES_EXPORTER") && wrong.out.contains("jaegr"), "{}", wrong.out);
+    assert!(wrong.out.contains("OTEL_TRACES_EXPORTER") && wrong.out.contains("`console`"), "{}", wrong.out);
+}
+
+#[test]
+fn settings_and_their_sources_are_shown() {
+    let project = Project::new("doctor-settings");
+    let port = free();
+    let file = format!(
+        "[telemetry]\nservice_name = \"kiosk\"\n\n[telemetry.otlp]\nendpoint = \"http://user:hunter2@127.0.0.1:{port}\"\n\n[telemetry.serve]\naddress = \"127.0.0.1:{port}\"\n"
+    );
+    project.write("tasker.toml", &file);
+    let ran = project
+        .tasker_with(&[("TASKER_TELEMETRY__SERVICE_VERSION", "1.2.3")], &["doctor", "--format", "json"])
+        .ended(1);
+    let text = ran.json()["findings"].to_string();
+    assert!(text.contains("service_name") && text.contains("tasker.toml:2"), "{text}");
+    assert!(text.contains("1.2.3") && text.contains("TASKER_TELEMETRY__SERVICE_VERSION"), "{text}");
+    assert!(!text.contains("hunter2"), "{text}");
+    says(finding(&ran.json(), "otlp http", "broken"), &["nothing listens", &port.to_string(), "tasker.toml:5"]);
+    says(finding(&ran.json(), "running process", "skipped"), &["no program runs"]);
+
+    project.write("tasker.toml", "[telemetry]\nservce_name = \"kiosk\"\nshutdown_timeout = \"soon\"\n");
+    let report = doctor(&project, &[]).ended(1).json();
+    says(finding(&report, "settings", "broken"), &["tasker.toml:2", "did you mean `service_name`?"]);
+    assert_eq!(report["broken"], 2, "{report:#}");
+
+    project.write("tasker.toml", "[telemetry]\nenabled = false\n");
+    says(finding(&doctor(&project, &[]).ok().json(), "settings", "warning"), &["enabled"]);
 }
 
 #[test]

@@ -161,7 +161,10 @@ fn without_modules(mut catalog: Json) -> Json {
         }
     }
     walk(&mut catalog);
-    // The order of two steps of one name may hang on their modules.
+    // Which handler runs a step is the running program's to know, too.
+    if let Some(fields) = catalog.as_object_mut() {
+        fields.remove("handlers");
+    }
     catalog
 }
 

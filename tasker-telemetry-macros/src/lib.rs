@@ -112,6 +112,7 @@ use proc_macro::TokenStream;
 /// static __TASKER_SPEC: StepSpec =
 ///     declare_step("fetch_cart", "fetch_cart", "Asks the shop for a cart.", (module_path!(), file!(), line!()));
 /// inventory::submit! { StepEntry(&__TASKER_SPEC) }
+/// // .. and a static with the same facts in a section of the binary, which `cargo tasker catalog` reads
 /// let class = classify!(const Probe::<Result<u64, String>>::OF_TYPE); // which value is a failure: plain functions, chosen by type
 /// let body = async move {
 ///     if false {
@@ -148,6 +149,7 @@ pub fn step(args: TokenStream, item: TokenStream) -> TokenStream {
 /// | --- | --- | --- |
 /// | `name = "order_process"` | the task's name: letters, digits, `_ - . : /` | the function's |
 /// | `id = order.id` | the task's id: any `Display` expression over the arguments | a new `UUIDv7` |
+/// | `correlation_id = order.request` | what ties together everything that one request caused: any `Display` expression over the arguments; at most 100 letters, digits, `-` and `_` | that of the scope or task around, else the trace id |
 /// | `max_concurrent_steps = 3` | how many attempts of its steps run at once; a number or a constant | no bound |
 /// | `publishes(RiskFlagged)` | the custom events it publishes, for the catalog | none |
 /// | `fields(total = order.total)` | values recorded with each run, as for [`step`](macro@step) | none |

@@ -13,8 +13,8 @@ pub use crate::classify::{Classify, FailureOf, Probe, Returned, ReturnedValue, W
 pub use crate::event::{self, __Stamp, ByHand, Event, EventRecord};
 pub use crate::handler::{DeclaredStep, HandlerEntry, ResultOf, made};
 pub use crate::lifecycle::{
-    StepRetry, TaskIdArg, display, run_step, run_step_sync, run_task, run_task_sync, step, step_fields, task_fields,
-    task_id,
+    StepRetry, TaskIdArg, correlated, display, run_step, run_step_sync, run_task, run_task_sync, step, step_fields,
+    task_fields, task_id,
 };
 pub use crate::mask::*;
 pub use crate::retry::Backoff;

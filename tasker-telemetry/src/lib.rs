@@ -71,6 +71,7 @@
 //! | `otlp` | yes | spans and metrics over OTLP with HTTP and protobuf: [`Builder::otlp`] |
 //! | `tokio` | yes | waits between attempts use tokio's timer under a tokio runtime (and so its paused clock); async handlers run inside the runtime in which the telemetry was built |
 //! | `grpc` | no | OTLP over gRPC: [`trace::Otlp::grpc`] |
+//! | `logs` | no | lines of logs, as JSON or text, that say of which task and step they are: [`logs`] |
 //! | `metrics-bridge` | no | to and from the facade `metrics` |
 //! | `otel-sdk` | no | exporters and processors of spans for the `opentelemetry_sdk` crate: [`Builder::span_exporter`] |
 //! | `serve` | no | `/metrics` and `/health` over HTTP: [`metrics::serve`] |
@@ -97,6 +98,7 @@ pub mod api;
 mod capture;
 mod catalog;
 mod classify;
+mod correlation;
 mod drive;
 pub mod driver;
 pub mod event;
@@ -106,6 +108,7 @@ pub mod handler;
 mod id;
 mod lifecycle;
 mod log_span;
+pub mod logs;
 mod mask;
 pub mod metrics;
 pub mod observe;
@@ -145,6 +148,7 @@ pub use self::catalog::{
     SubscriberSpec, TaskSpec,
 };
 pub use self::classify::{ErrorKind, RetryAdvice, Retryable};
+pub use self::correlation::{CorrelationId, InCorrelation, InvalidCorrelationId};
 pub use self::event::{Category, Event, EventExt, EventKind, EventRecord, error_type, metric_name};
 pub use self::filter::{DEFAULT_FILTER_MASK, DEFAULT_FILTER_PARAMETERS, FilterRule};
 #[doc(inline)]

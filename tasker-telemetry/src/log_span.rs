@@ -51,6 +51,7 @@ impl LogSpan {
             task_name = task.name(),
             task_id = task.id().as_str(),
             trace_id = %task.trace_id(),
+            correlation_id = task.given_correlation_id().map(|id| &**id),
         ))
     }
 
@@ -64,6 +65,7 @@ impl LogSpan {
             task_id = task.id().as_str(),
             step_id = %id::step_id(task.nonce(), place.number),
             trace_id = %task.trace_id(),
+            correlation_id = task.given_correlation_id().map(|id| &**id),
         ))
     }
 

@@ -219,10 +219,11 @@ impl TaskScope {
         self.task.name()
     }
 
-    /// What ties together everything that one request caused.
+    /// What ties together everything that one request caused: what the caller gave ([`CorrelationId`](crate::CorrelationId),
+    /// `#[task(correlation_id = ..)]`), else the trace id.
     #[must_use]
     pub fn correlation_id(&self) -> String {
-        self.task.correlation_id()
+        (**self.task.correlation_id()).to_owned()
     }
 
     /// The W3C trace id that the task is seen under, when it is traced.
@@ -323,6 +324,13 @@ impl StepScope {
     #[must_use]
     pub fn retry_limit(&self) -> u32 {
         self.place.retry_limit(&self.task)
+    }
+
+    /// The attempt's own span, when the task is traced.
+    #[cfg(feature = "logs")]
+    pub(crate) fn span_id(&self) -> Option<SpanId> {
+        let span = SpanId::of_step(self.task.nonce(), self.place.number, self.place.attempt);
+        self.task.trace().map(|_| span)
     }
 
     /// The attempt's own span as a W3C `traceparent`, when the task is traced: what an outgoing request carries so that what

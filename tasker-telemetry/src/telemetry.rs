@@ -13,14 +13,19 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwapOption;
 
 use crate::filter::{Filter, Filters};
-use crate::metrics::push::{self, Pusher};
+use crate::logs::LogControl;
+#[cfg(feature = "otlp")]
+use crate::logs::LogLine;
+use crate::metrics::push::{self, Asked, Pusher};
 use crate::metrics::{self, MetricsBackend};
 use crate::otel::Spot;
-use crate::publisher::{End, Ended, Health, Publisher, SubscriberHealth};
+use crate::publisher::{End, Ended, Health, Publisher, SubscriberHealth, Ticket};
 use crate::scope::{self, Entered, InScope, Scope};
 use crate::settings::InForce;
 #[cfg(feature = "_store")]
 use crate::store::Store;
+#[cfg(feature = "otlp")]
+use crate::trace::Exporter;
 use crate::trace::{Sampling, Tracing};
 
 pub use self::builder::{BuildError, Builder};
@@ -42,6 +47,10 @@ pub(crate) struct Core {
     explicit_tasks: AtomicU64,
     implicit_tasks: AtomicU64,
     concurrency_overruns: AtomicU64,
+    invalid_correlation_ids: AtomicU64,
+    log: Option<Arc<LogControl>>,
+    #[cfg(feature = "otlp")]
+    log_exporter: Option<Exporter<LogLine>>,
     /// Which installation it is; 0 until it is installed.
     installation: AtomicU32,
     _live: Option<Live>,
@@ -160,6 +169,10 @@ pub(crate) fn silent() -> Arc<Core> {
         explicit_tasks: AtomicU64::new(0),
         implicit_tasks: AtomicU64::new(0),
         concurrency_overruns: AtomicU64::new(0),
+        invalid_correlation_ids: AtomicU64::new(0),
+        log: None,
+        #[cfg(feature = "otlp")]
+        log_exporter: None,
         installation: AtomicU32::new(0),
         _live: Some(Live::new()),
     })
@@ -178,6 +191,21 @@ impl Core {
 
     pub(crate) const fn filters(&self) -> &Filters {
         &self.filters
+    }
+
+    /// From now on more or less is logged.
+    pub(crate) fn change_log(&self, change: impl FnOnce(&LogControl)) -> Result<(), String> {
+        let Some(log) = &self.log else {
+            return Err("cannot change now, since nothing was set up for logs: give a `log_level`, a \
+                        `slow_step_threshold`, or read settings from a file or the environment"
+                .to_owned());
+        };
+        change(log);
+        self.publisher.log_wants(log.wanted());
+        if !self.is_quiet() {
+            self.uninstalled(); // steps look again whether anybody is to be told of them
+        }
+        Ok(())
     }
 
     /// From now on tasks that begin are sampled otherwise; without spans it makes no difference.
@@ -224,6 +252,38 @@ impl Core {
         self.concurrency_overruns.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Where lines of logs are sent from.
+    #[cfg(all(feature = "otlp", feature = "logs"))]
+    pub(crate) const fn log_exporter(&self) -> Option<&Exporter<LogLine>> {
+        self.log_exporter.as_ref()
+    }
+
+    /// Has lines sent that wait; `None` when none are sent. `last`: none follow.
+    fn flush_logs(&self, deadline: Instant, last: bool) -> Asked {
+        #[cfg(feature = "otlp")]
+        if let Some(exporter) = &self.log_exporter {
+            let ticket = Arc::new(Ticket::new(deadline));
+            ticket.wait_for_more(1);
+            exporter.flush(Arc::clone(&ticket), last);
+            return vec![(exporter.name(), ticket)];
+        }
+        let _ = (deadline, last);
+        Vec::new()
+    }
+
+    /// Time was up for them.
+    fn give_up_logs(&self) {
+        #[cfg(feature = "otlp")]
+        if let Some(exporter) = &self.log_exporter {
+            exporter.give_up();
+        }
+    }
+
+    #[cold]
+    pub(crate) fn invalid_correlation_id(&self) {
+        self.invalid_correlation_ids.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Whether nobody is to be told of a step in it: no event, no metric.
     #[inline]
     pub(crate) fn is_quiet(&self) -> bool {
@@ -262,6 +322,11 @@ impl Core {
         health.implicit_tasks = count(&self.implicit_tasks) + self.quiet_steps();
         health.tasks_started = count(&self.explicit_tasks) + health.implicit_tasks;
         health.concurrency_overruns = count(&self.concurrency_overruns);
+        #[cfg(feature = "otlp")]
+        {
+            health.logs = self.log_exporter.as_ref().map(|exporter| exporter.books().health());
+        }
+        health.invalid_correlation_ids = count(&self.invalid_correlation_ids);
         health.catalog_problems.clone_from(&self.catalog_problems);
         health.metric_pushes = self.metrics.push_health();
         #[cfg(feature = "_store")]
@@ -374,6 +439,7 @@ impl Telemetry {
         let deadline = self.deadline();
         let ticket = self.core.publisher.flush(deadline);
         let end = Ended(ticket).await;
+        let end = end.and(push::wait(self.core.flush_logs(deadline, false)).await.is_empty());
         self.answer(end, push::wait(push::ask_all(&self.pushers, deadline, false)).await)
     }
 
@@ -384,6 +450,7 @@ impl Telemetry {
     pub fn flush_blocking(&self) -> Result<(), FlushError> {
         let deadline = self.deadline();
         let end = self.core.publisher.flush(deadline).wait();
+        let end = end.and(push::wait_blocking(&self.core.flush_logs(deadline, false)).is_empty());
         self.answer(end, push::wait_blocking(&push::ask_all(&self.pushers, deadline, false)))
     }
 
@@ -397,6 +464,9 @@ impl Telemetry {
         let deadline = self.deadline();
         let ticket = self.begin_shutdown(deadline);
         let end = Ended(ticket).await;
+        let sent = push::wait(self.core.flush_logs(deadline, true)).await.is_empty();
+        self.core.give_up_logs(); // whatever is left is counted
+        let end = end.and(sent);
         self.answer(end, push::wait(push::ask_all(&self.pushers, deadline, true)).await)
     }
 
@@ -407,10 +477,13 @@ impl Telemetry {
     pub fn shutdown_blocking(&self) -> Result<(), FlushError> {
         let deadline = self.deadline();
         let end = self.begin_shutdown(deadline).wait();
+        let sent = push::wait_blocking(&self.core.flush_logs(deadline, true)).is_empty();
+        self.core.give_up_logs();
+        let end = end.and(sent);
         self.answer(end, push::wait_blocking(&push::ask_all(&self.pushers, deadline, true)))
     }
 
-    fn begin_shutdown(&self, deadline: Instant) -> Arc<crate::publisher::Ticket> {
+    fn begin_shutdown(&self, deadline: Instant) -> Arc<Ticket> {
         self.shut_down.store(true, Ordering::Relaxed);
         if self.installed {
             let installed = INSTALLED.load();

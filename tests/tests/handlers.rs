@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::json;
-use tasker_telemetry::handler::{Attempt, Attempted, DynStepHandler};
+use tasker_telemetry::handler::{Attempted, DynStepHandler, StepAttempt};
 use tasker_telemetry::prelude::*;
 use tasker_telemetry::testing::{Recording, block_on, expect, record};
 use tasker_telemetry::trace::InMemorySpans;
@@ -126,7 +126,7 @@ fn process_alone_is_a_plain_method() {
 
 /// An engine: it waits its own way, keeps what it is told as JSON, and asks again.
 async fn engine(charge: &Charge) -> (Result<u64, String>, Vec<Duration>) {
-    let (mut attempt, mut waits) = (Attempt::FIRST, Vec::new());
+    let (mut attempt, mut waits) = (StepAttempt::FIRST, Vec::new());
     loop {
         match charge.handle_attempt(attempt).await {
             Attempted::Completed(output) => return (Ok(output), waits),
@@ -193,7 +193,7 @@ async fn attempts_of_an_engine_are_linked() {
 async fn a_number_from_elsewhere_is_the_attempts_own() {
     #[task]
     async fn resumed(charge: &Charge) -> Attempted<u64, String> {
-        charge.handle_attempt(Attempt::new(3)).await
+        charge.handle_attempt(StepAttempt::new(3)).await
     }
     let charge = charge(5, 9);
     let run = record(resumed(&charge)).await;
@@ -215,7 +215,7 @@ async fn what_is_known_of_a_step_of_another_task_is_not_taken_over() {
         StepScope::current().unwrap().step_id()
     }
     #[task]
-    async fn one(charge: &Charge, attempt: Attempt) -> Attempted<u64, String> {
+    async fn one(charge: &Charge, attempt: StepAttempt) -> Attempted<u64, String> {
         let before = before().await;
         let attempted = charge.handle_attempt(attempt).await;
         assert!(charge.seen.lock().unwrap().iter().all(|(_, step, _)| *step != before), "no other step's id");
@@ -223,7 +223,7 @@ async fn what_is_known_of_a_step_of_another_task_is_not_taken_over() {
     }
     #[task]
     async fn other(charge: &Charge) -> Attempted<u64, String> {
-        charge.handle_attempt(Attempt::FIRST).await
+        charge.handle_attempt(StepAttempt::FIRST).await
     }
     let Attempted::Retry { next, .. } = recording.scope(other(&first)).await else { panic!("it fails") };
     assert_eq!(recording.scope(one(&second, next)).await, Attempted::Completed(6));
@@ -259,13 +259,14 @@ async fn an_attempt_that_is_dropped_is_cancelled_and_one_that_ended_is_not() {
         }
     }
     let recording = Recording::new();
-    let mut attempt = Box::pin(recording.scope(Stuck.handle_attempt(Attempt::FIRST)));
+    let mut attempt = Box::pin(recording.scope(Stuck.handle_attempt(StepAttempt::FIRST)));
     assert!(futures::poll!(attempt.as_mut()).is_pending());
     drop(attempt);
     assert_eq!(recording.events().count("step.cancelled"), 1);
 
     let run =
-        record(async { matches!(charge(5, 1).handle_attempt(Attempt::FIRST).await, Attempted::Retry { .. }) }).await;
+        record(async { matches!(charge(5, 1).handle_attempt(StepAttempt::FIRST).await, Attempted::Retry { .. }) })
+            .await;
     assert!(run.output);
     assert_eq!((run.count("step.cancelled"), run.count("step.failed")), (0, 1));
 }
@@ -314,7 +315,7 @@ async fn an_engine_finds_a_handler_by_the_name_of_its_step() {
     let charge = Catalog::handler("handlers.charge").unwrap().make(json!("41")).unwrap();
     assert_eq!(charge.spec().retry_limit, 3);
     let recording = Recording::new();
-    let first = recording.scope(charge.handle_attempt_json(Attempt::FIRST)).await;
+    let first = recording.scope(charge.handle_attempt_json(StepAttempt::FIRST)).await;
     let Attempted::Retry { error, next, .. } = first else { panic!("the first fails") };
     assert_eq!((error.message(), next.attempt_number()), ("busy", 2));
     assert_eq!(recording.scope(charge.handle_attempt_json(next)).await, Attempted::Completed(json!(42)));

@@ -13,7 +13,7 @@ use tasker_telemetry::prelude::*;
 use tasker_telemetry::settings::{self, OptionSpec};
 use tasker_telemetry::testing::block_on;
 use tasker_telemetry::trace::{InMemorySpans, Sampling};
-use tasker_telemetry::{Builder, declare_event};
+use tasker_telemetry::{BuildError, Builder, declare_event};
 use tracing_subscriber::fmt::MakeWriter;
 
 // Two events of one name: a mistake in the catalog.
@@ -117,12 +117,15 @@ impl<'a> MakeWriter<'a> for Log {
 fn observed(builder: Builder) -> String {
     let (events, spans, log) = (Arc::new(Mutex::new(Vec::new())), InMemorySpans::default(), Log::default());
     let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).with_ansi(false).without_time().finish();
-    let built = builder.subscriber(All(Arc::clone(&events))).in_memory_spans(spans.clone()).build();
-    let telemetry = match built {
-        Ok(telemetry) => telemetry,
+    let run = || {
+        let telemetry = builder.subscriber(All(Arc::clone(&events))).in_memory_spans(spans.clone()).build()?;
+        let baggage = block_on(telemetry.scope(outer()));
+        Ok::<_, BuildError>((telemetry, baggage))
+    };
+    let (telemetry, baggage) = match tracing::subscriber::with_default(subscriber, run) {
+        Ok(ran) => ran,
         Err(error) => return error.to_string(),
     };
-    let baggage = tracing::subscriber::with_default(subscriber, || block_on(telemetry.scope(outer())));
     telemetry.flush_blocking().unwrap();
     let health = telemetry.health();
     let seen = spans
@@ -155,7 +158,7 @@ fn observed(builder: Builder) -> String {
         "subscribers": health.subscribers.iter().map(|s| s.name).collect::<Vec<_>>(),
         "events": events,
         "spans": seen,
-        "logged": lines.contains("task_id="),
+        "logged": [lines.contains("task_id="), lines.contains("step.failed"), lines.contains("slow step")],
         "baggage": baggage,
         "metrics": names(export.clone()),
         "format": export.lines().last().filter(|line| line.starts_with('#')),
@@ -178,7 +181,11 @@ fn every_option_of_the_builder_changes_what_can_be_seen() {
     };
     for option in settings::options().iter().filter(own) {
         // Shares of one tenth may leave everything.
-        let text = if option.key == "sampling.ratio" { "0".to_owned() } else { as_text(option) };
+        let text = match option.key {
+            "sampling.ratio" => "0".to_owned(),
+            "slow_step_threshold" => "0.000000001".to_owned(),
+            _ => as_text(option),
+        };
         let seen = match option.key {
             "sampling.keep_failures" => {
                 let none = |keep: &str| {

@@ -20,7 +20,7 @@ fn http() -> (String, Arc<Mutex<String>>) {
     let kept = Arc::clone(&heads);
     std::thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
-            let (mut bytes, mut buffer) = (Vec::new(), [0; 65_536]);
+            let (mut bytes, mut buffer) = (Vec::new(), [0; 8_192]);
             while let Ok(count @ 1..) = stream.read(&mut buffer) {
                 bytes.extend_from_slice(&buffer[..count]);
                 let text = String::from_utf8_lossy(&bytes).to_lowercase();
@@ -69,7 +69,7 @@ fn datagrams(options: &[(&str, &str)]) -> (String, usize) {
         telemetry.metrics().counter("effects_statsd_total", &[("n", &n.to_string())]).unwrap().inc();
     }
     telemetry.flush_blocking().unwrap();
-    let mut buffer = [0; 65_536];
+    let mut buffer = [0; 8_192];
     let count = socket.recv(&mut buffer).unwrap();
     let text = String::from_utf8_lossy(&buffer[..count]);
     (text.lines().next().unwrap_or_default().to_owned(), count)
@@ -127,7 +127,7 @@ fn metrics_leave_as_often_as_the_options_say() {
     let builder = Telemetry::builder().auto_subscribers(false).option("statsd.address", address);
     let telemetry = builder.option("statsd.interval", "1ms").build().unwrap();
     telemetry.metrics().counter("effects_often_total", &[]).unwrap().inc();
-    assert!(socket.recv(&mut [0; 65_536]).unwrap() > 0);
+    assert!(socket.recv(&mut [0; 8_192]).unwrap() > 0);
 
     let (address, heads) = http();
     let builder = Telemetry::builder().auto_subscribers(false).option("pushgateway.url", format!("http://{address}"));

@@ -8,6 +8,7 @@ use tasker_telemetry::{Builder, Telemetry, task};
 
 use super::finding::Finding;
 use super::network::{authority, connect};
+use super::settings;
 
 /// How long the export of one span may take.
 const EXPORT: Duration = Duration::from_secs(4);
@@ -47,9 +48,9 @@ pub(super) fn check(target: &Target) -> Vec<Finding> {
         let otlp = if target.grpc { Otlp::grpc() } else { Otlp::http() };
         Telemetry::builder().otlp_with(otlp.endpoint(&target.url))
     } else {
-        match Telemetry::from_env() {
+        match settings::exporting() {
             Ok(builder) => builder,
-            Err(error) => return vec![Finding::broken(&area, error.to_string(), "correct the setting")],
+            Err(error) => return vec![Finding::broken(&area, error, "correct the setting")],
         }
     };
     vec![match export(builder) {

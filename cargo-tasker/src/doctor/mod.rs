@@ -58,9 +58,15 @@ fn checks(args: &DoctorArgs, plan: Plan) -> Vec<(&'static str, Check)> {
     if let Some(url) = plan.store {
         checks.push(("store", Box::new(move || vec![services::store(&url)])));
     }
-    if let Some(url) = args.health.clone() {
-        let token = args.token.clone();
-        checks.push(("running process", Box::new(move || services::health(&url, token.as_deref()))));
+    let token = args.token.clone().or_else(|| std::env::var("TASKER_TELEMETRY__SERVE__BEARER_TOKEN").ok());
+    match (args.health.clone(), plan.serve) {
+        (Some(url), _) => {
+            checks.push(("running process", Box::new(move || services::health(&url, token.as_deref()))));
+        }
+        (None, Some(address)) => {
+            checks.push(("running process", Box::new(move || services::maybe_running(&address, token.as_deref()))));
+        }
+        (None, None) => {}
     }
     let binary = args.binary.clone();
     checks.push(("project", Box::new(move || of_project(&binary))));

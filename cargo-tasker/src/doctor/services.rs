@@ -124,6 +124,18 @@ pub(super) fn health(url: &str, token: Option<&str>) -> Vec<Finding> {
     }
 }
 
+/// The same where settings say that a program would serve it: that none runs is no fault.
+pub(super) fn maybe_running(address: &str, token: Option<&str>) -> Vec<Finding> {
+    match authority(address, 9464).map(|(host, port)| connect(&host, port)) {
+        Some(Ok(_)) => health(address, token),
+        _ => vec![Finding::skipped(
+            "running process",
+            format!("no program runs that serves its health at {address}"),
+            "start it, and ask again, to see what it lost",
+        )],
+    }
+}
+
 /// What the books of a process say.
 fn books(area: &str, url: &str, health: &Json) -> Vec<Finding> {
     let mut findings = Vec::new();

@@ -19,6 +19,8 @@ pub(crate) struct Home {
     pub(crate) root_file: PathBuf,
     /// Whether it is a program without a library: there, what nobody calls yet is a warning.
     pub(crate) is_program: bool,
+    /// The name of the package.
+    pub(crate) package: String,
     /// The name of the crate, with underscores.
     pub(crate) krate: String,
     pub(crate) edition: String,
@@ -50,6 +52,7 @@ impl Home {
             manifest,
             root_file: target.src_path.clone().into_std_path_buf(),
             is_program: library.is_none(),
+            package: package.name.to_string(),
             krate: target.name.replace('-', "_"),
             edition: package.edition.to_string(),
         })

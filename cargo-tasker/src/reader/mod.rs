@@ -1,5 +1,5 @@
-//! From a binary to its catalog, without running it: the section with the records is found ([`container`]), cut into records
-//! ([`record`]), and these become a catalog as the program itself has it.
+//! From a binary to its catalog, without running it: the section with the records is found (`container`), cut into records
+//! (`record`), and these become a catalog as the program itself has it.
 //!
 //! A file may say anything about itself: nothing here trusts it, and whatever is wrong is an error with words.
 

@@ -9,13 +9,14 @@ use crate::options::{
     Field, Number, Opt, parse_equals, parse_fields, parse_name, parse_number, parse_options, parse_publishes, store,
 };
 
-const KNOWN: [&str; 6] = ["name", "id", "max_concurrent_steps", "publishes", "fields", "crate"];
+const KNOWN: [&str; 7] = ["name", "id", "correlation_id", "max_concurrent_steps", "publishes", "fields", "crate"];
 
 /// What stands in the parentheses, each option with its keyword.
 #[derive(Debug, Default)]
 pub(crate) struct Args {
     pub(crate) name: Option<Opt<LitStr>>,
     pub(crate) id: Option<Opt<Expr>>,
+    pub(crate) correlation_id: Option<Opt<Expr>>,
     pub(crate) max_concurrent_steps: Option<Opt<Number>>,
     pub(crate) publishes: Option<Opt<Vec<Type>>>,
     pub(crate) fields: Option<Opt<Vec<Field>>>,
@@ -24,7 +25,7 @@ pub(crate) struct Args {
 
 /// Grammar:
 /// ```text
-/// name = "..", id = EXPR, max_concurrent_steps = COUNT, publishes(Type, ..), fields(field, ..), crate = path
+/// name = "..", id = EXPR, correlation_id = EXPR, max_concurrent_steps = COUNT, publishes(Type, ..), fields(field, ..), crate = path
 /// ```
 pub(crate) fn parse(tokens: TokenStream, diagnostics: &mut Diagnostics) -> Args {
     let mut args = Args::default();
@@ -38,6 +39,11 @@ pub(crate) fn parse(tokens: TokenStream, diagnostics: &mut Diagnostics) -> Args 
                 parse_equals(&key, "order.id", input)?;
                 let id: Expr = input.parse()?;
                 store(&mut args.id, key, id, diagnostics);
+            }
+            "correlation_id" => {
+                parse_equals(&key, "request.id", input)?;
+                let id: Expr = input.parse()?;
+                store(&mut args.correlation_id, key, id, diagnostics);
             }
             "max_concurrent_steps" => {
                 let bound = parse_number(&key, "would let no step run: leave it out for no bound", input)?;
@@ -72,6 +78,7 @@ fn advice(word: &str) -> String {
             format!("`{word}` is not needed: only the arguments named in `fields(..)` are recorded")
         }
         "task_id" => "unknown option `task_id`; did you mean `id`?".to_owned(),
+        "correlation" => "unknown option `correlation`; did you mean `correlation_id`?".to_owned(),
         "max_concurrent" | "concurrency" => {
             format!("unknown option `{word}`; did you mean `max_concurrent_steps`?")
         }

@@ -38,5 +38,9 @@ pub(super) fn expand(model: &Model) -> TokenStream {
         #private::inventory::submit! { #private::TaskEntry(&__TASKER_SPEC) }
         #record
     };
-    wrap::wrap(&model.common, &registration, &Driver::Task { id: model.id.as_ref() })
+    wrap::wrap(
+        &model.common,
+        &registration,
+        &Driver::Task { id: model.id.as_ref(), correlation_id: model.correlation_id.as_ref() },
+    )
 }

@@ -13,12 +13,13 @@ use crate::wrap::{Common, Shape};
 pub(crate) struct Model {
     pub(crate) common: Common,
     pub(crate) id: Option<Expr>,
+    pub(crate) correlation_id: Option<Expr>,
     pub(crate) max_concurrent_steps: Option<Opt<Number>>,
 }
 
 impl Model {
     pub(crate) fn new(args: Args, function: Function) -> Self {
-        let Args { name, id, max_concurrent_steps, publishes, fields, crate_path } = args;
+        let Args { name, id, correlation_id, max_concurrent_steps, publishes, fields, crate_path } = args;
         Self {
             common: Common {
                 private: crate_path.map(|opt| opt.value).unwrap_or_default().private(),
@@ -31,6 +32,7 @@ impl Model {
                 function,
             },
             id: id.map(|opt| opt.value),
+            correlation_id: correlation_id.map(|opt| opt.value),
             max_concurrent_steps,
         }
     }

@@ -12,7 +12,7 @@ fn mistakes(options: TokenStream, item: &TokenStream) -> usize {
 #[test]
 fn right_options_are_no_mistakes() {
     let options = quote! {
-        name = "order", id = format!("{}-{}", order.id, 1), max_concurrent_steps = 3, publishes(A), fields(order.id), crate = x
+        name = "order", id = format!("{}-{}", order.id, 1), correlation_id = order.request, max_concurrent_steps = 3, publishes(A), fields(order.id), crate = x
     };
     assert_eq!(
         mistakes(

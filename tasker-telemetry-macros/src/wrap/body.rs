@@ -13,8 +13,8 @@ use crate::function::{located, regroup};
 pub(crate) enum Driver<'a> {
     /// A step; with `retries` the body may run more than once.
     Step { retries: bool, retry_if: Option<&'a ExprPath> },
-    /// A task, with the expression of its id.
-    Task { id: Option<&'a syn::Expr> },
+    /// A task, with the expressions of its id and its correlation id.
+    Task { id: Option<&'a syn::Expr>, correlation_id: Option<&'a syn::Expr> },
 }
 
 /// The function with its registration and its wrapped body.
@@ -144,22 +144,42 @@ impl Wrapper<'_> {
 
     /// What is read from the arguments before the body owns them.
     ///
-    /// Expands to: `let id = task_id(|| display(&expr)); let fields = task_fields(|| [..]);`
+    /// Expands to: `let id = task_id(|| display(&expr)); let fields = task_fields(|| [..]);`, with a correlation id also
+    /// `let id = correlated(id, || display(&expr));`
     fn taken(&self) -> TokenStream {
         let private = &self.common.private;
         let function = if matches!(self.driver, Driver::Task { .. }) { "task_fields" } else { "step_fields" };
         let fields = spec::field_values(self.common, function);
         match self.driver {
-            Driver::Task { id: Some(id) } => {
-                let span = Span::mixed_site().located_at(id.span());
-                let display = located(private, id.span());
-                let id = quote_spanned!(span=> #display::display(&#id));
-                quote_spanned! {Span::mixed_site()=>
-                    let id = #private::task_id(|| #id);
-                    #fields
-                }
+            Driver::Task { id, correlation_id } => {
+                let id = id.map(|id| {
+                    let text = self.text_of(id);
+                    quote_spanned!(Span::mixed_site()=> let id = #private::task_id(|| #text);)
+                });
+                let correlated = correlation_id.map(|correlation_id| {
+                    let text = self.text_of(correlation_id);
+                    let id = Self::taken_id(id.is_some());
+                    quote_spanned!(Span::mixed_site()=> let id = #private::correlated(#id, || #text);)
+                });
+                quote!(#id #correlated #fields)
             }
-            _ => fields,
+            Driver::Step { .. } => fields,
+        }
+    }
+
+    /// Expands to: `display(&expr)`
+    fn text_of(&self, expr: &syn::Expr) -> TokenStream {
+        let span = Span::mixed_site().located_at(expr.span());
+        let display = located(&self.common.private, expr.span());
+        quote_spanned!(span=> #display::display(&#expr))
+    }
+
+    /// What was taken of the ids, if anything.
+    fn taken_id(is_there: bool) -> TokenStream {
+        if is_there {
+            quote_spanned!(Span::mixed_site()=> id)
+        } else {
+            quote_spanned!(Span::mixed_site()=> ::core::option::Option::None)
         }
     }
 
@@ -186,12 +206,8 @@ impl Wrapper<'_> {
         let fields = spec::taken_fields(self.common);
         match self.driver {
             Driver::Step { .. } => (step, quote_spanned!(Span::mixed_site()=> &__TASKER_SPEC, #fields, #body, class)),
-            Driver::Task { id } => {
-                let id = if id.is_some() {
-                    quote_spanned!(Span::mixed_site()=> id)
-                } else {
-                    quote_spanned!(Span::mixed_site()=> ::core::option::Option::None)
-                };
+            Driver::Task { id, correlation_id } => {
+                let id = Self::taken_id(id.is_some() || correlation_id.is_some());
                 (task, quote_spanned!(Span::mixed_site()=> &__TASKER_SPEC, #id, #fields, #body, class))
             }
         }

@@ -125,10 +125,14 @@ impl OtherCatalog {
         render::table(&self.0)
     }
 
-    /// [`Catalog::json`].
+    /// [`Catalog::json`], without `handlers`: which handler runs a step is known to the running program alone.
     #[must_use]
     pub fn json(&self) -> Json {
-        render::json(&self.0)
+        let mut json = render::json(&self.0);
+        if let Some(fields) = json.as_object_mut() {
+            fields.remove("handlers");
+        }
+        json
     }
 
     /// [`Catalog::markdown`].

@@ -1,6 +1,6 @@
 //! A handler under the life cycle: the scopes that `process` is given, and the attempts.
 
-use super::{Attempt, Attempted, DeclaredStep, ResultOf, StepHandler};
+use super::{Attempted, DeclaredStep, ResultOf, StepAttempt, StepHandler};
 use crate::catalog::StepSpec;
 use crate::lifecycle::StepRetry;
 use crate::scope::StepScope;
@@ -18,7 +18,7 @@ pub(super) async fn handle<H: StepHandler>(handler: &H) -> ResultOf<H> {
     }
 }
 
-pub(super) async fn handle_attempt<H: StepHandler>(handler: &H, given: Attempt) -> Attempted<H::Output, H::Error> {
+pub(super) async fn handle_attempt<H: StepHandler>(handler: &H, given: StepAttempt) -> Attempted<H::Output, H::Error> {
     let DeclaredStep { spec, classify } = H::declared_by_step();
     let mut run = StepRetry::given(spec, handler.fields_of_step(), given);
     let mut detached = None;

@@ -38,7 +38,7 @@
 //!
 //! # Who retries
 //! Exactly one of two. In process, `handle` runs the attempts that `retry_limit` allows and waits between them as `backoff` says. An
-//! engine that keeps a queue of its own calls `handle_attempt` instead: it says which [`Attempt`] this is, and is told whether
+//! engine that keeps a queue of its own calls `handle_attempt` instead: it says which [`StepAttempt`] this is, and is told whether
 //! another is to follow and when ([`Attempted`]). `retry_limit`, `backoff`, `retry_if` and [`Retryable`](crate::Retryable) decide in
 //! both cases, and the events are the same.
 //!
@@ -57,7 +57,7 @@ pub use self::registry::{HandlerEntry, made};
 pub(crate) use self::registry::{gather, json_handlers};
 use crate::catalog::StepSpec;
 use crate::classify::Classify;
-pub use crate::lifecycle::Attempt;
+pub use crate::lifecycle::StepAttempt;
 use crate::scope::{StepScope, TaskScope};
 use crate::value::Fields;
 
@@ -151,7 +151,7 @@ pub trait Handle: StepHandler {
     /// ```
     /// use std::time::Duration;
     /// use tasker_telemetry::prelude::*;
-    /// use tasker_telemetry::handler::{Attempt, Attempted};
+    /// use tasker_telemetry::handler::{StepAttempt, Attempted};
     ///
     /// struct Charge;
     /// impl StepHandler for Charge {
@@ -164,14 +164,14 @@ pub trait Handle: StepHandler {
     /// }
     ///
     /// # tasker_telemetry::testing::block_on(async {
-    /// let first = Charge.handle_attempt(Attempt::FIRST).await;
+    /// let first = Charge.handle_attempt(StepAttempt::FIRST).await;
     /// let Attempted::Retry { error, wait, next } = first else { panic!("{first:?}") };
     /// assert_eq!((error.as_str(), wait, next.attempt_number()), ("busy", Duration::from_secs(1), 2));
     /// // .. the engine waits, its own way ..
     /// assert_eq!(Charge.handle_attempt(next).await, Attempted::Completed(7));
     /// # });
     /// ```
-    fn handle_attempt(&self, attempt: Attempt) -> impl Future<Output = Attempted<Self::Output, Self::Error>> + Send
+    fn handle_attempt(&self, attempt: StepAttempt) -> impl Future<Output = Attempted<Self::Output, Self::Error>> + Send
     where
         Self: Sized;
 }
@@ -181,7 +181,10 @@ impl<H: StepHandler> Handle for H {
         driven::handle(self)
     }
 
-    fn handle_attempt(&self, attempt: Attempt) -> impl Future<Output = Attempted<Self::Output, Self::Error>> + Send {
+    fn handle_attempt(
+        &self,
+        attempt: StepAttempt,
+    ) -> impl Future<Output = Attempted<Self::Output, Self::Error>> + Send {
         driven::handle_attempt(self, attempt)
     }
 }
@@ -199,7 +202,7 @@ pub enum Attempted<T, E> {
         /// How long to wait first: what the error asked for, else the step's `backoff`; at most 300 s.
         wait: Duration,
         /// What to pass to the next call.
-        next: Attempt,
+        next: StepAttempt,
     },
     /// With an error, and no other attempt is to follow: it is permanent, or was the last.
     Failed(E),

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
 use super::driven;
-use super::{Attempt, Attempted, DeclaredStep, ResultOf, StepHandler};
+use super::{Attempted, DeclaredStep, ResultOf, StepAttempt, StepHandler};
 use crate::catalog::{Source, StepSpec};
 use crate::failure::Failure;
 use crate::scope;
@@ -28,7 +28,7 @@ pub trait DynStepHandler: Send + Sync {
     fn handle_json(&self) -> BoxFuture<'_, Result<Json, HandlerError>>;
 
     /// Runs one attempt of the step: [`Handle::handle_attempt`](super::Handle::handle_attempt).
-    fn handle_attempt_json(&self, attempt: Attempt) -> BoxFuture<'_, Attempted<Json, HandlerError>>;
+    fn handle_attempt_json(&self, attempt: StepAttempt) -> BoxFuture<'_, Attempted<Json, HandlerError>>;
 }
 
 impl<H> DynStepHandler for H
@@ -44,7 +44,7 @@ where
         Box::pin(async move { erased::<H>(driven::handle(self).await) })
     }
 
-    fn handle_attempt_json(&self, attempt: Attempt) -> BoxFuture<'_, Attempted<Json, HandlerError>> {
+    fn handle_attempt_json(&self, attempt: StepAttempt) -> BoxFuture<'_, Attempted<Json, HandlerError>> {
         Box::pin(async move {
             match driven::handle_attempt(self, attempt).await {
                 Attempted::Retry { error, wait, next } => {

@@ -13,14 +13,14 @@ use serde::{Deserialize, Serialize};
 /// was resumed in another process, or only a number is known, an attempt is a step of its own with that number.
 ///
 /// ```
-/// use tasker_telemetry::handler::Attempt;
+/// use tasker_telemetry::handler::StepAttempt;
 ///
-/// assert_eq!(Attempt::FIRST, Attempt::new(1));
-/// assert_eq!(Attempt::new(3).attempt_number(), 3);
-/// assert_eq!(Attempt::new(0), Attempt::FIRST); // attempts are counted from 1
+/// assert_eq!(StepAttempt::FIRST, StepAttempt::new(1));
+/// assert_eq!(StepAttempt::new(3).attempt_number(), 3);
+/// assert_eq!(StepAttempt::new(0), StepAttempt::FIRST); // attempts are counted from 1
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Attempt {
+pub struct StepAttempt {
     attempt_number: NonZeroU32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     step: Option<GivenStep>,
@@ -35,7 +35,7 @@ pub(crate) struct GivenStep {
     pub(super) number: u32,
 }
 
-impl Attempt {
+impl StepAttempt {
     /// The first attempt of a step.
     pub const FIRST: Self = Self { attempt_number: NonZeroU32::MIN, step: None };
 

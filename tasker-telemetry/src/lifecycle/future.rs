@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use pin_project_lite::pin_project;
 
-use super::attempt::Attempt as GivenAttempt;
+use super::attempt::StepAttempt;
 use super::dying::Dying;
 use super::step_run::{Next, StepRun};
 use super::task_run::TaskRun;
@@ -150,7 +150,7 @@ impl StepRetry {
     }
 
     /// One attempt of a step, which an engine asked for.
-    pub(crate) fn given(spec: &'static StepSpec, fields: Fields, attempt: GivenAttempt) -> Self {
+    pub(crate) fn given(spec: &'static StepSpec, fields: Fields, attempt: StepAttempt) -> Self {
         Self { run: StepRun::given(spec, fields, attempt) }
     }
 
@@ -267,7 +267,7 @@ pin_project! {
 }
 
 impl<F: Future> Future for OnlyAttempt<'_, F> {
-    type Output = (F::Output, Option<(Duration, GivenAttempt)>);
+    type Output = (F::Output, Option<(Duration, StepAttempt)>);
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project().attempt.project();

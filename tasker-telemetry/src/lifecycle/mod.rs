@@ -27,7 +27,7 @@ mod task_core;
 mod task_run;
 mod wait;
 
-pub use self::attempt::Attempt;
+pub use self::attempt::StepAttempt;
 pub use self::driven::{EngineAttempt, Verdict};
 pub use self::engine::{NewTask, begin, resume};
 pub use self::future::{StepRetry, run_step, run_task, step};
@@ -43,9 +43,17 @@ use crate::classify::{Classify, RetryAdvice};
 use crate::telemetry;
 use crate::value::{Fields, Value};
 
-/// The id of a task as `#[task(id = ..)]` gives it; `None` for a fresh one.
+/// The ids of a task as `#[task(id = .., correlation_id = ..)]` gives them; `None` for fresh ones.
 #[doc(hidden)]
-pub type TaskIdArg = Option<String>;
+pub type TaskIdArg = Option<GivenIds>;
+
+/// The ids that a task was given.
+#[doc(hidden)]
+#[derive(Debug, Default)]
+pub struct GivenIds {
+    pub(crate) id: Option<String>,
+    pub(crate) correlation_id: Option<Box<str>>,
+}
 
 /// Evaluates the `fields(..)` of a step, if anybody listens to the task around it. They are read for us alone: a panic in one
 /// (or in the `Display` of a value) costs the fields, not the host.
@@ -72,7 +80,20 @@ pub fn task_id(id: impl FnOnce() -> String) -> TaskIdArg {
     if !telemetry::is_on() {
         return None;
     }
-    catch_unwind(AssertUnwindSafe(id)).ok()
+    let id = catch_unwind(AssertUnwindSafe(id)).ok()?;
+    Some(GivenIds { id: Some(id), correlation_id: None })
+}
+
+/// Evaluates the `correlation_id = ..`, likewise.
+#[doc(hidden)]
+pub fn correlated(ids: TaskIdArg, text: impl FnOnce() -> String) -> TaskIdArg {
+    if !telemetry::is_on() {
+        return ids;
+    }
+    match catch_unwind(AssertUnwindSafe(text)) {
+        Ok(text) => Some(GivenIds { correlation_id: Some(text.into()), ..ids.unwrap_or_default() }),
+        Err(_) => ids,
+    }
 }
 
 /// What the error in a returned value advises about another attempt.

@@ -66,7 +66,8 @@ pub(super) fn made_of(
     for (name, value) in &mut context {
         core.filter().attribute(name, value);
     }
-    let origin = Origin { started_at, counts, context, seed: carrier.seed };
+    let correlation_id = carrier.correlation_id.clone();
+    let origin = Origin { started_at, counts, context, correlation_id, seed: carrier.seed };
     TaskCore::resumed(Arc::clone(core), spec_named(&carrier.task_name), id, trace, origin, engine)
 }
 

@@ -19,7 +19,7 @@ use async_lock::futures::AcquireArc;
 use tracing::span::EnteredSpan;
 
 use self::meter::Metering;
-use super::attempt::{Attempt, GivenStep};
+use super::attempt::{GivenStep, StepAttempt};
 use super::driven::Engine;
 use super::wait::Wait;
 use super::{TaskCore, dying};
@@ -165,7 +165,7 @@ impl StepRun {
     }
 
     /// One attempt that an engine asked for: no other follows here.
-    pub(super) fn given(spec: &'static StepSpec, fields: Fields, attempt: Attempt) -> Self {
+    pub(super) fn given(spec: &'static StepSpec, fields: Fields, attempt: StepAttempt) -> Self {
         let mut run = Self::new(spec, None);
         (run.attempt, run.given) = (attempt.attempt_number(), true);
         run.kept = Kept::Given(Box::new(Rare { fields, given: attempt.step(), ..Rare::default() }));
@@ -439,12 +439,12 @@ impl StepRun {
 
     /// An engine's attempt has ended, and whether another follows is the engine's business. The step as the next attempt has
     /// to name it.
-    pub(super) fn leave(&mut self) -> Attempt {
+    pub(super) fn leave(&mut self) -> StepAttempt {
         if self.phase != Phase::Off {
             self.phase = Phase::Over;
         }
         let step = self.task().map(|(task, place)| GivenStep { nonce: task.nonce(), number: place.number });
-        Attempt::of(self.attempt, step)
+        StepAttempt::of(self.attempt, step)
     }
 
     /// Whether no attempt follows the one that is next.

@@ -7,8 +7,10 @@ use std::sync::{Arc, OnceLock};
 use async_lock::Semaphore;
 use serde_json::Value as Json;
 
+use super::GivenIds;
 use super::driven::Engine;
 use crate::catalog::{Source, StepSpec, TaskSpec};
+use crate::correlation::Correlation;
 use crate::event::EventKind;
 use crate::filter::Secrets;
 use crate::id::{self, TaskId};
@@ -42,6 +44,8 @@ pub(crate) struct TaskCore {
     /// `None` when no spans are made.
     trace: Option<TaskTrace>,
     trace_text: OnceLock<Arc<str>>,
+    /// `None`: nobody has given one.
+    correlation: Option<Box<Correlation>>,
     /// Set where the task began in another process.
     origin: Option<Box<Origin>>,
     handed_over: AtomicBool,
@@ -80,6 +84,7 @@ pub(crate) struct Origin {
     pub(crate) counts: Counts,
     /// The `fields(..)`, masked.
     pub(crate) context: Vec<(String, Json)>,
+    pub(crate) correlation_id: Option<String>,
     /// What the ids of its steps grow from, where an engine runs it.
     pub(crate) seed: Option<u64>,
 }
@@ -94,7 +99,8 @@ pub(crate) struct Counts {
 
 impl TaskCore {
     /// The task of a `#[task]`.
-    pub(crate) fn new(core: Arc<Core>, spec: &'static TaskSpec, id: Option<String>, fields: Fields) -> Arc<Self> {
+    pub(crate) fn new(core: Arc<Core>, spec: &'static TaskSpec, ids: GivenIds, fields: Fields) -> Arc<Self> {
+        let GivenIds { id, correlation_id } = ids;
         let permits = usize::try_from(spec.max_concurrent_steps).unwrap_or(usize::MAX);
         let secrets = Secrets::default();
         let fields = fields.map(|values| {
@@ -108,6 +114,7 @@ impl TaskCore {
             field_names: spec.fields,
             fields,
             secrets,
+            correlation: Correlation::of_task(correlation_id, &core),
             metrics: core.metrics().life_cycle().and_then(|metrics| metrics.task(spec)).map(Arc::clone),
             ..Self::fresh(core, spec.name, id.map_or_else(TaskId::random, TaskId::given))
         })
@@ -130,6 +137,7 @@ impl TaskCore {
             permits: (permits > 0).then(|| Arc::new(Semaphore::new(permits))),
             metrics: bare.core.metrics().life_cycle().and_then(|metrics| metrics.task(spec)).map(Arc::clone),
             place: (!spec.source.file.is_empty()).then_some((spec.function, &spec.source)),
+            correlation: Correlation::carried(origin.correlation_id.as_deref()),
             origin: Some(Box::new(origin)),
             ..bare
         })
@@ -139,7 +147,8 @@ impl TaskCore {
     pub(crate) fn implicit(core: Arc<Core>, spec: &'static StepSpec, begun: Option<Moment>) -> Arc<Self> {
         let metrics = core.metrics().life_cycle().and_then(|metrics| metrics.lone_step(spec)).map(Arc::clone);
         let place = Some((spec.function, &spec.source));
-        Arc::new(Self { place, begun, metrics, ..Self::fresh(core, spec.name, TaskId::random()) })
+        let correlation = Correlation::of_task(None, &core);
+        Arc::new(Self { place, begun, metrics, correlation, ..Self::fresh(core, spec.name, TaskId::random()) })
     }
 
     fn fresh(core: Arc<Core>, name: &'static str, id: TaskId) -> Self {
@@ -159,6 +168,7 @@ impl TaskCore {
             wanted: publisher.mask() | if spans { publisher.span_mask() } else { 0 },
             trace,
             trace_text: OnceLock::new(),
+            correlation: None,
             origin: None,
             handed_over: AtomicBool::new(false),
             continued: AtomicBool::new(false),
@@ -258,9 +268,17 @@ impl TaskCore {
         self.trace_text.get_or_init(|| self.trace_id().to_string().into())
     }
 
-    /// What ties together everything that one request caused.
-    pub(crate) fn correlation_id(&self) -> String {
-        (**self.trace_text()).to_owned()
+    /// What ties together everything that one request caused: what the caller gave, else the trace id.
+    pub(crate) fn correlation_id(&self) -> &Arc<str> {
+        self.given_correlation_id().unwrap_or_else(|| self.trace_text())
+    }
+
+    pub(crate) fn given_correlation_id(&self) -> Option<&Arc<str>> {
+        self.correlation.as_ref()?.id()
+    }
+
+    pub(crate) fn correlation(&self) -> Option<&Correlation> {
+        self.correlation.as_deref()
     }
 
     /// Whether anybody wants to know of any event of this task.
@@ -306,6 +324,7 @@ impl TaskCore {
             link: trace.and_then(|trace| trace.link().map(ToString::to_string)),
             baggage: carried.chain(crate::otel::baggage(keys)).collect(),
             context: self.context(),
+            correlation_id: self.given_correlation_id().map(|id| (**id).to_owned()),
             undecided: Vec::new(),
             undecided_lost: 0,
             seed: self.origin().and_then(|origin| origin.seed),

@@ -94,7 +94,7 @@ impl TaskRun {
             return self.go_on(task);
         }
         core.task_began();
-        let task = TaskCore::new(core, self.spec, self.id.take(), self.fields.take());
+        let task = TaskCore::new(core, self.spec, self.id.take().unwrap_or_default(), self.fields.take());
         if let Some(metrics) = task.metrics() {
             metrics.began();
         }
@@ -119,7 +119,7 @@ impl TaskRun {
         let Scope::Task(task) = scope::current() else { return None };
         let is_this = task.is_resumed()
             && task.name() == self.spec.name
-            && self.id.as_deref().is_none_or(|id| id == task.id().as_str());
+            && self.id.as_ref().and_then(|ids| ids.id.as_deref()).is_none_or(|id| id == task.id().as_str());
         (is_this && task.goes_on()).then_some(task)
     }
 

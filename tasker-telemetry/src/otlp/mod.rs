@@ -2,12 +2,14 @@
 //!
 //! - `wire.rs`: Protocol Buffers; `attributes.rs`, `spans.rs`: OTLP's messages
 //! - `settings.rs`: where to, by code and by the standard variables
+//! - `logs.rs`: lines of logs
 //! - `http.rs`, `grpc.rs`: one request; `sink.rs`: spans on their way
 
 mod attributes;
 #[cfg(feature = "grpc")]
 mod grpc;
 mod http;
+mod logs;
 mod settings;
 mod sink;
 mod spans;
@@ -15,6 +17,7 @@ mod wire;
 
 pub(crate) use self::attributes::{attribute, envelope, resource};
 pub(crate) use self::http::{BadTarget, Http};
+pub(crate) use self::logs::{LogSink, LogTarget};
 pub use self::settings::Otlp;
 pub(crate) use self::settings::{Protocol, Target};
 pub(crate) use self::sink::{PROTOBUF, partial_success};

@@ -94,7 +94,7 @@ pub(crate) fn header(record: &Record) -> Header {
             Some(TaskHeader {
                 id: Arc::clone(task.id().text()),
                 name: task.name(),
-                correlation_id: Arc::clone(task.trace_text()),
+                correlation_id: Arc::clone(task.correlation_id()),
             }),
         ),
         None => (id::stray_nonce(), id::stray_nonce(), None),

@@ -19,7 +19,7 @@ use crate::metrics::push::PushHealth;
 #[cfg(feature = "_store")]
 use crate::store::StoreHealth;
 use crate::subscriber::HandlerError;
-use crate::trace::SpansHealth;
+use crate::trace::{ExporterHealth, SpansHealth};
 
 /// How the telemetry itself is doing. Serialises to JSON; durations are in seconds.
 ///
@@ -52,6 +52,10 @@ pub struct Health {
     /// Synchronous steps that ran above `max_concurrent_steps`, because waiting would have blocked the thread that the
     /// holders of the permits need.
     pub concurrency_overruns: u64,
+    /// How sending logs over OTLP fares, where they are sent.
+    pub logs: Option<ExporterHealth>,
+    /// Correlation ids that were given and can be none: the trace id stands for them.
+    pub invalid_correlation_ids: u64,
     /// What `Catalog::validate` found when the telemetry was built.
     pub catalog_problems: Vec<String>,
     /// How pushing metrics fares, in the order in which the pushers were started.

@@ -27,7 +27,7 @@ mod tap;
 mod ticket;
 mod worker;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -72,13 +72,18 @@ const SPAN: usize = BEGUN + 1;
 
 /// The publisher of one telemetry.
 pub(crate) struct Publisher {
-    /// The bits of all kinds that somebody subscribed to.
-    mask: u32,
+    /// The bits of all kinds that somebody wants now.
+    mask: AtomicU32,
     /// The bits of those that spans are made of; 0 when there are none. A task that is not traced leaves them out.
     span_mask: u32,
     /// The same for inline subscribers, and for those behind the queue.
     inline_mask: u32,
-    queued_mask: u32,
+    queued_mask: AtomicU32,
+    /// The same of all who may want something later, too: the log, whose level can change.
+    all_mask: u32,
+    all_queued_mask: u32,
+    /// That of the inline subscribers and of those behind the queue, without the log.
+    lasting: (u32, u32),
     inline: Box<[InlineSubscriber]>,
     queued: Box<[Arc<Account>]>,
     spans: Option<Arc<Account>>,
@@ -127,12 +132,19 @@ impl Publisher {
             Some(router::start(Arc::clone(&queue), mailboxes, kept)?)
         };
         let inline_mask = inline.iter().fold(0, |mask, subscriber| mask | subscriber.account.interest.mask());
-        let queued_mask = queued.iter().chain(&keeper).fold(0, |mask, account| mask | account.interest.mask());
+        let mask_of = |log: bool| {
+            let counts = |account: &&Arc<Account>| log || !std::ptr::eq(account.spec, &raw const crate::logs::SPEC);
+            queued.iter().chain(&keeper).filter(counts).fold(0, |mask, account| mask | account.interest.mask())
+        };
+        let (lasting, queued_mask) = (mask_of(false), mask_of(true));
         Ok(Self {
-            mask: inline_mask | queued_mask,
+            mask: AtomicU32::new(inline_mask | queued_mask),
+            all_mask: inline_mask | queued_mask,
+            all_queued_mask: queued_mask,
+            lasting: (inline_mask | lasting, lasting),
             span_mask: if spans.is_some() { tap::KINDS } else { 0 },
             inline_mask,
-            queued_mask,
+            queued_mask: AtomicU32::new(queued_mask),
             inline: inline.into(),
             queued: queued.into(),
             spans,
@@ -148,10 +160,13 @@ impl Publisher {
     /// A publisher to which nobody listens.
     pub(crate) fn silent() -> Self {
         Self {
-            mask: 0,
+            mask: AtomicU32::new(0),
             span_mask: 0,
             inline_mask: 0,
-            queued_mask: 0,
+            queued_mask: AtomicU32::new(0),
+            all_mask: 0,
+            all_queued_mask: 0,
+            lasting: (0, 0),
             inline: Box::default(),
             queued: Box::default(),
             spans: None,
@@ -165,13 +180,22 @@ impl Publisher {
     }
 
     /// Whether somebody subscribed to events of that kind. Ask before building anything.
-    pub(crate) const fn wants(&self, kind: EventKind) -> bool {
-        self.mask & kind.bit() != 0
+    #[inline]
+    pub(crate) fn wants(&self, kind: EventKind) -> bool {
+        self.mask() & kind.bit() != 0
     }
 
-    /// The bits of all kinds that somebody subscribed to.
-    pub(crate) const fn mask(&self) -> u32 {
-        self.mask
+    /// The bits of all kinds that somebody wants now.
+    #[inline]
+    pub(crate) fn mask(&self) -> u32 {
+        self.mask.load(Ordering::Relaxed)
+    }
+
+    /// The log wants events of these kinds from now on; tasks under way go on as they began.
+    pub(crate) fn log_wants(&self, kinds: u32) {
+        let (all, queued) = self.lasting;
+        self.queued_mask.store(queued | kinds & self.all_queued_mask, Ordering::Relaxed);
+        self.mask.store(all | kinds & self.all_mask, Ordering::Relaxed);
     }
 
     /// The bits of all kinds that spans are made of.
@@ -180,8 +204,9 @@ impl Publisher {
     }
 
     /// The bits of all kinds that go through the queue, of a task whose spans are made as they end or not.
-    pub(crate) const fn queue_mask(&self, for_spans: bool) -> u32 {
-        self.queued_mask | if for_spans { self.span_mask } else { 0 }
+    #[inline]
+    pub(crate) fn queue_mask(&self, for_spans: bool) -> u32 {
+        self.queued_mask.load(Ordering::Relaxed) | if for_spans { self.span_mask } else { 0 }
     }
 
     /// The bits of all kinds that inline subscribers get.
@@ -190,8 +215,9 @@ impl Publisher {
     }
 
     /// Whether nobody subscribed to anything, and no spans are made.
-    pub(crate) const fn is_silent(&self) -> bool {
-        self.mask | self.span_mask == 0
+    #[inline]
+    pub(crate) fn is_silent(&self) -> bool {
+        self.mask() | self.span_mask == 0
     }
 
     /// Whether somebody subscribed to the custom event of that name.
@@ -205,7 +231,7 @@ impl Publisher {
     pub(crate) fn publish(&self, record: Record) {
         let bit = record.kind.bit();
         let for_spans = self.span_mask & bit != 0 && record.is_for_spans();
-        if self.mask & bit == 0 && !for_spans {
+        if self.all_mask & bit == 0 && !for_spans {
             return;
         }
         if self.closed.load(Ordering::Relaxed) {
@@ -216,7 +242,7 @@ impl Publisher {
             inline::run(&self.inline, &record);
         }
         let kind = record.kind;
-        if self.queued_mask & bit == 0 && !for_spans {
+        if self.all_queued_mask & bit == 0 && !for_spans {
             self.published[kind as usize].fetch_add(1, Ordering::Relaxed);
             return;
         }

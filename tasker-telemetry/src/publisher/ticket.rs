@@ -35,6 +35,13 @@ pub(crate) enum End {
     Late,
 }
 
+impl End {
+    /// Late when it was, or something after it was.
+    pub(crate) const fn and(self, in_time: bool) -> Self {
+        if in_time { self } else { Self::Late }
+    }
+}
+
 impl Ticket {
     pub(crate) fn new(deadline: Instant) -> Self {
         Self { state: Mutex::default(), changed: Condvar::new(), deadline }

@@ -28,7 +28,8 @@ pub(crate) struct Layers {
 }
 
 impl Sources {
-    const fn is_strict(&self) -> bool {
+    /// Whether settings come from elsewhere than from code.
+    pub(crate) const fn are_read(&self) -> bool {
         self.environment || self.file.is_some()
     }
 
@@ -43,7 +44,7 @@ impl Sources {
             layers.read_own(variables, &mut problems);
         }
         if obeys_standard || self.environment {
-            layers.read_standard(variables, self.is_strict(), &mut problems);
+            layers.read_standard(variables, self.are_read(), &mut problems);
         }
         if problems.is_empty() { Ok(layers) } else { Err(SettingsError { problems }) }
     }

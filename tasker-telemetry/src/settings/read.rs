@@ -7,7 +7,7 @@ use super::layers::{Layers, Sources};
 use super::view::{Entry, Source};
 use super::{SettingsError, Value};
 use crate::telemetry::{BuildError, Builder, Telemetry};
-use crate::trace::{SinkPlan, exporters, metric_exporters};
+use crate::trace::{SinkPlan, exporters, exports_logs, metric_exporters};
 use crate::variables::Variables;
 
 impl Telemetry {
@@ -129,13 +129,14 @@ impl Builder {
 
     /// Whether an exporter of code's asks for the standard variables.
     fn has_way_by_variables(&self) -> bool {
-        self.span_sinks.iter().any(|sink| !matches!(sink, SinkPlan::Ready(..)))
+        self.log.otlp == Some(true)
+            || self.span_sinks.iter().any(|sink| !matches!(sink, SinkPlan::Ready(..)))
             || self.pushes.iter().any(crate::metrics::push::PlannedPush::obeys_variables)
     }
 
     /// Adds the exporters that settings name, but none that code has set up itself.
     fn with_named_exporters(mut self, layers: &Layers) -> Result<Self, BuildError> {
-        let reads = self.sources.environment || self.sources.file.is_some() || !self.options.is_empty();
+        let reads = self.sources.are_read() || !self.options.is_empty();
         let named = reads && layers.says("traces_exporter");
         let by_default = self.sources.environment && cfg!(feature = "otlp");
         if named || by_default {
@@ -160,6 +161,9 @@ impl Builder {
                     _ => self,
                 };
             }
+        }
+        if reads && layers.says("logs_exporter") && self.log.otlp.is_none() {
+            self.log.otlp = Some(exports_logs(&self.variables)?);
         }
         if self.traces.span_metrics == Some(true) {
             self = self.span_metrics();

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::value::{Kind, Value};
 use crate::filter::FilterRule;
+use crate::logs::LogLevel;
 use crate::metrics::Format;
 use crate::telemetry::{Builder, Core};
 use crate::trace::TraceParenting;
@@ -285,6 +286,19 @@ impl InBuilder for Format {
     fn from_value(value: &Value) -> Option<Self> {
         match value {
             Value::Text(name) => name.parse().ok(),
+            _ => None,
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        Value::Text(self.name().to_owned())
+    }
+}
+
+impl InBuilder for LogLevel {
+    fn from_value(value: &Value) -> Option<Self> {
+        match value {
+            Value::Text(name) => Self::named(name),
             _ => None,
         }
     }

@@ -1,5 +1,6 @@
 //! The table of all options. A new one is one entry here: parsing, the page, the template, the view and the tests follow.
 
+mod logs;
 mod metrics;
 mod otlp;
 mod traces;
@@ -24,7 +25,7 @@ use field;
 
 /// All options, by subject.
 pub(super) static OPTIONS: LazyLock<Vec<OptionSpec>> =
-    LazyLock::new(|| [GENERAL, traces::OPTIONS, otlp::OPTIONS, metrics::OPTIONS].concat());
+    LazyLock::new(|| [GENERAL, logs::OPTIONS, traces::OPTIONS, otlp::OPTIONS, metrics::OPTIONS].concat());
 
 /// The service, the filter, events.
 const GENERAL: &[OptionSpec] = &[

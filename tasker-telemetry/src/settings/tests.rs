@@ -3,14 +3,15 @@
 use super::layers::{Layers, read};
 use super::options;
 use crate::telemetry::Telemetry;
-use crate::trace::{batching, exception_signals, exporters, metric_exporters};
+use crate::trace::{batching, exception_signals, exporters, exports_logs, metric_exporters};
 use crate::variables::Variables;
 
 /// Everything that is decided by variables.
 fn decided(variables: &Variables) -> String {
     let common = format!(
-        "{:?} {:?} {:?} {:?} {:?}",
+        "{:?} {:?} {:?} {:?} {:?} {:?}",
         exporters(variables),
+        exports_logs(variables),
         metric_exporters(variables),
         exception_signals(variables),
         batching(variables),
@@ -19,11 +20,12 @@ fn decided(variables: &Variables) -> String {
     #[cfg(feature = "otlp")]
     {
         use crate::metrics::otlp::OtlpMetrics;
-        use crate::otlp::Otlp;
+        use crate::otlp::{LogTarget, Otlp};
 
         let spans = Otlp::new().resolve(variables).map(|target| target.everything());
         let metrics = OtlpMetrics::new().resolve(variables).map(|target| target.everything());
-        format!("{common} {spans:?} {metrics:?}")
+        let logs = LogTarget::resolve(variables).map(|target| target.everything());
+        format!("{common} {spans:?} {metrics:?} {logs:?}")
     }
     #[cfg(not(feature = "otlp"))]
     common

@@ -173,7 +173,8 @@ impl Fold<'_> {
     fn task(&mut self, record: &Record, task: &Arc<TaskCore>, at: i64, to: Option<State>) {
         let task_id = task.id().text();
         // A task that came from elsewhere belongs to the run that began there.
-        let run_key = task.origin().is_none().then(|| format!("{:016x}", task.nonce()));
+        let key = task.origin().map_or_else(|| Some(task.nonce()), |origin| origin.seed);
+        let run_key = key.map(|key| format!("{key:016x}"));
         let found = self.tasks.get(task_id).copied();
         let same = found.filter(|&(wave, row)| {
             run_key.is_none()
@@ -189,7 +190,7 @@ impl Fold<'_> {
                 task_name: task.name(),
                 state: State::InProgress,
                 run_key: run_key.clone(),
-                correlation_id: Arc::clone(task.trace_text()),
+                correlation_id: Arc::clone(task.correlation_id()),
                 context: None,
                 carrier: None,
                 worker_id: Arc::clone(self.worker_id),
@@ -212,7 +213,7 @@ impl Fold<'_> {
         row.state = to.unwrap_or(row.state);
         match record.kind {
             EventKind::TaskInitializeRequested => {
-                row.context = Some(text(&named(task.field_names(), task.fields())));
+                row.context = Some(text(&Json::Object(task.context().into_iter().collect())));
                 row.carrier = serde_json::to_string(&task.carrier()).ok();
             }
             EventKind::TaskStartRequested => row.started_at = Some(at),

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::{Core, INSTALLED, Live, Telemetry};
 use crate::catalog::Catalog;
 use crate::filter::{BadRule, DEFAULT_FILTER_MASK, DEFAULT_FILTER_PARAMETERS, Filter, FilterRule, Filters};
+use crate::logs::{self, LogOptions};
 use crate::metrics::push::{PlannedPush, Push, Pusher};
 use crate::metrics::span_metrics::Slot;
 use crate::metrics::ways::Ways;
@@ -18,6 +19,8 @@ use crate::settings::{InForce, Layers, SettingsError, Sources};
 #[cfg(feature = "_store")]
 use crate::store::{PlannedStore, StoreError, StoreOptions};
 use crate::subscriber::{Registration, Subscriber};
+#[cfg(feature = "otlp")]
+use crate::trace::Exporter;
 use crate::trace::{self, SinkPlan, TraceOptions, Tracing};
 use crate::variables::{InvalidVariable, Variables};
 
@@ -104,6 +107,7 @@ pub struct Builder {
     pub(crate) metrics_format: Option<metrics::Format>,
     pub(crate) traces: TraceOptions,
     pub(crate) ways: Ways,
+    pub(crate) log: LogOptions,
     pub(crate) span_sinks: Vec<SinkPlan>,
     pub(crate) span_metrics: Option<Slot>,
     pub(crate) resource: Vec<(String, String)>,
@@ -353,6 +357,16 @@ impl Builder {
         } else {
             subscribers.clear();
         }
+        #[cfg(feature = "otlp")]
+        let log_exporter = resolved.logs.map(|(sink, batching)| Exporter::start(sink, batching)).transpose()?;
+        let log = builder.log.control(builder.sources.are_read());
+        if let Some(log) = log.as_ref().filter(|_| resolved.enabled) {
+            subscribers.push(logs::registration(
+                Arc::clone(log),
+                #[cfg(feature = "otlp")]
+                log_exporter.clone(),
+            ));
+        }
         let handler_timeout = builder.handler_timeout.unwrap_or(Duration::from_secs(30));
         let limits = Limits { queue_capacity, subscriber_capacity, handler_timeout };
         let traces = builder.traces.settle(resolved.exception_events);
@@ -384,9 +398,16 @@ impl Builder {
             explicit_tasks: AtomicU64::new(0),
             implicit_tasks: AtomicU64::new(0),
             concurrency_overruns: AtomicU64::new(0),
+            invalid_correlation_ids: AtomicU64::new(0),
+            log,
+            #[cfg(feature = "otlp")]
+            log_exporter,
             installation: AtomicU32::new(0),
             _live: resolved.enabled.then(Live::new),
         };
+        if let Some(log) = &core.log {
+            core.publisher.log_wants(log.wanted());
+        }
         let core = Arc::new(core);
         #[cfg(feature = "_store")]
         if let Some(store) = &core.store {

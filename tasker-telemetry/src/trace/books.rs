@@ -97,6 +97,11 @@ impl Books {
         Self { name, entries: Mutex::default() }
     }
 
+    /// What it exports, in a word.
+    fn items(&self) -> &'static str {
+        if self.name.ends_with("logs") { "log lines" } else { "spans" }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Entries> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -134,7 +139,8 @@ impl Books {
             entries.failed_requests
         };
         if failures.is_power_of_two() {
-            tracing::warn!(target: "tasker_telemetry", exporter = self.name, failures, "spans could not be exported: {message}");
+            let what = self.items();
+            tracing::warn!(target: "tasker_telemetry", exporter = self.name, failures, "{what} could not be exported: {message}");
         }
     }
 
@@ -145,12 +151,13 @@ impl Books {
         let left = entries.produced.saturating_sub(gone);
         if left > 0 && !entries.closed {
             *entries.dropped.entry("shutdown").or_default() += left;
-            tracing::warn!(target: "tasker_telemetry", exporter = self.name, spans = left, "shut down before all spans were exported");
+            let what = self.items();
+            tracing::warn!(target: "tasker_telemetry", exporter = self.name, left, "shut down before all {what} were exported");
         }
         entries.closed = true;
     }
 
-    pub(super) fn health(&self) -> ExporterHealth {
+    pub(crate) fn health(&self) -> ExporterHealth {
         let entries = self.lock();
         let dropped: u64 = entries.dropped.values().sum();
         ExporterHealth {

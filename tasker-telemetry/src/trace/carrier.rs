@@ -78,6 +78,9 @@ pub struct Carrier {
     /// The task's `fields(..)`, masked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) context: Vec<(String, Json)>,
+    /// What the caller gave; absent where it is the trace id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) correlation_id: Option<String>,
     /// Finished spans of a task of which it is not known yet whether they are kept.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) undecided: Vec<CarriedSpan>,
@@ -133,6 +136,7 @@ impl Carrier {
             context,
             undecided: Vec::new(),
             undecided_lost: 0,
+            correlation_id: None,
             seed: Some(crate::id::nonce()),
         }
     }
@@ -147,6 +151,12 @@ impl Carrier {
     #[must_use]
     pub fn task_name(&self) -> &str {
         &self.task_name
+    }
+
+    /// The correlation id, if the caller gave one.
+    #[must_use]
+    pub fn correlation_id(&self) -> Option<&str> {
+        self.correlation_id.as_deref()
     }
 
     /// When the task began.
@@ -259,6 +269,7 @@ mod tests {
             link: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b8-01".to_owned()),
             baggage: BTreeMap::from([("tenant".to_owned(), "a b,c".to_owned())]),
             context: vec![("amount".to_owned(), Json::from(2.0))],
+            correlation_id: Some("req-1".to_owned()),
             undecided: Vec::new(),
             undecided_lost: 0,
             seed: Some(7),

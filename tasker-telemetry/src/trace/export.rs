@@ -1,4 +1,4 @@
-//! The way of finished spans to one exporter: a bounded queue, and a thread that sends batches from it.
+//! The way of finished spans, or of other items, to one exporter: a bounded queue, and a thread that sends batches from it.
 //!
 //! A slow or dead backend costs its own exporter only: nobody waits for this thread but `flush` and `shutdown`, and those not
 //! beyond their deadline.
@@ -45,6 +45,52 @@ pub(crate) trait SpanSink: Send {
     /// Called once, when no more spans follow; an error is only told.
     fn shutdown(&mut self, _until: Instant) -> Result<(), String> {
         Ok(())
+    }
+}
+
+/// What items of one kind are handed to, in batches, on a thread of its own: spans, lines of logs.
+pub(crate) trait Sink<T>: Send {
+    /// As what it stands in the books.
+    fn name(&self) -> &'static str;
+
+    /// As [`SpanSink::keep_books`].
+    fn keep_books(&mut self, _books: &Arc<Books>) -> bool {
+        false
+    }
+
+    /// As [`SpanSink::export`].
+    fn export(&mut self, items: &[T], until: Instant) -> Result<Sent, SendError>;
+
+    /// As [`SpanSink::flush`].
+    fn flush(&mut self, _until: Instant) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// As [`SpanSink::shutdown`].
+    fn shutdown(&mut self, _until: Instant) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+impl Sink<Span> for Box<dyn SpanSink> {
+    fn name(&self) -> &'static str {
+        (**self).name()
+    }
+
+    fn keep_books(&mut self, books: &Arc<Books>) -> bool {
+        (**self).keep_books(books)
+    }
+
+    fn export(&mut self, spans: &[Span], until: Instant) -> Result<Sent, SendError> {
+        (**self).export(spans, until)
+    }
+
+    fn flush(&mut self, until: Instant) -> Result<(), String> {
+        (**self).flush(until)
+    }
+
+    fn shutdown(&mut self, until: Instant) -> Result<(), String> {
+        (**self).shutdown(until)
     }
 }
 
@@ -113,23 +159,27 @@ fn after(now: Instant, time: Duration) -> Instant {
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
-/// One exporter, as the assembler sees it.
-#[derive(Clone)]
-pub(super) struct Exporter {
-    shared: Arc<Shared>,
+/// One exporter, as whoever has items for it sees it.
+pub(crate) struct Exporter<T> {
+    shared: Arc<Shared<T>>,
 }
 
-struct Shared {
+impl<T> Clone for Exporter<T> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+struct Shared<T> {
     books: Arc<Books>,
     batching: Batching,
-    state: Mutex<State>,
+    state: Mutex<State<T>>,
     /// Told of spans, tickets, and the end.
     changed: Condvar,
 }
 
-#[derive(Default)]
-struct State {
-    waiting: VecDeque<Span>,
+struct State<T> {
+    waiting: VecDeque<T>,
     /// When the first of them came.
     since: Option<Instant>,
     /// Who wants to know when all spans that came before them are gone.
@@ -141,31 +191,50 @@ struct State {
     given_up: bool,
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl<T> Default for State<T> {
+    fn default() -> Self {
+        Self {
+            waiting: VecDeque::new(),
+            since: None,
+            tickets: Vec::new(),
+            deadline: None,
+            closed: false,
+            given_up: false,
+        }
+    }
+}
+
+impl<T> Shared<T> {
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Exporter {
+impl<T: Send + 'static> Exporter<T> {
     /// Starts the thread.
-    pub(super) fn start(mut sink: Box<dyn SpanSink>, batching: Batching) -> std::io::Result<Self> {
+    pub(crate) fn start(mut sink: impl Sink<T> + 'static, batching: Batching) -> std::io::Result<Self> {
         let books = Arc::new(Books::new(sink.name()));
         let counts = !sink.keep_books(&books);
         let shared = Arc::new(Shared { books, batching, state: Mutex::default(), changed: Condvar::new() });
         // Linux shows 15 bytes of a thread's name: a type's own, without its path, says most.
-        let name = format!("export-{}", sink.name().rsplit("::").next().unwrap_or_default());
+        let name = format!("export-{}", sink.name().rsplit("::").next().unwrap_or_default().replace(' ', "-"));
         let theirs = Arc::clone(&shared);
         thread::Builder::new().name(name).spawn(move || Worker { shared: theirs, sink, counts }.run())?;
         Ok(Self { shared })
     }
 
-    pub(super) fn books(&self) -> &Books {
+    /// As what it stands in the books.
+    #[cfg(feature = "otlp")]
+    pub(crate) fn name(&self) -> &'static str {
+        self.shared.books.name
+    }
+
+    pub(crate) fn books(&self) -> &Books {
         &self.shared.books
     }
 
     /// Takes spans; what does not fit is dropped and counted.
-    pub(super) fn send(&self, spans: impl ExactSizeIterator<Item = Span>) {
+    pub(crate) fn send(&self, spans: impl ExactSizeIterator<Item = T>) {
         let Shared { books, batching, changed, .. } = &*self.shared;
         let count = spans.len();
         books.produced(count);
@@ -187,7 +256,7 @@ impl Exporter {
     }
 
     /// Has the ticket passed when everything taken so far is gone; `last`: no more follows.
-    pub(super) fn flush(&self, ticket: Arc<Ticket>, last: bool) {
+    pub(crate) fn flush(&self, ticket: Arc<Ticket>, last: bool) {
         let mut state = self.shared.lock();
         if last {
             state.deadline = Some(ticket.deadline());
@@ -198,13 +267,13 @@ impl Exporter {
     }
 
     /// No more spans follow.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         self.shared.lock().closed = true;
         self.shared.changed.notify_one();
     }
 
     /// Time is up: what is left is lost.
-    pub(super) fn give_up(&self) {
+    pub(crate) fn give_up(&self) {
         self.shared.books.close();
         let mut state = self.shared.lock();
         state.given_up = true;
@@ -214,22 +283,22 @@ impl Exporter {
     }
 }
 
-struct Worker {
-    shared: Arc<Shared>,
-    sink: Box<dyn SpanSink>,
+struct Worker<T, S> {
+    shared: Arc<Shared<T>>,
+    sink: S,
     /// Whether the books are kept here, and not by the sink.
     counts: bool,
 }
 
 /// What the thread does next.
-enum Next {
-    Export(Vec<Span>),
+enum Next<T> {
+    Export(Vec<T>),
     /// `true`: no more spans follow.
     Pass(Vec<Arc<Ticket>>, bool),
     End,
 }
 
-impl Worker {
+impl<T: Send + 'static, S: Sink<T>> Worker<T, S> {
     fn run(mut self) {
         let mut ended = false;
         loop {
@@ -260,15 +329,15 @@ impl Worker {
     }
 
     /// Has the sink do something that concerns no span.
-    fn tell(&mut self, what: impl FnOnce(&mut dyn SpanSink) -> Result<(), String>) {
-        match catch_unwind(AssertUnwindSafe(|| what(&mut *self.sink))) {
+    fn tell(&mut self, what: impl FnOnce(&mut S) -> Result<(), String>) {
+        match catch_unwind(AssertUnwindSafe(|| what(&mut self.sink))) {
             Ok(Ok(())) => {}
             Ok(Err(message)) => self.shared.books.failed(&message),
             Err(panic) => self.shared.books.failed(&format!("panicked: {}", Failure::of_panic(&*panic).message)),
         }
     }
 
-    fn next(&self) -> Next {
+    fn next(&self) -> Next<T> {
         let Shared { batching, changed, .. } = &*self.shared;
         let mut state = self.shared.lock();
         loop {
@@ -280,7 +349,7 @@ impl Worker {
             let urgent = state.closed || !state.tickets.is_empty() || state.waiting.len() >= batching.batch;
             if !state.waiting.is_empty() && (urgent || due.is_some_and(|due| due <= now)) {
                 let take = state.waiting.len().min(batching.batch);
-                let batch: Vec<Span> = state.waiting.drain(..take).collect();
+                let batch: Vec<T> = state.waiting.drain(..take).collect();
                 state.since = (!state.waiting.is_empty()).then_some(now);
                 return Next::Export(batch);
             }
@@ -301,7 +370,7 @@ impl Worker {
     }
 
     /// Sends a batch, in as many requests as it takes.
-    fn export(&mut self, batch: &[Span]) {
+    fn export(&mut self, batch: &[T]) {
         let mut rest = batch;
         while !rest.is_empty() {
             let done = self.export_some(rest);
@@ -311,7 +380,7 @@ impl Worker {
 
     /// Sends the spans, or the first of them, again if need be, until they are taken, refused for good, or not worth more time.
     /// Gives how many are accounted for: at least one.
-    fn export_some(&mut self, batch: &[Span]) -> usize {
+    fn export_some(&mut self, batch: &[T]) -> usize {
         let shared = Arc::clone(&self.shared);
         let begun = Instant::now();
         let mut wait = FIRST_WAIT;

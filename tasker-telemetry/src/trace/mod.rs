@@ -62,10 +62,12 @@ pub(crate) use self::call::Call;
 pub(crate) use self::call::OpenCall;
 pub(crate) use self::carried::CarriedSpan;
 pub use self::carrier::{Carrier, CarrierError};
-pub(crate) use self::export::{Again, Batching, SendError, Sent, SpanSink};
+pub(crate) use self::export::{Again, Batching, SendError, Sent, Sink, SpanSink};
 pub use self::ids::{InvalidId, SpanId, TraceId};
 pub use self::memory::InMemorySpans;
-pub(crate) use self::plan::{SinkPlan, batching, exception_signals, exporters, metric_exporters, resolve, sampler};
+pub(crate) use self::plan::{
+    SinkPlan, batching, exception_signals, exporters, exports_logs, metric_exporters, resolve, sampler,
+};
 use self::sampling::LiveSampling;
 pub use self::sampling::Sampling;
 pub(crate) use self::span::{AttributeValue, Link, Rules, visit_exception};
@@ -82,7 +84,7 @@ use self::assembler::{Assembler, OpenTasks};
 use self::books::Totals;
 #[cfg(feature = "console")]
 use self::console::Console;
-use self::export::Exporter;
+pub(crate) use self::export::Exporter;
 use self::runs::Runs;
 use self::subscriber::TelemetrySubscriber;
 use self::undecided::{Budget, Undecided};
@@ -162,7 +164,7 @@ pub(crate) struct Tracing {
     runs: Runs,
     undecided: Arc<Budget>,
     open: Arc<OpenTasks>,
-    exporters: Arc<[Exporter]>,
+    exporters: Arc<[Exporter<Span>]>,
     totals: Arc<Totals>,
 }
 
@@ -173,7 +175,7 @@ impl Tracing {
         sinks: Vec<(Box<dyn SpanSink>, Batching)>,
     ) -> std::io::Result<(Self, Box<dyn RecordSink>)> {
         let exporters = sinks.into_iter().map(|(sink, batching)| Exporter::start(sink, batching));
-        let exporters: Arc<[Exporter]> = exporters.collect::<std::io::Result<Vec<_>>>()?.into();
+        let exporters: Arc<[Exporter<Span>]> = exporters.collect::<std::io::Result<Vec<_>>>()?.into();
         let totals = Arc::new(Totals::default());
         let open = Arc::new(OpenTasks::new(settings.open_task_limit, settings.open_task_ttl));
         let subscriber =

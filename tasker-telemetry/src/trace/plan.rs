@@ -41,6 +41,9 @@ pub(crate) struct Resolved {
     pub(crate) service_version: String,
     pub(crate) sinks: Vec<(Box<dyn SpanSink>, Batching)>,
     pub(crate) pushes: Vec<(Box<dyn Push>, Duration)>,
+    /// Where log lines go.
+    #[cfg(feature = "otlp")]
+    pub(crate) logs: Option<(otlp::LogSink, Batching)>,
     /// Whether exceptions are events of their spans.
     pub(crate) exception_events: bool,
 }
@@ -80,6 +83,23 @@ pub(crate) fn metric_exporters(variables: &Variables) -> Result<Vec<&'static str
         }
     }
     Ok(exporters)
+}
+
+/// Whether `OTEL_LOGS_EXPORTER` names OTLP. When it is not set it does not, other than the standard has it: logs go where the
+/// program's own `tracing` subscriber has them go.
+pub(crate) fn exports_logs(variables: &Variables) -> Result<bool, InvalidVariable> {
+    const NAME: &str = "OTEL_LOGS_EXPORTER";
+    let value = variables.get(NAME).unwrap_or_default();
+    let mut exports = false;
+    for exporter in value.split(',').map(str::trim).filter(|exporter| !exporter.is_empty()) {
+        match exporter {
+            "none" => {}
+            "otlp" if cfg!(feature = "otlp") => exports = true,
+            "otlp" => return Err(InvalidVariable::new(NAME, &value, "needs the feature `otlp` of tasker-telemetry")),
+            _ => return Err(InvalidVariable::new(NAME, &value, "known are `otlp` and `none`")),
+        }
+    }
+    Ok(exports)
 }
 
 /// What the standard's samplers are here. A task's own trace has no parent, so `parentbased_..` differs only where a task goes
@@ -147,7 +167,26 @@ pub(crate) fn resolve(builder: &mut Builder, filter: &Filter) -> Result<Resolved
     let on = enabled && builder.metrics_enabled.unwrap_or(true);
     let pushes = pushes.into_iter().filter(|_| on).map(|push| push.resolve(variables, &resource));
     let pushes = pushes.collect::<Result<_, _>>()?;
-    Ok(Resolved { enabled, service_name, service_version, sinks: ready, pushes, exception_events })
+    #[cfg(feature = "otlp")]
+    let logs = match builder.log.otlp {
+        Some(true) if enabled => {
+            let target = otlp::LogTarget::resolve(variables)?;
+            let sink = target.sink(&resource);
+            let sink = sink.map_err(|error| BuildError::Exporter { exporter: "otlp logs", problem: error.0 })?;
+            Some((sink, target.batching))
+        }
+        _ => None,
+    };
+    Ok(Resolved {
+        #[cfg(feature = "otlp")]
+        logs,
+        enabled,
+        service_name,
+        service_version,
+        sinks: ready,
+        pushes,
+        exception_events,
+    })
 }
 
 fn sink(

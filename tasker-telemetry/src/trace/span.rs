@@ -387,6 +387,9 @@ impl Span {
     pub(crate) fn visit_own(&self, visit: &mut Visit<'_>) {
         let Some(task) = self.task() else { return };
         visit("tasker.task_id", AttributeValue::Str(task.id().as_str()));
+        if let Some(id) = task.given_correlation_id() {
+            visit("tasker.correlation_id", AttributeValue::Str(id));
+        }
         match self.record.step {
             Some(place) => self.visit_step(task, place, visit),
             None => self.visit_task(task, visit),

@@ -11,13 +11,18 @@ use crate::publisher::{Record, RecordSink, Ticket};
 /// See the module. It makes no metrics and no events: spans only.
 pub(super) struct TelemetrySubscriber {
     assembler: Assembler,
-    exporters: Arc<[Exporter]>,
+    exporters: Arc<[Exporter<Span>]>,
     totals: Arc<Totals>,
     spans: Vec<Span>,
 }
 
 impl TelemetrySubscriber {
-    pub(super) fn new(rules: Rules, exporters: Arc<[Exporter]>, totals: Arc<Totals>, open: Arc<OpenTasks>) -> Self {
+    pub(super) fn new(
+        rules: Rules,
+        exporters: Arc<[Exporter<Span>]>,
+        totals: Arc<Totals>,
+        open: Arc<OpenTasks>,
+    ) -> Self {
         let assembler = Assembler::new(rules, open, Arc::clone(&totals));
         Self { assembler, exporters, totals, spans: Vec::new() }
     }

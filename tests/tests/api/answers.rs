@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tasker_telemetry::api::{ApiError, ApiResponse, ApiStepHandler, Connection};
-use tasker_telemetry::handler::{Attempt, Attempted};
+use tasker_telemetry::handler::{Attempted, StepAttempt};
 use tasker_telemetry::prelude::*;
 use tasker_telemetry::testing::record;
 use tokio::net::TcpListener;
@@ -50,7 +50,7 @@ async fn every_answer_has_its_meaning() {
     let service = Service::start().await;
     for (what, (variant, error_type, wait)) in rows {
         let ask = Ask::new(service.connection().response_limit(65_536).build().unwrap(), what);
-        let run = record(ask.handle_attempt(Attempt::FIRST)).await;
+        let run = record(ask.handle_attempt(StepAttempt::FIRST)).await;
         let failed = run.named("step.failed")[0].payload();
         assert_eq!(failed["error_class"], format!("tasker_telemetry::api::error::ApiError::{variant}"), "{what}");
         assert_eq!(run.named("step.failed")[0].error().error_type, error_type, "{what}: {failed}");
@@ -86,7 +86,7 @@ async fn what_is_too_large_is_not_read() {
     let connection = service.connection().response_limit(1 << 20).build().unwrap();
     for what in ["100mb", "100mb-announced"] {
         let ask = Ask::new(connection.clone(), what);
-        let run = record(ask.handle_attempt(Attempt::FIRST)).await;
+        let run = record(ask.handle_attempt(StepAttempt::FIRST)).await;
         let Attempted::Retry { error: ApiError::TooLarge { limit }, .. } = run.output else {
             panic!("{:?}", run.output)
         };
@@ -115,7 +115,7 @@ async fn a_service_that_hangs_costs_its_time_limit() {
 async fn nobody_there_is_a_matter_of_the_network() {
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let ask = Ask::new(Connection::new(&format!("http://{free}")).unwrap(), "200");
-    let run = record(ask.handle_attempt(Attempt::FIRST)).await;
+    let run = record(ask.handle_attempt(StepAttempt::FIRST)).await;
     assert!(matches!(run.output, Attempted::Retry { error: ApiError::Connect(_), .. }));
     assert_eq!(run.named("step.failed")[0].error().error_type, "network");
 }
@@ -169,7 +169,7 @@ async fn an_error_around_it_is_judged_by_it() {
         [("404", false, None, "not_found"), ("503-seconds", true, Some(42), "server_error")]
     {
         let wrapped = Wrapped(Ask::new(connection.clone(), what));
-        let run = record(wrapped.handle_attempt(Attempt::FIRST)).await;
+        let run = record(wrapped.handle_attempt(StepAttempt::FIRST)).await;
         let failed = run.named("step.failed")[0];
         assert_eq!(failed.payload()["retryable"], retryable, "{what}");
         assert_eq!(failed.payload()["error_class"], "api::answers::NoUser");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tasker_telemetry::Value;
 use tasker_telemetry::api::ApiError;
-use tasker_telemetry::handler::Attempt;
+use tasker_telemetry::handler::StepAttempt;
 use tasker_telemetry::prelude::*;
 use tasker_telemetry::trace::{InMemorySpans, Otlp, Remote, Sampling, Span, SpanKind, SpanStatus};
 
@@ -18,7 +18,7 @@ fn attributes(span: &Span) -> BTreeMap<String, Value> {
 #[task(id = "traced")]
 async fn traced(asks: Vec<Ask>) {
     for ask in asks {
-        let _ = ask.handle_attempt(Attempt::new(2)).await;
+        let _ = ask.handle_attempt(StepAttempt::new(2)).await;
     }
 }
 

@@ -120,6 +120,43 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     .standard(Standard::Text("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"))
     .feature("otlp", OTLP),
     OptionSpec::new(
+        "otlp.logs.headers",
+        Kind::Pairs,
+        "{}",
+        "{ \"x-tenant\" = \"6\" }",
+        "Headers of requests with lines of logs, beside `otlp.headers`.",
+    )
+    .standard(Standard::Pairs("OTEL_EXPORTER_OTLP_LOGS_HEADERS"))
+    .secret()
+    .feature("otlp", OTLP),
+    OptionSpec::new(
+        "otlp.logs.compression",
+        COMPRESSIONS,
+        "\"none\"",
+        "\"gzip\"",
+        "The same for lines; as `otlp.compression` says unless set.",
+    )
+    .standard(Standard::Text("OTEL_EXPORTER_OTLP_LOGS_COMPRESSION"))
+    .feature("otlp", OTLP),
+    OptionSpec::new(
+        "otlp.logs.timeout",
+        Kind::Time,
+        "\"10s\"",
+        "\"6s\"",
+        "The same for lines; as `otlp.timeout` says unless set.",
+    )
+    .standard(Standard::Millis("OTEL_EXPORTER_OTLP_LOGS_TIMEOUT"))
+    .feature("otlp", OTLP),
+    OptionSpec::new(
+        "otlp.logs.certificate",
+        Kind::Text,
+        "\"\"",
+        "\"ca-logs.pem\"",
+        "The same for lines; as `otlp.certificate` says when empty.",
+    )
+    .standard(Standard::Text("OTEL_EXPORTER_OTLP_LOGS_CERTIFICATE"))
+    .feature("otlp", OTLP),
+    OptionSpec::new(
         "otlp.metrics.endpoint",
         Kind::Text,
         "\"\"",
