@@ -244,6 +244,7 @@ impl Core {
     }
 
     /// A failed attempt that had to be written was not.
+    #[cfg_attr(not(feature = "_store"), allow(clippy::unused_self, reason = "the same shape as with a store"))]
     pub(crate) fn failure_not_written(&self) {
         #[cfg(feature = "_store")]
         if let Some(store) = &self.store {
