@@ -62,7 +62,7 @@ pub fn begin(task: NewTask) -> ResumedTask {
     for (name, value) in &mut carrier.context {
         core.filter().attribute(name, value);
     }
-    let correlation = Correlation::of_task(None, &core);
+    let correlation = Correlation::of_task(carrier.correlation_id.take().map(String::into_boxed_str), &core);
     carrier.correlation_id = correlation.and_then(|found| found.id().map(|id| (**id).to_owned()));
     let trace = core.tracing().map(|tracing| tracing.begin(&id));
     let task = made_of(&core, &carrier, id, trace, None);

@@ -137,7 +137,6 @@ impl Carrier {
             correlation_id: None,
             undecided: Vec::new(),
             undecided_lost: 0,
-            correlation_id: None,
             seed: Some(crate::id::nonce()),
         }
     }
