@@ -8,10 +8,13 @@ use std::sync::Arc;
 use apalis_core::backend::{Backend, WireFormatBackend};
 use apalis_workflow::GraphFlow;
 
+use crate::ends::Ends;
+
 /// What a worker has to know of the graph that it runs.
 #[derive(Debug, Clone)]
 pub struct Orchestration {
     shape: Arc<Shape>,
+    pub(crate) ends: Ends,
 }
 
 #[derive(Debug)]
@@ -102,7 +105,15 @@ impl Orchestration {
         for (node, after) in nodes.iter_mut().zip(after) {
             node.after = after;
         }
-        Ok(Self { shape: Arc::new(Shape { name: name.to_owned(), nodes }) })
+        Ok(Self { shape: Arc::new(Shape { name: name.to_owned(), nodes }), ends: Ends::default() })
+    }
+
+    /// Lets the processes that run it agree in that store on how a task ended, and stop where an operator cancelled it.
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    #[must_use]
+    pub fn store(mut self, store: &tasker_telemetry::store::Store) -> Self {
+        self.ends = Ends::in_store(store.clone());
+        self
     }
 
     /// The graph's name: that of a task which nobody began with [`start_task`](crate::start_task).

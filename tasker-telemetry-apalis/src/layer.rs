@@ -16,6 +16,7 @@ use apalis_workflow::graph::error::GraphFlowError;
 use apalis_workflow::graph::response::GraphNodeResponse;
 use futures_util::future::BoxFuture;
 use tasker_telemetry::driver::{self, EngineAttempt, NewTask, ResumedTask, Verdict};
+use tasker_telemetry::state::State;
 
 use crate::error::{AttemptError, Then};
 use crate::graph::Orchestration;
@@ -69,12 +70,17 @@ where
         let run = Run::begin(&self.orchestration, job.ctx());
         let future = run.task.scope(run.task.in_scope(|| self.inner.call(job)));
         Box::pin(async move {
-            match future.await {
+            if run.orchestration.ends.has_ended(&run.task.carrier()).await {
+                return Err(run.not_run());
+            }
+            run.begins();
+            let ended: Result<_, BoxDynError> = future.await.map_err(Into::into);
+            match ended {
                 Ok(response) => {
-                    run.ended_well(&response);
+                    run.ended_well(&response).await;
                     Ok(response)
                 }
-                Err(error) => Err(run.failed(error.into())),
+                Err(error) => Err(run.failed(error).await),
             }
         })
     }
@@ -85,6 +91,8 @@ struct Run {
     task: ResumedTask,
     orchestration: Orchestration,
     place: Place,
+    /// It is the first that is run of the task.
+    is_first: bool,
     job: Arc<ExecutionContext>,
 }
 
@@ -111,21 +119,30 @@ impl Run {
             }
             None => begun_by_others(orchestration, job),
         };
-        let task = driver::resume(carrier, attempt);
-        if place == Place::Entry && before == 0 {
-            task.start();
-            let worker = job.data().get::<WorkerContext>().map_or("", WorkerContext::name);
-            told::picked_up(&task, worker, orchestration);
-        }
         Self {
-            task,
+            task: driver::resume(carrier, attempt),
             orchestration: orchestration.clone(),
             place: node.map_or(Place::Entry, Place::Node),
+            is_first: place == Place::Entry && before == 0,
             job: Arc::clone(job),
         }
     }
 
-    fn ended_well(self, response: &GraphNodeResponse) {
+    fn begins(&self) {
+        if self.is_first {
+            self.task.start();
+            let worker = self.job.data().get::<WorkerContext>().map_or("", WorkerContext::name);
+            told::picked_up(&self.task, worker, &self.orchestration);
+        }
+    }
+
+    /// The task has ended meanwhile: what was still on its way for it is given up, and nothing told.
+    fn not_run(self) -> AttemptError {
+        self.job.raw_status().store(Status::Killed);
+        AttemptError { source: "the task has ended".into(), then: Then::End }
+    }
+
+    async fn ended_well(self, response: &GraphNodeResponse) {
         let node = match self.place {
             Place::Node(node) => Some(node),
             Place::Entry => None,
@@ -136,21 +153,25 @@ impl Run {
             }
             GraphNodeResponse::Complete { .. } => {
                 told::went_on(&self.task, &self.orchestration, node);
-                told::is_over(&self.task);
-                self.task.complete();
+                if self.orchestration.ends.claim(&self.task.carrier(), State::Complete).await {
+                    told::is_over(&self.task);
+                    self.task.complete();
+                }
             }
             _ => told::went_on(&self.task, &self.orchestration, node),
         }
     }
 
-    fn failed(self, error: BoxDynError) -> AttemptError {
+    async fn failed(self, error: BoxDynError) -> AttemptError {
         let then = judge(&error, self.task.verdict());
         let source = without_wrapping(error);
         if then == Then::End {
             // Else the backend would fetch the job again, as often as its own limit says.
             self.job.raw_status().store(Status::Killed);
-            told::is_over(&self.task);
-            self.task.fail(&*source);
+            if self.orchestration.ends.claim(&self.task.carrier(), State::Error).await {
+                told::is_over(&self.task);
+                self.task.fail(&*source);
+            }
         }
         AttemptError { source, then }
     }

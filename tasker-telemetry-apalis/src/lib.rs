@@ -54,11 +54,17 @@
 //! `WaitingForDependencies`; an error in a node reaches the engine wrapped, so that its own `AbortError` is not found there; the
 //! next node is enqueued before the one before is acknowledged, so a process that dies in between makes a node run twice.
 //!
+//! # Ending once
+//! A process may die after it told a task's end and before the engine knew, and two branches of a graph may both fail. With a
+//! store ([`Orchestration::store`], features `sqlite` and `postgres`) the processes agree there: one tells the end, and of a task that
+//! an operator cancelled no further node is run. Without one an end may be told twice, under the same task and root span.
+//!
 //! # What it does not do
 //! It is no engine: apalis fetches, waits, acknowledges and re-enqueues. A graph has one node at its end ([`Orchestration::of`]
 //! says so if not), for a task ends once.
 
 mod backend;
+mod ends;
 mod error;
 mod graph;
 mod layer;

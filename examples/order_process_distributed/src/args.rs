@@ -35,6 +35,10 @@ pub(crate) struct Output {
     #[arg(long, value_name = "URL", global = true)]
     pub(crate) otlp: Option<String>,
 
+    /// Keep tasks, steps, attempts and errors there, for instance `sqlite://target/store.db` or the URL of a `PostgreSQL` database
+    #[arg(long, value_name = "URL", global = true)]
+    pub(crate) store: Option<String>,
+
     /// Write the metrics of this process to that file at its end, as Prometheus has them
     #[arg(long, value_name = "FILE", global = true)]
     pub(crate) metrics_out: Option<PathBuf>,

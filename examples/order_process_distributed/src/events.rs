@@ -14,6 +14,9 @@ pub(crate) fn telemetry(output: &Output) -> Result<Telemetry, BoxError> {
     if output.json {
         builder = builder.subscriber(Lines);
     }
+    if let Some(url) = &output.store {
+        builder = builder.store(url);
+    }
     if let Some(url) = &output.otlp {
         builder = builder.otlp_with(Otlp::new().endpoint(url));
     }

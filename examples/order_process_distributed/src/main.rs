@@ -56,7 +56,7 @@ async fn run(args: Args) -> Result<(), BoxError> {
     let telemetry = events::telemetry(&args.output)?;
     match &args.command {
         Command::Submit(submit) => submit::submit(&Store::open(&args.backend).await?, submit, &args.output).await?,
-        Command::Worker(worker) => worker::work(&Store::open(&args.backend).await?, worker).await?,
+        Command::Worker(worker) => worker::work(&Store::open(&args.backend).await?, worker, &telemetry).await?,
         Command::Embedded(orders) => submit::embedded(orders).await?,
     }
     // A collector that is not there is no reason to fail: the orders are processed.

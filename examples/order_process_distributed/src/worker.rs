@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use apalis_core::worker::builder::WorkerBuilder;
 use apalis_core::worker::context::WorkerContext;
+use tasker_telemetry::Telemetry;
 use tasker_telemetry_apalis::{Orchestration, WorkerBuilderExt as _};
 use tower::limit::ConcurrencyLimitLayer;
 
@@ -19,7 +20,7 @@ const DATABASE_GONE: Duration = Duration::from_millis(500);
 const IDLE_CHECK: Duration = Duration::from_millis(50);
 
 /// Works until interrupted or, if asked to, until nothing is left.
-pub(crate) async fn work(store: &Store, args: &Worker) -> Result<(), BoxError> {
+pub(crate) async fn work(store: &Store, args: &Worker, telemetry: &Telemetry) -> Result<(), BoxError> {
     let shops = Shops::default();
     let begin = Instant::now();
     let mut incarnation = 0_u32;
@@ -28,7 +29,7 @@ pub(crate) async fn work(store: &Store, args: &Worker) -> Result<(), BoxError> {
         incarnation += 1;
         let context = WorkerContext::new(&format!("worker-{}-{incarnation}", std::process::id()));
         let ended = {
-            let run = run(store, args, &shops, &context);
+            let run = run(store, args, &shops, &context, telemetry);
             let stop = stop(store, args.until_idle, &context);
             tokio::pin!(run, stop);
             tokio::select! {
@@ -50,11 +51,20 @@ pub(crate) async fn work(store: &Store, args: &Worker) -> Result<(), BoxError> {
     }
 }
 
-async fn run(store: &Store, args: &Worker, shops: &Shops, context: &WorkerContext) -> Result<(), BoxError> {
+async fn run(
+    store: &Store,
+    args: &Worker,
+    shops: &Shops,
+    context: &WorkerContext,
+    telemetry: &Telemetry,
+) -> Result<(), BoxError> {
     macro_rules! run {
         ($queue:expr) => {{
             let graph = graph::order_process(shops);
-            let orchestration = Orchestration::of(&graph)?;
+            let mut orchestration = Orchestration::of(&graph)?;
+            if let Some(store) = telemetry.store() {
+                orchestration = orchestration.store(&store);
+            }
             let worker = WorkerBuilder::new(context)
                 .backend($queue)
                 .layer(ConcurrencyLimitLayer::new(args.at_once))

@@ -20,18 +20,25 @@ use crate::trace::Carrier;
 pub struct NewTask {
     name: String,
     id: Option<String>,
+    correlation_id: Option<String>,
     context: Vec<(String, Json)>,
 }
 
 impl NewTask {
     /// A task of that name. Where the program that runs it has a `#[task]` of the same name, its options hold there.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), id: None, context: Vec::new() }
+        Self { name: name.into(), id: None, correlation_id: None, context: Vec::new() }
     }
 
     /// Its identity; a fresh UUID (version 7) if it is given none.
     pub fn id(mut self, id: impl Into<String>) -> Self {
         self.id = Some(id.into());
+        self
+    }
+
+    /// What ties it together with everything else that one request caused; the trace id if it is given none.
+    pub fn correlation_id(mut self, id: impl Into<String>) -> Self {
+        self.correlation_id = Some(id.into());
         self
     }
 
@@ -50,11 +57,12 @@ impl NewTask {
 pub fn begin(task: NewTask) -> ResumedTask {
     let id = task.id.map_or_else(TaskId::random, TaskId::given);
     let mut carrier = Carrier::fresh(id.as_str(), task.name, task.context);
+    carrier.correlation_id = task.correlation_id;
     let Some(core) = telemetry::current() else { return ResumedTask { task: None, carrier } };
     for (name, value) in &mut carrier.context {
         core.filter().attribute(name, value);
     }
-    let correlation = Correlation::of_task(None, &core);
+    let correlation = Correlation::of_task(carrier.correlation_id.take().map(String::into_boxed_str), &core);
     carrier.correlation_id = correlation.and_then(|found| found.id().map(|id| (**id).to_owned()));
     let trace = core.tracing().map(|tracing| tracing.begin(&id));
     let task = made_of(&core, &carrier, id, trace, None);

@@ -46,6 +46,7 @@
 //! ```
 
 mod db;
+mod ends;
 mod error;
 mod health;
 mod keeper;

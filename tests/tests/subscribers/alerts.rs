@@ -1,4 +1,4 @@
-//! PagerDuty and Slack, against servers that check requests as those services do.
+//! `PagerDuty` and Slack, against servers that check requests as those services do.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};

@@ -31,7 +31,7 @@ fn received(make: impl FnOnce(std::net::SocketAddr) -> StatsDEvents) -> Vec<(Str
     let (published, delivered, failed, _) = books(&telemetry.health(), "StatsDEvents");
     assert_eq!((published, delivered, failed), (11, 11, 0));
     let mut lines = Vec::new();
-    let mut packet = [0; 65_536];
+    let mut packet = vec![0; 65_536];
     for _ in 0..published {
         let length = server.recv(&mut packet).expect("a datagram an event");
         lines.extend(std::str::from_utf8(&packet[..length]).unwrap().lines().map(parse));
