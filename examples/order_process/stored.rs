@@ -26,7 +26,7 @@ pub(crate) enum Standing {
     /// It was never begun; or there is no store.
     New,
     /// An earlier run left it unfinished, and it is ours now.
-    Unfinished(ResumedTask),
+    Unfinished(Box<ResumedTask>),
     /// It has ended, in that state.
     Ended(State),
     /// Another process that lives has it.
@@ -37,7 +37,7 @@ pub(crate) enum Standing {
 pub(crate) async fn standing(store: &Store, order: &Order) -> Result<Standing, StoreError> {
     for patience in (0..=20).rev() {
         match store.resume(&order.id).await {
-            Ok(task) => return Ok(Standing::Unfinished(task)),
+            Ok(task) => return Ok(Standing::Unfinished(Box::new(task))),
             Err(StoreError::NotFound { .. }) => return Ok(Standing::New),
             Err(StoreError::Illegal(illegal)) => return Ok(Standing::Ended(illegal.from)),
             // Dead or alive: after its lease it is known.
