@@ -23,7 +23,7 @@ const PATIENT: Backoff = Backoff::exponential().base(Duration::from_millis(40)).
 /// Metrics of the shop's own, next to those that every task and step has anyway.
 static RISK: Histogram = Histogram::new("shop_risk_score", "How risky payments seemed, from 0 to 1.")
     .buckets(&[0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]);
-static PARCELS: Counter = Counter::new("shop_parcels_total", "Parcels handed to the carrier.");
+pub(crate) static PARCELS: Counter = Counter::new("shop_parcels_total", "Parcels handed to the carrier.");
 tasker_telemetry::register_metrics!(RISK, PARCELS);
 
 /// A payment is unusually high: somebody should look at it.
@@ -73,13 +73,13 @@ pub(crate) async fn order_process(shop: &Gateway, order: &Order) -> Result<Shipm
 
 /// Reads what the customer put into the cart.
 #[step(retry_limit = 3, backoff = SOON, fields(cart_id = order.cart_id))]
-async fn fetch_cart(shop: &Gateway, order: &Order) -> Result<Cart, CartError> {
+pub(crate) async fn fetch_cart(shop: &Gateway, order: &Order) -> Result<Cart, CartError> {
     shop.fetch_cart(order).await
 }
 
 /// Refuses what the shop does not sell.
 #[step]
-fn validate_products(cart: &Cart) -> Result<(), ProductError> {
+pub(crate) fn validate_products(cart: &Cart) -> Result<(), ProductError> {
     match cart.lines.iter().find(|line| !Gateway::sells(&line.sku)) {
         Some(line) => Err(ProductError::Unknown { sku: line.sku.clone() }),
         None => Ok(()),
@@ -93,19 +93,19 @@ fn validate_products(cart: &Cart) -> Result<(), ProductError> {
     retry_if = InventoryError::is_transient,
     fields(sku = line.sku, title = line.name)
 )]
-async fn check_inventory(shop: &Gateway, order: &Order, line: &Line) -> Result<(), InventoryError> {
+pub(crate) async fn check_inventory(shop: &Gateway, order: &Order, line: &Line) -> Result<(), InventoryError> {
     shop.check_inventory(order, line).await
 }
 
 /// Sets the goods aside, so that nobody else gets them.
 #[step]
-async fn reserve_stock(shop: &Gateway, order: &Order) -> Result<Reservation, InventoryError> {
+pub(crate) async fn reserve_stock(shop: &Gateway, order: &Order) -> Result<Reservation, InventoryError> {
     shop.reserve(order).await
 }
 
 /// Judges the amount. A step of its own: what it publishes is said once, however often the charge is tried.
 #[step(publishes(RiskFlagged))]
-fn assess_risk(order: &Order, cart: &Cart) {
+pub(crate) fn assess_risk(order: &Order, cart: &Cart) {
     let risk_score = Gateway::risk_score(cart.total());
     RISK.record(risk_score);
     if risk_score > RISKY {
@@ -120,24 +120,28 @@ fn assess_risk(order: &Order, cart: &Cart) {
 
 /// Charges the card. Whether another attempt makes sense the error says itself (`Retryable`).
 #[step(name = "charge", retry_limit = 5, backoff = PATIENT, fields(amount = %cart.total()))]
-async fn process_payment(shop: &Gateway, order: &Order, cart: &Cart) -> Result<Receipt, PaymentError> {
+pub(crate) async fn process_payment(shop: &Gateway, order: &Order, cart: &Cart) -> Result<Receipt, PaymentError> {
     shop.charge(order).await
 }
 
 /// Puts the goods back when there is no money for them.
 #[step]
-async fn release_stock(shop: &Gateway, reservation: &Reservation) {
+pub(crate) async fn release_stock(shop: &Gateway, reservation: &Reservation) {
     shop.release(reservation).await;
 }
 
 /// Hands the parcel to the carrier.
 #[step(retry_limit = 3, backoff = PATIENT, fields(payment_id = receipt.payment_id))]
-async fn create_shipment(shop: &Gateway, order: &Order, receipt: &Receipt) -> Result<Shipment, ShippingError> {
+pub(crate) async fn create_shipment(
+    shop: &Gateway,
+    order: &Order,
+    receipt: &Receipt,
+) -> Result<Shipment, ShippingError> {
     shop.ship(order, receipt).await
 }
 
 /// Writes to the customer. The address is masked by its name: `email` is in the default filter.
 #[step(retry_limit = 3, backoff = SOON, fields(email = order.email.reveal(), parcel = shipment.tracking_number))]
-async fn send_confirmation(shop: &Gateway, order: &Order, shipment: &Shipment) -> Result<(), MailError> {
+pub(crate) async fn send_confirmation(shop: &Gateway, order: &Order, shipment: &Shipment) -> Result<(), MailError> {
     shop.send_mail(order).await
 }

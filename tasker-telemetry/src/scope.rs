@@ -322,8 +322,8 @@ impl StepScope {
 
     /// How many attempts the step gets in all.
     #[must_use]
-    pub const fn retry_limit(&self) -> u32 {
-        self.place.spec.retry_limit
+    pub fn retry_limit(&self) -> u32 {
+        self.place.retry_limit(&self.task)
     }
 
     /// The attempt's own span, when the task is traced.

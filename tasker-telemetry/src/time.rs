@@ -128,6 +128,11 @@ impl Moment {
         Self { tick, at: Timestamp(self.at.0.saturating_add(tick.saturating_sub(self.tick))) }
     }
 
+    /// The moment that lies `nanos` before this one.
+    pub(crate) const fn before(self, nanos: u64) -> Self {
+        Self { tick: self.tick.saturating_sub(nanos), at: self.at.before(nanos) }
+    }
+
     /// When this was, by the wall clock.
     pub(crate) const fn timestamp(self) -> Timestamp {
         self.at

@@ -40,3 +40,8 @@ pub struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/handlers.md")]
 pub struct Handlers;
+
+/// The examples of the page on subscribers compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/subscribers.md")]
+pub struct Subscribers;

@@ -81,6 +81,9 @@ impl Proxy {
     }
 
     /// The address of a database with this way to its server.
+    ///
+    /// # Panics
+    /// When the address is no `postgres://user@host:port/name`.
     #[must_use]
     pub fn url(&self, database: &str) -> String {
         let (server, name) = database.rsplit_once('/').expect("postgres://user@host:port/name");

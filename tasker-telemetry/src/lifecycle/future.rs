@@ -115,7 +115,7 @@ fn poll_on<R>(
         ready!(run.poll_start(cx));
     }
     let output = ready!(poll_in_step(run, body, cx));
-    if !run.is_watched() {
+    if !run.has_to_tell() {
         run.finish_silently();
     } else if let Some(error) = (classify.failure)(&output) {
         run.failed(&error, advice(classify, &output), kind(classify, &output));
@@ -161,7 +161,7 @@ impl StepRetry {
 
     /// Whether no attempt follows the next one: it may have the arguments themselves.
     #[must_use]
-    pub const fn is_last(&self) -> bool {
+    pub fn is_last(&self) -> bool {
         self.run.is_last()
     }
 

@@ -1,19 +1,22 @@
 //! The life cycle: the only place that decides "this happened".
 //!
-//! `#[step]` and `#[task]` call [`run_step`], [`run_task`] and their kin; an engine's driver will do the same. Each goes
+//! `#[step]` and `#[task]` call [`run_step`], [`run_task`] and their kin; an engine's driver calls [`begin`] and [`resume`]. Each goes
 //! through the state machine ([`crate::state`]) and hands exactly one event per transition to the publisher. Recorders that
 //! must not depend on events (metrics) dock here, beside the calls of `TaskCore::emit`.
 //!
 //! - `task_core.rs`: what a running task is, shared by its steps
 //! - `task_run.rs`, `step_run.rs`: the life of one task, of one step; not generic, so compiled once
 //! - `resumed.rs`: a task of another process; `operated.rs`: what is done to a task from outside
-//! - `attempt.rs`: an attempt that an engine asks for
+//! - `driven.rs`: an attempt that an engine counts; `engine.rs`: a task that one runs
+//! - `attempt.rs`: an attempt that an engine asks a handler for
 //! - `future.rs`: the thin generic futures around them; `sync.rs`: the same for plain functions
 //! - `dying.rs`: dropping a body that has not ended
 //! - `wait.rs`: waiting for the next attempt without assuming a runtime
 
 mod attempt;
+mod driven;
 mod dying;
+mod engine;
 mod future;
 #[cfg(feature = "_store")]
 mod operated;
@@ -25,6 +28,8 @@ mod task_run;
 mod wait;
 
 pub use self::attempt::StepAttempt;
+pub use self::driven::{EngineAttempt, Verdict};
+pub use self::engine::{NewTask, begin, resume};
 pub use self::future::{StepRetry, run_step, run_task, step};
 #[cfg(feature = "_store")]
 pub(crate) use self::operated::{Operated, Told};

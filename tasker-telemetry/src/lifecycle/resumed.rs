@@ -6,6 +6,7 @@ use std::fmt;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::driven::Engine;
 use super::task_core::{Origin, TaskCore};
 use super::task_run::end_task;
 use crate::catalog::{Source, TaskSpec, task_named};
@@ -49,17 +50,28 @@ impl TaskScope {
 pub(super) fn core_of(core: &Arc<Core>, carrier: &Carrier) -> Arc<TaskCore> {
     let id = TaskId::given(carrier.task_id.clone());
     let trace = core.tracing().map(|tracing| tracing.resume(&id, carrier));
+    made_of(core, carrier, id, trace, None)
+}
+
+/// The same with that trace, and for that engine.
+pub(super) fn made_of(
+    core: &Arc<Core>,
+    carrier: &Carrier,
+    id: TaskId,
+    trace: Option<TaskTrace>,
+    engine: Option<Engine>,
+) -> Arc<TaskCore> {
     let (started_at, counts, mut context) = (carrier.started_at(), carrier.counts(), carrier.context.clone());
     // The other process has masked by its rules; these are ours.
     for (name, value) in &mut context {
         core.filter().attribute(name, value);
     }
     let correlation_id = carrier.correlation_id.clone();
-    let origin = Origin { started_at, counts, context, correlation_id };
-    TaskCore::resumed(Arc::clone(core), spec_named(&carrier.task_name), id, trace, origin)
+    let origin = Origin { started_at, counts, context, correlation_id, seed: carrier.seed };
+    TaskCore::resumed(Arc::clone(core), spec_named(&carrier.task_name), id, trace, origin, engine)
 }
 
-/// A task that began in another process and goes on here, taken up with [`TaskScope::resume`].
+/// A task that began in another process and goes on here, taken up with [`TaskScope::resume`] or [`driver`](crate::driver).
 ///
 /// Run the `#[task]` function itself inside of it ([`scope`](Self::scope)), and the function goes on with this task, where its
 /// name and id are the same, instead of beginning one anew: it then tells the end, too.
@@ -67,14 +79,14 @@ pub(super) fn core_of(core: &Arc<Core>, carrier: &Carrier) -> Arc<TaskCore> {
 /// Dropped without an end it goes on elsewhere, as after [`hand_over`](Self::hand_over).
 #[must_use = "dropped without an end, the task goes on elsewhere"]
 pub struct ResumedTask {
-    task: Option<Resumed>,
-    carrier: Carrier,
+    pub(super) task: Option<Resumed>,
+    pub(super) carrier: Carrier,
 }
 
-struct Resumed {
-    task: Arc<TaskCore>,
+pub(super) struct Resumed {
+    pub(super) task: Arc<TaskCore>,
     spot: Spot,
-    since: Moment,
+    pub(super) since: Moment,
 }
 
 impl ResumedTask {
@@ -138,12 +150,18 @@ impl ResumedTask {
         self.end(State::Complete, None);
     }
 
-    /// The task failed: tells `task.failed`.
+    /// The task failed: tells `task.failed`. Its class is that of the step which failed for good in this attempt, if one did: the
+    /// type of `error` itself cannot be named here.
     pub fn fail(mut self, error: &(dyn Error + 'static)) {
         let type_name = std::any::type_name::<dyn Error>();
         let view = ErrorView { text: ErrorText::Boxed(error), type_name };
         let task = self.task.as_ref().map(|resumed| &*resumed.task);
-        let failure = Failure::of_error(&view, None, false, task);
+        let mut failure = Failure::of_error(&view, None, false, task);
+        // A boxed error's type cannot be named. That of the step for which the task fails can.
+        if let Some(step) = task.and_then(TaskCore::engine).and_then(Engine::failure) {
+            failure.class.clone_from(&step.class);
+            failure.kind = Some(step.error_type());
+        }
         self.end(State::Error, Some(failure));
     }
 

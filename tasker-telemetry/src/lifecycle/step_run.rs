@@ -20,6 +20,7 @@ use tracing::span::EnteredSpan;
 
 use self::meter::Metering;
 use super::attempt::{GivenStep, StepAttempt};
+use super::driven::Engine;
 use super::wait::Wait;
 use super::{TaskCore, dying};
 use crate::catalog::StepSpec;
@@ -36,6 +37,10 @@ use crate::value::Fields;
 /// See the module.
 ///
 /// A part of the step's future, so it is kept small: what few steps need is boxed, what a task can keep is the task's.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "facts that do not exclude each other, a byte each: the future is kept small"
+)]
 pub struct StepRun {
     spec: &'static StepSpec,
     kept: Kept,
@@ -55,6 +60,8 @@ pub struct StepRun {
     owns_task: bool,
     /// An engine runs the attempts: this is one of them, and no other follows here.
     given: bool,
+    /// The same, and the task knows the engine.
+    driven: bool,
     /// While the body is dropped in the step's scope: whether the thread was polling before.
     entered: Option<bool>,
     /// Something behind the body takes note of its drop.
@@ -154,6 +161,7 @@ impl StepRun {
             watched: false,
             owns_task: false,
             given: false,
+            driven: false,
             entered: None,
             followed: false,
             metering: Metering::Off,
@@ -213,11 +221,19 @@ impl StepRun {
                 Scope::Step(_, _, permit) => *permit,
                 _ => Permit::NotHeld,
             };
+            let is_inside_step = matches!(here.scope, Scope::Step(..));
             if let Some(task) = here.scope.task() {
                 self.watched = task.is_watched();
                 self.metering = if task.metrics().is_some() { Metering::Step } else { Metering::Off };
-                let place =
-                    StepPlace { spec: self.spec, number: self.number_in(task), attempt: self.attempt, parent: 0 };
+                let place = match task.engine() {
+                    // A step inside a step is none that the engine knows.
+                    Some(engine) if !is_inside_step && !self.given && !engine.stands_apart() => {
+                        self.driven = true;
+                        self.attempt = engine.number();
+                        StepPlace::driven(self.spec, task, self.attempt)
+                    }
+                    _ => StepPlace { spec: self.spec, number: self.number_in(task), attempt: self.attempt, parent: 0 },
+                };
                 let scope = Scope::Step(Arc::clone(task), place, permit);
                 self.set_scope(scope);
                 return Found::Task;
@@ -248,7 +264,7 @@ impl StepRun {
             self.begin_task();
         }
         self.meter_lone();
-        let is_free = !self.is_watched() && self.permit_needed().is_none();
+        let is_free = !self.has_to_tell() && self.permit_needed().is_none();
         self.phase = if is_free { Phase::Running } else { Phase::Ready };
         true
     }
@@ -409,8 +425,8 @@ impl StepRun {
 
     /// Whether an end has to be told to anybody.
     #[inline]
-    pub(super) const fn is_watched(&self) -> bool {
-        self.watched || self.metering.is_on()
+    pub(super) const fn has_to_tell(&self) -> bool {
+        self.watched || self.metering.is_on() || self.driven
     }
 
     /// One step through the state machine; `None` (and no event) for one that is not legal.
@@ -436,8 +452,22 @@ impl StepRun {
     }
 
     /// Whether no attempt follows the one that is next.
-    pub(super) const fn is_last(&self) -> bool {
-        self.attempt >= self.spec.retry_limit
+    pub(super) fn is_last(&self) -> bool {
+        self.attempt >= self.limit()
+    }
+
+    /// How many attempts there are in all.
+    fn limit(&self) -> u32 {
+        match self.engine() {
+            Some(engine) => engine.retry_limit(self.spec.retry_limit),
+            None => self.spec.retry_limit,
+        }
+    }
+
+    /// The engine that counts the attempts, if one does.
+    #[inline]
+    fn engine(&self) -> Option<&Engine> {
+        if self.driven { self.task()?.0.engine() } else { None }
     }
 
     /// Begins to wait for the next attempt.

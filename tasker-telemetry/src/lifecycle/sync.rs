@@ -21,7 +21,7 @@ pub fn run_step_sync<R>(spec: &'static StepSpec, fields: Fields, body: impl FnOn
         return body(); // what was lent goes back when this returns, or unwinds
     }
     let output = call_in_step(&mut run, body);
-    if !run.is_watched() {
+    if !run.has_to_tell() {
         run.finish_silently();
     } else if let Some(error) = (classify.failure)(&output) {
         run.failed(&error, advice(classify, &output), kind(classify, &output));

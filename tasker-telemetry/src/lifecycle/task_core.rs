@@ -8,6 +8,7 @@ use async_lock::Semaphore;
 use serde_json::Value as Json;
 
 use super::GivenIds;
+use super::driven::Engine;
 use crate::catalog::{Source, StepSpec, TaskSpec};
 use crate::correlation::Correlation;
 use crate::event::EventKind;
@@ -29,7 +30,13 @@ pub(crate) struct TaskCore {
     place: Option<(&'static str, &'static Source)>,
     field_names: &'static [&'static str],
     fields: Fields,
+    /// What its steps' ids grow from.
     nonce: u64,
+    /// What its events' ids grow from: another number where an engine takes the task up again and again, so that the steps
+    /// are the same each time and the events are not.
+    event_nonce: u64,
+    /// Set where an engine counts the attempts.
+    engine: Option<Box<Engine>>,
     /// When its body began, in nanoseconds since 1970.
     started_at: AtomicU64,
     /// The bits of all kinds of event that somebody wants to know of, in this task.
@@ -78,6 +85,8 @@ pub(crate) struct Origin {
     /// The `fields(..)`, masked.
     pub(crate) context: Vec<(String, Json)>,
     pub(crate) correlation_id: Option<String>,
+    /// What the ids of its steps grow from, where an engine runs it.
+    pub(crate) seed: Option<u64>,
 }
 
 /// How many steps a task has had.
@@ -118,15 +127,19 @@ impl TaskCore {
         id: TaskId,
         trace: Option<TaskTrace>,
         origin: Origin,
+        engine: Option<Engine>,
     ) -> Arc<Self> {
         let permits = usize::try_from(spec.max_concurrent_steps).unwrap_or(usize::MAX);
+        let bare = Self::bare(core, spec.name, id, trace);
         Arc::new(Self {
+            nonce: engine.as_ref().map_or(bare.nonce, Engine::nonce),
+            engine: engine.map(Box::new),
             permits: (permits > 0).then(|| Arc::new(Semaphore::new(permits))),
-            metrics: core.metrics().life_cycle().and_then(|metrics| metrics.task(spec)).map(Arc::clone),
+            metrics: bare.core.metrics().life_cycle().and_then(|metrics| metrics.task(spec)).map(Arc::clone),
             place: (!spec.source.file.is_empty()).then_some((spec.function, &spec.source)),
             correlation: Correlation::carried(origin.correlation_id.as_deref()),
             origin: Some(Box::new(origin)),
-            ..Self::bare(core, spec.name, id, trace)
+            ..bare
         })
     }
 
@@ -135,7 +148,7 @@ impl TaskCore {
         let metrics = core.metrics().life_cycle().and_then(|metrics| metrics.lone_step(spec)).map(Arc::clone);
         let place = Some((spec.function, &spec.source));
         let correlation = Correlation::of_task(None, &core);
-        Arc::new(Self { place, begun, metrics, correlation, ..Self::fresh(core, spec.name, TaskId::random()) })
+        Arc::new(Self { place, correlation, begun, metrics, ..Self::fresh(core, spec.name, TaskId::random()) })
     }
 
     fn fresh(core: Arc<Core>, name: &'static str, id: TaskId) -> Self {
@@ -148,6 +161,7 @@ impl TaskCore {
         let spans = trace.as_ref().is_some_and(TaskTrace::is_recorded);
         let is_undecided = trace.as_ref().is_some_and(|trace| trace.undecided().is_some());
         let queued = publisher.queue_mask(trace.as_ref().is_some_and(TaskTrace::is_sampled));
+        let nonce = id::nonce();
         let direct = if is_undecided { 0 } else { queued & !publisher.inline_mask() };
         Self {
             direct,
@@ -165,7 +179,9 @@ impl TaskCore {
             place: None,
             field_names: &[],
             fields: None,
-            nonce: id::nonce(),
+            nonce,
+            event_nonce: nonce,
+            engine: None,
             started_at: AtomicU64::new(0),
             steps: AtomicU32::new(0),
             completed: AtomicU32::new(0),
@@ -200,6 +216,15 @@ impl TaskCore {
 
     pub(crate) const fn nonce(&self) -> u64 {
         self.nonce
+    }
+
+    pub(crate) const fn event_nonce(&self) -> u64 {
+        self.event_nonce
+    }
+
+    /// The engine's attempt that runs here, if one counts the attempts.
+    pub(crate) fn engine(&self) -> Option<&Engine> {
+        self.engine.as_deref()
     }
 
     pub(crate) const fn field_names(&self) -> &'static [&'static str] {
@@ -302,11 +327,12 @@ impl TaskCore {
             correlation_id: self.given_correlation_id().map(|id| (**id).to_owned()),
             undecided: Vec::new(),
             undecided_lost: 0,
+            seed: self.origin().and_then(|origin| origin.seed),
         }
     }
 
     /// The `fields(..)` by name, masked.
-    fn context(&self) -> Vec<(String, Json)> {
+    pub(crate) fn context(&self) -> Vec<(String, Json)> {
         if let Some(origin) = self.origin() {
             return origin.context.clone();
         }
@@ -371,7 +397,7 @@ impl TaskCore {
     /// Whether nobody is to be told of its steps, and they have nothing to wait for.
     #[inline]
     pub(crate) const fn is_quiet(&self) -> bool {
-        !self.is_watched() && self.metrics.is_none() && self.permits.is_none()
+        !self.is_watched() && self.metrics.is_none() && self.permits.is_none() && self.engine.is_none()
     }
 
     /// The number of the step that begins now, from 0.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
 
-use super::record::{Fact, Record, StepPlace, TaskEnd};
+use super::record::{Fact, Record, TaskEnd};
 use crate::event::{__Stamp, ErasedEvent, Event, EventKind, EventRecord, Header, Payload, observability, step, task};
 use crate::event::{StepHeader, TaskHeader};
 use crate::id;
@@ -24,7 +24,7 @@ pub(crate) fn build(record: &Record) -> EventRecord {
     };
     match record.kind {
         EventKind::TaskInitializeRequested => {
-            let context = record.task.as_ref().map(|task| named(task.field_names(), task.fields())).unwrap_or_default();
+            let context = record.task.iter().flat_map(|task| task.context()).collect();
             system(record.kind, header, task::InitializeRequested::new(context))
         }
         EventKind::TaskStartRequested => system(record.kind, header, task::StartRequested::new(record.at)),
@@ -87,22 +87,23 @@ pub(crate) fn build(record: &Record) -> EventRecord {
 
 /// Who and when. Also for a driver's events, which hold these values in their structs.
 pub(crate) fn header(record: &Record) -> Header {
-    let (nonce, task) = match &record.task {
+    let (nonce, event_nonce, task) = match &record.task {
         Some(task) => (
             task.nonce(),
+            task.event_nonce(),
             Some(TaskHeader {
                 id: Arc::clone(task.id().text()),
                 name: task.name(),
                 correlation_id: Arc::clone(task.correlation_id()),
             }),
         ),
-        None => (id::stray_nonce(), None),
+        None => (id::stray_nonce(), id::stray_nonce(), None),
     };
-    let step = record.step.map(|StepPlace { spec, number, attempt, .. }| StepHeader {
-        id: id::text(id::step_id(nonce, number)),
-        name: spec.name,
-        attempt_number: attempt,
-        retry_limit: spec.retry_limit.max(1),
+    let step = record.step.map(|place| StepHeader {
+        id: id::text(id::step_id(nonce, place.number)),
+        name: place.spec.name,
+        attempt_number: place.attempt,
+        retry_limit: record.task.as_ref().map_or(place.spec.retry_limit.max(1), |task| place.retry_limit(task)),
     });
     let trace = record.task.as_ref().and_then(|task| task.trace());
     let span_id = trace.map(|trace| match record.step {
@@ -110,7 +111,7 @@ pub(crate) fn header(record: &Record) -> Header {
         None => trace.root(),
     });
     Header {
-        event_id: id::event_id(record.at, nonce, record.sequence),
+        event_id: id::event_id(record.at, event_nonce, record.sequence),
         timestamp: record.at,
         task,
         step,

@@ -53,6 +53,38 @@ pub(crate) struct StepPlace {
     pub(crate) parent: u64,
 }
 
+impl StepPlace {
+    /// Added to the numbers of steps whose attempts an engine counts: their ids then differ from those of the steps inside
+    /// them, which count for themselves.
+    const DRIVEN: u32 = 1 << 31;
+
+    /// The number of the first of them in a task.
+    pub(crate) const FIRST_DRIVEN: u32 = Self::DRIVEN;
+
+    /// The place of a step that begins in a task.
+    pub(crate) fn of(spec: &'static StepSpec, task: &TaskCore) -> Self {
+        Self { spec, number: task.next_step(), attempt: 1, parent: 0 }
+    }
+
+    /// The same, where an engine counts the attempts.
+    pub(crate) fn driven(spec: &'static StepSpec, task: &TaskCore, attempt: u32) -> Self {
+        Self { spec, number: task.next_step() | Self::DRIVEN, attempt, parent: 0 }
+    }
+
+    pub(crate) const fn is_driven(&self) -> bool {
+        self.number & Self::DRIVEN != 0
+    }
+
+    /// How many attempts the step gets in all: as it says itself, unless an engine knows better.
+    pub(crate) fn retry_limit(&self, task: &TaskCore) -> u32 {
+        let own = self.spec.retry_limit.max(1);
+        match task.engine().filter(|_| self.is_driven()) {
+            Some(engine) => engine.retry_limit(own),
+            None => own,
+        }
+    }
+}
+
 /// What an event says beyond who and when.
 #[derive(Clone)]
 pub(crate) enum Fact {

@@ -45,11 +45,11 @@ impl Lent {
     fn begin_here(&mut self, here: &mut Here, spec: &'static StepSpec, polls: bool) -> bool {
         match &mut here.scope {
             Scope::Step(task, place, _) if task.is_quiet() => {
-                let inner = StepPlace { spec, number: task.next_step(), attempt: 1, parent: 0 };
+                let inner = StepPlace::of(spec, task);
                 self.outer = Outer::Step(mem::replace(place, inner));
             }
             Scope::Task(task) if task.is_quiet() => {
-                let inner = StepPlace { spec, number: task.next_step(), attempt: 1, parent: 0 };
+                let inner = StepPlace::of(spec, task);
                 if let Scope::Task(task) = take(&mut here.scope) {
                     put(&mut here.scope, Scope::Step(task, inner, Permit::NotHeld));
                 }

@@ -20,10 +20,10 @@ use tokio::time::{Instant, sleep_until};
 use super::db::Db;
 use super::error::{Fault, fault};
 use super::health::State;
-use super::options::StoreOptions;
+use super::options::{Durability, StoreOptions};
 use super::rows::{self, fold};
 use super::write::{Sign, Statements, WriteError};
-use crate::publisher::{Books, Held, Keeper, Record, Ticket};
+use crate::publisher::{Books, Fact, Held, Keeper, Record, Ticket};
 use crate::time::Timestamp;
 
 /// How many records are written in one transaction at most.
@@ -152,13 +152,13 @@ impl Writer {
             let idle = writing.is_none();
             tokio::select! {
                 order = orders.recv(), if open => match order {
-                    Some(Order::GiveUp) => break,
+                    Some(Order::GiveUp) => return self.give_up(),
                     Some(order) => {
                         self.obey(order);
                         // What else has come goes into the same transaction.
                         while let Ok(order) = orders.try_recv() {
                             if let Order::GiveUp = order {
-                                return self.end();
+                                return self.give_up();
                             }
                             self.obey(order);
                         }
@@ -182,7 +182,12 @@ impl Writer {
         self.end()
     }
 
-    /// Everybody is let go; what is left is counted by the publisher, who knows what it gave.
+    /// Everybody is let go; what is left is counted by the publisher, who knows what it gave, and says that time is up.
+    fn give_up(mut self) -> Vec<Arc<Ticket>> {
+        self.tickets.clear();
+        self.end()
+    }
+
     fn end(mut self) -> Vec<Arc<Ticket>> {
         self.held.clear();
         self.tickets.drain(..).map(|(_, ticket)| ticket).collect()
@@ -192,9 +197,15 @@ impl Writer {
         match order {
             Order::Held(mut held) => {
                 let records = std::mem::take(&mut held.records);
+                let strict = self.options.durability == Durability::Strict;
+                if self.behind {
+                    for record in &records {
+                        answer(record, Ticket::late);
+                    }
+                }
                 self.taken += records.len() as u64;
                 self.waiting.extend(records);
-                if !self.behind && held.is_awaited() && self.settled < self.taken {
+                if !self.behind && (held.is_awaited() || strict) && self.settled < self.taken {
                     let deadline = Instant::now() + self.options.delivery_timeout;
                     self.held.push_back((self.taken, deadline, held));
                 }
@@ -237,12 +248,14 @@ impl Writer {
                         self.state.replayed.fetch_add(count as u64, Ordering::Relaxed);
                     }
                     self.state.transactions.fetch_add(1, Ordering::Relaxed);
-                    self.waiting.drain(..count);
+                    self.waiting.drain(..count).for_each(|record| answer(&record, Ticket::done));
                     self.portion = (self.portion * 2).min(MOST_RECORDS);
-                    self.settle(count);
                 }
                 if self.behind && self.waiting.is_empty() {
                     self.catch_up();
+                }
+                if count > 0 {
+                    self.settle(count);
                 }
             }
             Err(WriteError::Sql(error)) if count > 0 && fault(&error) == Fault::Rows => self.refused(count, &error),
@@ -265,7 +278,7 @@ impl Writer {
         }
         tracing::warn!(target: "tasker_telemetry", "the store refuses a row: {error}");
         self.state.note_error(&error.to_string());
-        self.waiting.pop_front();
+        self.waiting.pop_front().iter().for_each(|record| answer(record, Ticket::late));
         self.books.lost(1, "refused");
         self.portion = 2;
         self.settle(1);
@@ -287,6 +300,7 @@ impl Writer {
     /// Nobody waits for the store any more, until it has written everything.
     fn fall_behind(&mut self, why: &str) {
         self.held.clear();
+        self.waiting.iter().for_each(|record| answer(record, Ticket::late));
         self.state.note_error(why);
         if !self.behind {
             self.behind = true;
@@ -321,6 +335,15 @@ impl Writer {
         let lease = rows::nanos(u64::try_from(self.options.lease.as_nanos()).unwrap_or(u64::MAX));
         let lease_until = rows::nanos(Timestamp::now().as_unix_nanos()).saturating_add(lease);
         Sign { worker_id: Arc::clone(&self.worker_id), lease_until }
+    }
+}
+
+/// Tells a step that waits for it whether its failure is written.
+fn answer(record: &Record, answer: fn(&Ticket)) {
+    if let Fact::Failed { failure, .. } = &record.fact
+        && let Some(ticket) = &failure.written
+    {
+        answer(ticket);
     }
 }
 

@@ -175,7 +175,8 @@ impl Fold<'_> {
     fn task(&mut self, record: &Record, task: &Arc<TaskCore>, at: i64, to: Option<State>) {
         let task_id = task.id().text();
         // A task that came from elsewhere belongs to the run that began there.
-        let run_key = task.origin().is_none().then(|| part(task.nonce()));
+        let key = task.origin().map_or_else(|| Some(task.nonce()), |origin| origin.seed);
+        let run_key = key.map(part);
         let found = self.tasks.get(task_id).copied();
         let same = found.filter(|&(wave, row)| {
             run_key.is_none()
@@ -214,7 +215,7 @@ impl Fold<'_> {
         row.state = to.unwrap_or(row.state);
         match record.kind {
             EventKind::TaskInitializeRequested => {
-                row.context = Some(text(&named(task.field_names(), task.fields())));
+                row.context = Some(text(&Json::Object(task.context().into_iter().collect())));
                 row.carrier = serde_json::to_string(&task.carrier()).ok();
             }
             EventKind::TaskStartRequested => row.started_at = Some(at),

@@ -90,8 +90,11 @@ impl Assembler {
 }
 
 fn place(record: &Record) -> Place {
-    let nonce = record.task.as_ref().map_or(0, |task| task.nonce());
-    record.step.map_or((nonce, ROOT, 0), |place| (nonce, place.number, place.attempt))
+    match (&record.task, record.step) {
+        (Some(task), Some(place)) => (task.nonce(), place.number, place.attempt),
+        (Some(task), None) => (task.event_nonce(), ROOT, 0),
+        (None, _) => (0, ROOT, 0),
+    }
 }
 
 /// The tasks that have begun and not ended, as far as they are traced.
@@ -147,12 +150,12 @@ impl OpenTasks {
                 return;
             }
         }
-        tasks.open.insert(task.nonce(), Open { task: Arc::downgrade(task), since });
+        tasks.open.insert(task.event_nonce(), Open { task: Arc::downgrade(task), since });
     }
 
     fn ended(&self, record: &Record) {
         if let Some(task) = &record.task {
-            self.lock().open.remove(&task.nonce());
+            self.lock().open.remove(&task.event_nonce());
         }
     }
 

@@ -87,6 +87,9 @@ pub struct Carrier {
     /// How many of them could not come along.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) undecided_lost: u64,
+    /// What the ids of its steps grow from, for engines: every process gives a step the same id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) seed: Option<u64>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
@@ -115,6 +118,29 @@ const HEADER: &str = "tasker-task";
 const LONGEST_HEADER: usize = 4 * 1024;
 
 impl Carrier {
+    /// The carrier of a task that an engine is to run, which nobody has taken up yet.
+    pub(crate) fn fresh(task_id: &str, task_name: String, context: Vec<(String, Json)>) -> Self {
+        Self {
+            task_id: task_id.to_owned(),
+            task_name,
+            run: first(),
+            started_at_unix_nanos: 0,
+            total_steps: 0,
+            completed_steps: 0,
+            failed_steps: 0,
+            traceparent: None,
+            tracestate: None,
+            parent: None,
+            link: None,
+            baggage: BTreeMap::new(),
+            context,
+            correlation_id: None,
+            undecided: Vec::new(),
+            undecided_lost: 0,
+            seed: Some(crate::id::nonce()),
+        }
+    }
+
     /// The task's identity.
     #[must_use]
     pub fn task_id(&self) -> &str {
@@ -246,6 +272,7 @@ mod tests {
             correlation_id: Some("req-1".to_owned()),
             undecided: Vec::new(),
             undecided_lost: 0,
+            seed: Some(7),
         }
     }
 

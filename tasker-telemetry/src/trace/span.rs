@@ -403,6 +403,8 @@ impl Span {
         }
         let task = self.task()?;
         let place = match self.record.step {
+            // An engine that allows another number of attempts than the step says.
+            Some(place) if place.retry_limit(task) != place.spec.retry_limit.max(1) => return None,
             Some(place) => std::ptr::from_ref(place.spec).addr(),
             None => task.place().map_or(0, |(_, source)| std::ptr::from_ref(source).addr()),
         };
@@ -414,9 +416,10 @@ impl Span {
         let Some(task) = self.task() else { return };
         visit("tasker.task_name", AttributeValue::Str(task.name()));
         let (function, source) = match self.record.step {
-            Some(StepPlace { spec, .. }) => {
+            Some(place) => {
+                let spec = place.spec;
                 visit("tasker.step_name", AttributeValue::Str(spec.name));
-                visit("tasker.retry_limit", AttributeValue::I64(i64::from(spec.retry_limit.max(1))));
+                visit("tasker.retry_limit", AttributeValue::I64(i64::from(place.retry_limit(task))));
                 (spec.function, &spec.source)
             }
             None => match task.place() {

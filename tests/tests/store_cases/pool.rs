@@ -64,7 +64,7 @@ async fn two_hundred_tasks_on_five_connections() {
     let reader = database.reader();
     let steps =
         reader.number("SELECT count(*) FROM tasker_steps WHERE state IN ('complete', 'error')", &[]).await.unwrap();
-    assert_eq!(steps as u64, TASKS * ROUNDS);
+    assert_eq!(u64::try_from(steps).unwrap(), TASKS * ROUNDS);
     assert!(super::connections(&database).await.is_none_or(|known| (1..=5).contains(&known)));
 
     telemetry.shutdown().await.unwrap();

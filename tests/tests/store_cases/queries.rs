@@ -5,7 +5,7 @@ use std::time::Duration;
 use integration_tests::store::store;
 use tasker_telemetry::prelude::*;
 use tasker_telemetry::state::State;
-use tasker_telemetry::store::{Question, TaskFilter};
+use tasker_telemetry::store::{Question, StoreOptions, TaskFilter};
 
 use super::database;
 
@@ -86,5 +86,20 @@ async fn old_tasks_are_deleted_with_all_that_belongs_to_them() {
     let reader = database.reader();
     for table in ["tasks", "steps", "attempts", "errors", "transitions"] {
         assert_eq!(reader.number(&format!("SELECT count(*) FROM tasker_{table}"), &[]).await.unwrap(), 0, "{table}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_older_than_the_retention_goes_by_itself() {
+    let database = database();
+    let telemetry = database.telemetry();
+    telemetry.in_scope(|| (1..=50).for_each(|number| drop(order(number))));
+    telemetry.shutdown().await.unwrap();
+    let reader = database.reader();
+    let tasks = async || reader.number("SELECT count(*) FROM tasker_tasks", &[]).await.unwrap();
+    assert_eq!(tasks().await, 50);
+    let _telemetry = database.builder_with(StoreOptions::new().retention(Duration::ZERO)).build().unwrap();
+    while tasks().await > 0 {
+        tokio::task::yield_now().await;
     }
 }

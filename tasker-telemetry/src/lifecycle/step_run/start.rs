@@ -71,9 +71,11 @@ impl StepRun {
             self.phase = Phase::Running;
             return;
         }
-        let Some(Times { asked: now, .. }) = self.times else { return };
+        let Some(Times { asked, started: now }) = self.times else { return };
+        // What an engine's queue made it wait for is told with the start, which takes a record of its own.
+        let at_once = asked.nanos_until(now) == 0;
         match self.scope() {
-            Some(Scope::Step(task, place, _)) if task.wants_begun() && self.state == State::Pending => {
+            Some(Scope::Step(task, place, _)) if at_once && task.wants_begun() && self.state == State::Pending => {
                 task.emit_begun(now.timestamp(), *place, self.inputs());
                 self.advance(State::InProgress);
                 self.phase = Phase::Running;
@@ -90,20 +92,24 @@ impl StepRun {
     fn ask(&mut self) {
         self.phase = Phase::Asked;
         if self.prepare()
-            && let Some(Times { asked, .. }) = self.times
+            && let Some(Times { started: now, .. }) = self.times
         {
-            self.tell_asked(asked);
+            self.tell_asked(now);
         }
     }
 
     /// Takes down when the attempt asks to run, if anybody wants to know.
     fn prepare(&mut self) -> bool {
-        if !self.is_watched() {
+        if !self.has_to_tell() {
             return false;
         }
         let now = Moment::now();
         let is_first = self.times.is_none(); // here: an engine may have had others run elsewhere
         self.times = Some(Times { asked: now, started: now });
+        if let Some(engine) = self.engine().filter(|_| is_first) {
+            let asked = now.before(engine.take_queue_nanos());
+            self.times = Some(Times { asked, started: now });
+        }
         if is_first {
             self.find_parent();
             self.mask_fields();
