@@ -1,9 +1,9 @@
 //! What the store costs and how fast it answers: `cargo bench -p benchmarks --bench store [-- --quick] [throughput | questions]`.
 //!
-//! - `throughput.rs`: 200 tasks at once, with and without a store, on SQLite and PostgreSQL; the candidates in turn, as ratios
+//! - `throughput.rs`: 200 tasks at once, with and without a store, on `SQLite` and `PostgreSQL`; the candidates in turn, as ratios
 //! - `questions.rs`: what is asked of a store of 1,000,000 steps
 //!
-//! The PostgreSQL server (Debian's package `postgresql`; `scripts/test-services` installs it) is a child of the benchmark.
+//! The `PostgreSQL` server (Debian's package `postgresql`; `scripts/test-services` installs it) is a child of the benchmark.
 
 use std::process::ExitCode;
 

@@ -60,7 +60,7 @@ async fn work(number: u64, pool: Option<AnyPool>) -> Result<(), String> {
         pool.execute(sqlx::AssertSqlSafe(text)).await.map_err(|error| error.to_string())?;
     }
     let attempt = StepScope::current().map_or(1, |step| step.attempt_number());
-    if number % 10 == 0 && attempt == 1 { Err("the first time it fails".to_owned()) } else { Ok(()) }
+    if number.is_multiple_of(10) && attempt == 1 { Err("the first time it fails".to_owned()) } else { Ok(()) }
 }
 
 #[task(id = number, fields(number))]
