@@ -34,7 +34,7 @@ use support::{Folder, Worker, count, difference, happened, run, task_ids};
 use trace_kit::receivers::Rotel;
 use trace_kit::{Checker, ReceivedSpan};
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 
 /// So many orders, made of those of the example.
 fn write_orders(file: &Path, many: usize) {

@@ -37,6 +37,7 @@ use crate::value::Fields;
 /// See the module.
 ///
 /// A part of the step's future, so it is kept small: what few steps need is boxed, what a task can keep is the task's.
+#[allow(clippy::struct_excessive_bools, reason = "independent facts, a byte each")]
 pub struct StepRun {
     spec: &'static StepSpec,
     kept: Kept,
