@@ -86,11 +86,11 @@ mod tests {
     #[test]
     fn what_is_put_in_comes_out() {
         let carrier = driver::begin(driver::NewTask::new("order_process").id("7")).hand_over();
-        let carried = Carried { carrier, enqueued_at: Timestamp::from_unix_nanos(7_000_000_001) };
-        let job = TaskBuilder::new(()).metadata(&carried).build();
+        let sent = Carried { carrier, enqueued_at: Timestamp::from_unix_nanos(7_000_000_001) };
+        let job = TaskBuilder::new(()).metadata(&sent).build();
         let read = Carried::of(job.ctx()).unwrap();
-        assert_eq!((read.carrier, read.enqueued_at), (carried.carrier.clone(), carried.enqueued_at));
-        let later = TaskBuilder::new(()).metadata(&carried).run_at_timestamp(9).build();
+        assert_eq!((read.carrier, read.enqueued_at), (sent.carrier.clone(), sent.enqueued_at));
+        let later = TaskBuilder::new(()).metadata(&sent).run_at_timestamp(9).build();
         assert_eq!(Carried::of(later.ctx()).unwrap().enqueued_at, Timestamp::from_unix_nanos(9_000_000_000));
     }
 

@@ -1,5 +1,7 @@
 //! Graphs of all shapes on a real engine: what is told, in which order, and what is not.
 
+#![allow(clippy::items_after_statements, reason = "a step that one test alone has stands in it")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;

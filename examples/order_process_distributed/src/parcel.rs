@@ -22,6 +22,7 @@ pub(crate) struct Parcel {
 }
 
 impl Parcel {
+    #[allow(clippy::similar_names, reason = "the words of the command line")]
     pub(crate) const fn new(seed: u64, speed: f64, order: Order) -> Self {
         Self { seed, speed, order, reservation: None, payment_id: None, tracking_number: None }
     }

@@ -8,7 +8,9 @@ use crate::parcel::Parcel;
 
 /// See the module.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Shops(Arc<Mutex<HashMap<(u64, u64), Arc<Gateway>>>>);
+pub(crate) struct Shops(Arc<Mutex<BySeedAndSpeed>>);
+
+type BySeedAndSpeed = HashMap<(u64, u64), Arc<Gateway>>;
 
 impl Shops {
     /// The shop that this order was made for.
