@@ -265,13 +265,14 @@ mod tests {
         serde_json::from_slice(record.trim_ascii_end().strip_suffix(b"\n").unwrap_or(record).trim_ascii()).unwrap()
     }
 
-    fn without_zeros(record: [u8; METRIC_RECORD]) -> Vec<u8> {
-        record.into_iter().take_while(|byte| *byte != 0).collect()
+    fn without_zeros(record: &[u8]) -> Vec<u8> {
+        record.iter().copied().take_while(|byte| *byte != 0).collect()
     }
 
     #[test]
     fn a_metric_says_what_it_is() {
-        let record = without_zeros(metric_record("counter", "orders", "", &["status", "country"], "Orders \"taken\"."));
+        let record =
+            without_zeros(&metric_record("counter", "orders", "", &["status", "country"], "Orders \"taken\"."));
         assert_eq!(
             read(&record),
             serde_json::json!({"tasker": RECORD_VERSION, "kind": "metric", "type": "counter", "name": "orders", "unit": "",
@@ -283,7 +284,7 @@ mod tests {
     fn what_is_too_long_is_cut_between_characters() {
         let long: &'static str = "ä\n".repeat(2_000).leak();
         for (name, labels, help) in [("a", &[] as &[&str], long), (long, &["a"], "b"), ("a", &[long; 9], long)] {
-            let record = without_zeros(metric_record("gauge", name, "", labels, help));
+            let record = without_zeros(&metric_record("gauge", name, "", labels, help));
             assert!(record.len() < METRIC_RECORD && record.ends_with(b"}\n"));
             assert_eq!(read(&record)["cut"], true);
         }

@@ -141,7 +141,7 @@ async fn begin(telemetry: &Arc<Telemetry>) {
     let permits = Arc::new(Semaphore::new(AHEAD));
     let confirmed = Arc::clone(&permits);
     std::thread::spawn(move || {
-        for _ in std::io::stdin().bytes() {
+        for _ in std::io::stdin().lock().bytes() {
             confirmed.add_permits(1);
         }
     });
