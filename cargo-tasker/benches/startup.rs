@@ -1,6 +1,7 @@
 //! How long the command takes: `cargo bench -p cargo-tasker`. Whole processes, as people start them: the median of 30 runs, beside
 //! the limit. Exits 1 when one is over it.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
@@ -14,12 +15,14 @@ const RUNS: usize = 30;
 fn thousand(path: &Path) {
     let mut records = String::from("\n{\"tasker\":1,\"kind\":\"library\",\"version\":\"0.1.0\"}\n");
     for n in 0..500 {
-        records.push_str(&format!(
+        let _ = write!(
+            records,
             "\n{{\"tasker\":1,\"kind\":\"step\",\"file\":\"src/steps/step_{n}.rs\",\"line\":{n},\"crate\":\"shop\",\"name\":\"step_{n}\",\"description\":\"The step number {n}.\",\"retry_limit\":3,\"backoff\":\"exponential\",\"publishes\":[\"shop.event_{n}\"]}}\n"
-        ));
-        records.push_str(&format!(
+        );
+        let _ = write!(
+            records,
             "\n{{\"tasker\":1,\"kind\":\"event\",\"file\":\"src/events.rs\",\"line\":{n},\"name\":\"shop.event_{n}\",\"description\":\"The event number {n}.\",\"type\":\"Event{n}\",\"module\":\"shop::events\",\"fields\":[{{\"name\":\"order_id\",\"type\":\"String\",\"description\":\"Which order.\"}},{{\"name\":\"amount\",\"type\":\"Option<u64>\",\"optional\":true}}]}}\n"
-        ));
+        );
     }
     let mut object = Object::new(BinaryFormat::Elf, Architecture::X86_64, Endianness::Little);
     let segment = object.segment_name(StandardSegment::Data).to_vec();

@@ -219,7 +219,7 @@ pub(crate) struct DoctorArgs {
     #[arg(long, value_name = "URL")]
     pub(crate) otlp_grpc: Vec<String>,
 
-    /// A StatsD server
+    /// A `StatsD` server
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) statsd: Option<String>,
 

@@ -34,6 +34,6 @@ pub(crate) fn run(args: &DashboardsArgs, format: Format) -> Result<Outcome, Fail
     plan.create(args.output.join("dashboard.json"), json)?;
     plan.create(args.output.join("rules.yml"), found.catalog.rules(&rules))?;
     let how = Finish { dry_run: args.dry_run, force: args.force, json: format == Format::Json };
-    finish(plan, std::path::Path::new(""), &how)?;
+    finish(plan, std::path::Path::new(""), how)?;
     Ok(Outcome::Fine)
 }

@@ -33,13 +33,13 @@ impl Outcome {
 
 impl Failure {
     /// What was asked for makes no sense.
-    pub(crate) fn wrong(message: impl ToString) -> Self {
-        Self::Use(message.to_string())
+    pub(crate) fn wrong(message: impl Into<String>) -> Self {
+        Self::Use(message.into())
     }
 
     /// Something cannot be had.
-    pub(crate) fn cannot(message: impl ToString) -> Self {
-        Self::Cannot(message.to_string())
+    pub(crate) fn cannot(message: impl Into<String>) -> Self {
+        Self::Cannot(message.into())
     }
 
     pub(crate) fn number(&self) -> u8 {

@@ -117,7 +117,7 @@ pub(crate) fn read_if_there(path: &Path) -> Result<Option<String>, Failure> {
 }
 
 /// Carries a plan out, or shows it, and tells so.
-pub(crate) fn finish(plan: Plan, root: &Path, how: &Finish) -> Result<(), Failure> {
+pub(crate) fn finish(plan: Plan, root: &Path, how: Finish) -> Result<(), Failure> {
     use serde_json::json;
     let relative = |path: &Path| path.strip_prefix(root).unwrap_or(path).display().to_string();
     if how.dry_run {

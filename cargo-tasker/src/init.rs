@@ -34,7 +34,7 @@ pub(crate) fn run(args: &InitArgs, format: Format) -> Result<Outcome, Failure> {
     let write = WriteArgs { path: None, force: args.force, dry_run: args.dry_run };
     task::plan(&mut plan, &home, &args.task, &write)?;
     let how = Finish { dry_run: args.dry_run, force: args.force, json: format == Format::Json };
-    finish(plan, &home.root, &how)?;
+    finish(plan, &home.root, how)?;
     Ok(Outcome::Fine)
 }
 

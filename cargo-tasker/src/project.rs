@@ -143,12 +143,11 @@ fn built(messages: &[u8], package: &Package, wanted: Option<&str>) -> Option<Pat
         Ok(Message::CompilerArtifact(artifact)) if artifact.package_id == package.id => Some(artifact),
         _ => None,
     });
-    let file = |artifact: Artifact| match wanted {
-        Some(name) => {
+    let file = |artifact: Artifact| {
+        if let Some(name) = wanted {
             let executable = artifact.executable?;
             (artifact.target.name == name).then(|| executable.into_std_path_buf())
-        }
-        None => {
+        } else {
             let is_library = |path: &cargo_metadata::camino::Utf8PathBuf| path.extension() != Some("rmeta");
             artifact.filenames.into_iter().find(is_library).map(cargo_metadata::camino::Utf8PathBuf::into_std_path_buf)
         }

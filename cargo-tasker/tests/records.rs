@@ -3,7 +3,7 @@
 mod support;
 
 use serde_json::Value as Json;
-use support::{Project, dependency};
+use support::{Project, dependency, program};
 
 /// A workspace of three crates that use everything there is.
 fn workspace(name: &str) -> Project {
@@ -29,7 +29,7 @@ fn workspace(name: &str) -> Project {
     project
 }
 
-const PAY: &str = r##"#![forbid(unsafe_code)]
+const PAY: &str = r#"#![forbid(unsafe_code)]
 use tasker_telemetry::prelude::*;
 
 /// A payment needs a human.
@@ -91,7 +91,7 @@ pub mod nested {
         inner();
     }
 }
-"##;
+"#;
 
 const SHIP: &str = r#"#![forbid(unsafe_code)]
 use tasker_telemetry::prelude::*;
@@ -173,7 +173,7 @@ fn the_binary_says_what_the_program_says() {
     let project = workspace("records");
     for (profile, folder) in [("dev", "debug"), ("small", "small")] {
         project.cargo(&["build", "-q", "--profile", profile]).ok();
-        let program = project.program(folder, "app");
+        let program = program(folder, "app");
         let said = std::process::Command::new(&program).output().unwrap();
         let said: Json = serde_json::from_slice(&said.stdout).unwrap();
         let read = project.tasker(&["catalog", program.to_str().unwrap(), "--format", "json"]).ok();

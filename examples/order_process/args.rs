@@ -52,6 +52,15 @@ pub(crate) struct Args {
     #[arg(long, value_name = "URL")]
     pub(crate) otlp: Option<String>,
 
+    /// Keep tasks, steps and errors in that database, `sqlite://orders.db` or `postgres://user@host/name`, go on with orders that an
+    /// earlier run left unfinished, and leave alone those that have ended [default: a file beside this program]
+    #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "")]
+    store: Option<String>,
+
+    /// Print the failures that earlier runs stored, as a table or with --json as JSON, and run nothing
+    #[arg(long, conflicts_with_all = ["catalog", "metrics", "metrics_out", "otlp", "serve"])]
+    pub(crate) errors: bool,
+
     /// Trace only this share of the orders, from 0 to 1; events and metrics are those of all
     #[arg(long, value_name = "RATIO", value_parser = ratio)]
     pub(crate) sampling: Option<f64>,
@@ -89,6 +98,15 @@ impl Args {
         Ok(self)
     }
 
+    /// Where the store is, if one is wanted.
+    pub(crate) fn store(&self) -> Option<String> {
+        match self.store.as_deref() {
+            None if !self.errors => None,
+            None | Some("") => Some(default_store()),
+            Some(url) => Some(url.to_owned()),
+        }
+    }
+
     /// Whether standard output is for the metrics.
     pub(crate) const fn prints_metrics(&self) -> bool {
         self.metrics.is_some() && self.metrics_out.is_none()
@@ -99,6 +117,12 @@ impl Args {
         let sampling = self.sampling.map_or(Sampling::all(), Sampling::ratio);
         if self.keep_failures { sampling.keep_failures() } else { sampling }
     }
+}
+
+/// Beside the program, which cargo puts below the target folder.
+fn default_store() -> String {
+    let program = std::env::current_exe().unwrap_or_default();
+    format!("sqlite://{}", program.with_file_name("order_process.db").display())
 }
 
 /// What is made of the catalog.

@@ -1,7 +1,8 @@
 //! The order process: orders go through cart, stock, payment and shipment, and everything that happens is seen.
 //!
 //! Read `workflow` first: it is what a user of the library writes. `live` and `on_call` are subscribers; `history` and
-//! `summary` turn the events into the tables at the end, the library the spans into waterfalls. The rest is a shop that can
+//! `summary` turn the events into the tables at the end, the library the spans into waterfalls; `stored` asks the store what is left to
+//! do. The rest is a shop that can
 //! be run: `domain` and `gateway` (the services, simulated), `orders` and `json` (the input), `args` and `paint`.
 //!
 //! ```sh
@@ -19,6 +20,7 @@ mod on_call;
 mod orders;
 mod paint;
 mod seen;
+mod stored;
 mod summary;
 mod workflow;
 
@@ -33,6 +35,8 @@ use std::time::Instant;
 
 use tasker_telemetry::metrics::Format;
 use tasker_telemetry::metrics::serve::Pages;
+use tasker_telemetry::state::State;
+use tasker_telemetry::store::Store;
 use tasker_telemetry::trace::{InMemorySpans, Otlp, Waterfall};
 use tasker_telemetry::{BuildError, Catalog, Telemetry};
 use tokio::task::JoinSet;
@@ -44,6 +48,7 @@ use crate::live::{Live, Output};
 use crate::on_call::OnCall;
 use crate::paint::{Paint, duration};
 use crate::seen::Seen;
+use crate::stored::{Counts, Standing};
 
 /// So many orders are under way at once.
 const AT_ONCE: usize = 8;
@@ -54,6 +59,18 @@ async fn main() -> ExitCode {
     if let Some(form) = args.catalog {
         let printed = print(&catalog(form));
         return if printed.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
+    if let (true, Some(url)) = (args.errors, args.store()) {
+        let paint = Paint { is_on: args.color.is_on() };
+        let printed = stored::errors(&url, args.json, paint).await.map(|text| print(&text));
+        return match printed {
+            Ok(Ok(())) => ExitCode::SUCCESS,
+            Ok(Err(_)) => ExitCode::FAILURE,
+            Err(error) => {
+                eprintln!("error: {error}");
+                ExitCode::from(2)
+            }
+        };
     }
     let orders = match orders::load(&args.orders, args.only.as_deref()) {
         Ok(orders) => orders,
@@ -124,6 +141,9 @@ impl<'a> Run<'a> {
         if let Some(url) = &args.otlp {
             builder = builder.otlp_with(Otlp::new().endpoint(url));
         }
+        if let Some(url) = args.store() {
+            builder = builder.store_with(url, stored::options());
+        }
         let telemetry = builder.install().map_err(|error: BuildError| error.to_string())?;
         Ok(Self { args, paint, telemetry, spans, events, for_humans, metrics_file })
     }
@@ -136,18 +156,28 @@ impl<'a> Run<'a> {
         }
 
         let begin = Instant::now();
-        let outcomes = process(orders, Gateway::new(args.seed, args.speed)).await?;
+        let (outcomes, before) = process(orders, Gateway::new(args.seed, args.speed), telemetry.store()).await?;
         let took = begin.elapsed().as_secs_f64();
+        let stored = args.store().map(|url| before.line(&url)).unwrap_or_default();
         // From here on every event has been seen. A backend that is not there is no reason to say less of the orders.
         if let Err(error) = telemetry.shutdown().await {
             eprintln!("warning: {error}");
+        }
+
+        if let Some(store) = telemetry.health().store.filter(|store| store.lost_total() > 0) {
+            let why = store.last_error.unwrap_or_default();
+            eprintln!(
+                "warning: {} events could not be stored ({:?}): {why}",
+                store.lost.values().sum::<u64>(),
+                store.lost
+            );
         }
 
         let metrics = telemetry.metrics().render(args.metrics.unwrap_or(Format::Prometheus));
         if args.prints_metrics() {
             print(&metrics)?;
         } else if !args.json {
-            print(&self.report(&outcomes, took))?;
+            print(&self.report(&outcomes, took, &stored))?;
         } else if self.spans_were_dropped() {
             eprintln!("warning: {}", self.spans_line(&[]));
         }
@@ -161,7 +191,7 @@ impl<'a> Run<'a> {
     }
 
     /// What is shown when all is done.
-    fn report(&self, outcomes: &[Result<Shipment, OrderError>], took: f64) -> String {
+    fn report(&self, outcomes: &[Result<Shipment, OrderError>], took: f64, stored: &str) -> String {
         let Self { args, paint, .. } = *self;
         let events: Vec<_> = self.events.try_iter().collect();
         let notes: Vec<_> = self.for_humans.try_iter().collect();
@@ -183,7 +213,7 @@ impl<'a> Run<'a> {
             sections.push(format!("{}\n  {}", paint.bold("for a human to look at"), notes.join("\n  ")));
         }
         sections.push(format!(
-            "{} orders in {}: {} shipped, {} failed. Seed {}, {} events, {} dropped.\n{}\n",
+            "{} orders in {}: {} shipped, {} failed. Seed {}, {} events, {} dropped.\n{}\n{}",
             outcomes.len(),
             duration(took),
             paint.green(shipped),
@@ -192,6 +222,7 @@ impl<'a> Run<'a> {
             events.len(),
             self.telemetry.health().dropped(),
             self.spans_line(&waterfalls),
+            if stored.is_empty() { String::new() } else { format!("{stored}\n") },
         ));
         sections.join("\n\n")
     }
@@ -229,25 +260,53 @@ fn print(text: &str) -> io::Result<()> {
     }
 }
 
-/// Processes the orders, some at once.
+/// Processes the orders, some at once; with a store, only those that have not ended. Also says how they stood before.
 async fn process(
     orders: Vec<Order>,
     shop: Gateway,
-) -> Result<Vec<Result<Shipment, OrderError>>, tokio::task::JoinError> {
+    store: Option<Store>,
+) -> Result<(Vec<Result<Shipment, OrderError>>, Counts), Box<dyn Error>> {
     let shop = Arc::new(shop);
     let mut under_way = JoinSet::new();
-    let mut outcomes = Vec::new();
+    let (mut outcomes, mut before) = (Vec::new(), Counts::default());
     for order in orders {
+        let standing = match &store {
+            Some(store) => stored::standing(store, &order).await?,
+            None => Standing::New,
+        };
+        let task = match standing {
+            Standing::New => None,
+            Standing::Unfinished(task) => Some(task),
+            Standing::Ended(State::Complete) => {
+                before.completed += 1;
+                continue;
+            }
+            Standing::Ended(_) => {
+                before.failed += 1;
+                continue;
+            }
+            Standing::Elsewhere => {
+                before.elsewhere += 1;
+                continue;
+            }
+        };
+        before.resumed += usize::from(task.is_some());
         if under_way.len() == AT_ONCE
             && let Some(outcome) = under_way.join_next().await
         {
             outcomes.push(outcome?);
         }
         let shop = Arc::clone(&shop);
-        under_way.spawn(async move { workflow::order_process(&shop, &order).await });
+        under_way.spawn(async move {
+            let process = workflow::order_process(&shop, &order);
+            match task {
+                Some(task) => task.scope(process).await,
+                None => process.await,
+            }
+        });
     }
     while let Some(outcome) = under_way.join_next().await {
         outcomes.push(outcome?);
     }
-    Ok(outcomes)
+    Ok((outcomes, before))
 }

@@ -127,7 +127,7 @@ pub(crate) fn failures(tasks: &[TaskRun], paint: Paint) -> String {
 }
 
 /// The last two parts of a type's path: `PaymentError::Declined`.
-fn short(class: &str) -> &str {
+pub(crate) fn short(class: &str) -> &str {
     class.rmatch_indices("::").nth(1).map_or(class, |(at, separator)| &class[at + separator.len()..])
 }
 

@@ -4,12 +4,12 @@
 
 use std::any::Any;
 use std::backtrace::{Backtrace, BacktraceStatus};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use crate::classify::ErrorView;
 use crate::filter::{Filter, Secrets};
 use crate::lifecycle::TaskCore;
-use crate::publisher::Inputs;
+use crate::publisher::{Inputs, Ticket};
 
 /// What an error says, taken once when an attempt failed.
 #[derive(Debug, Default)]
@@ -25,6 +25,8 @@ pub(crate) struct Failure {
     pub(crate) retryable: bool,
     /// The `fields(..)` of the step that failed.
     pub(crate) inputs: Option<Inputs>,
+    /// Set where the step waits until the store has written this.
+    pub(crate) written: Option<Arc<Ticket>>,
 }
 
 /// No text of an error is kept longer: a queue of failures stays bounded in bytes, too.
@@ -56,7 +58,13 @@ impl Failure {
             kind,
             retryable,
             inputs: None,
+            written: None,
         }
+    }
+
+    /// One that only says something.
+    pub(crate) fn saying(message: String) -> Self {
+        Self { message, ..Self::default() }
     }
 
     /// With the `fields(..)` of the step that failed.

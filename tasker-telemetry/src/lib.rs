@@ -64,6 +64,7 @@
 //! | feature | default | what it does |
 //! | --- | --- | --- |
 //! | `api` | no | steps that call an HTTP service: [`api::ApiStepHandler`], over reqwest |
+//! | `json-lines`, `pagerduty`, `slack`, `sentry` | no | subscribers that stand ready: `subscribers` |
 //! | `secrecy` | no | `SecretString` and `SecretBox` of the `secrecy` crate are masked without being asked: fields of events and `fields(..)` |
 //! | `config` | yes | settings from `tasker.toml`: [`Telemetry::from_file`], [`settings`] |
 //! | `console` | yes | waterfalls of tasks in the terminal: [`Builder::console`], [`trace::Waterfall`] |
@@ -77,7 +78,7 @@
 //! | `serve` | no | `/metrics` and `/health` over HTTP: [`metrics::serve`] |
 //! | `sqlite`, `postgres` | no | tasks, steps, attempts and errors in a database: [`store`] |
 //! | `statsd` | no | metrics to `StatsD` and `DogStatsD` |
-//! | `tls` | no | OTLP, and the calls of `api`, over https |
+//! | `tls` | no | OTLP over https, `PostgreSQL` over TLS |
 //!
 //! No runtime is assumed: without the feature, and outside tokio, everything works on plain threads and any executor.
 //!
@@ -128,6 +129,8 @@ pub mod state;
 #[cfg(feature = "_store")]
 pub mod store;
 mod subscriber;
+#[cfg(any(feature = "json-lines", feature = "_post", feature = "sentry", feature = "statsd"))]
+pub mod subscribers;
 mod table;
 mod telemetry;
 pub mod testing;

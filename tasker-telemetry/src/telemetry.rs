@@ -231,6 +231,27 @@ impl Core {
         self.log_spans
     }
 
+    /// How long a failed attempt may wait until it is written, if it has to be.
+    #[cfg(feature = "_store")]
+    pub(crate) fn strict_limit(&self) -> Option<Duration> {
+        self.store.as_ref().and_then(Store::strict_limit)
+    }
+
+    #[cfg(not(feature = "_store"))]
+    #[allow(clippy::unused_self, reason = "the same shape as with a store")]
+    pub(crate) const fn strict_limit(&self) -> Option<Duration> {
+        None
+    }
+
+    /// A failed attempt that had to be written was not.
+    #[cfg_attr(not(feature = "_store"), allow(clippy::unused_self, reason = "the same shape as with a store"))]
+    pub(crate) fn failure_not_written(&self) {
+        #[cfg(feature = "_store")]
+        if let Some(store) = &self.store {
+            store.failure_not_written();
+        }
+    }
+
     pub(crate) const fn tells_step_processing(&self) -> bool {
         self.step_processing
     }
@@ -259,6 +280,7 @@ impl Core {
     }
 
     /// Has lines sent that wait; `None` when none are sent. `last`: none follow.
+    #[cfg_attr(not(feature = "otlp"), allow(clippy::unused_self, reason = "no lines are sent"))]
     fn flush_logs(&self, deadline: Instant, last: bool) -> Asked {
         #[cfg(feature = "otlp")]
         if let Some(exporter) = &self.log_exporter {
@@ -272,6 +294,7 @@ impl Core {
     }
 
     /// Time was up for them.
+    #[cfg_attr(not(feature = "otlp"), allow(clippy::unused_self, reason = "no lines are sent"))]
     fn give_up_logs(&self) {
         #[cfg(feature = "otlp")]
         if let Some(exporter) = &self.log_exporter {

@@ -6,6 +6,8 @@ pub mod posted;
 #[cfg(feature = "services")]
 pub mod postgres;
 #[cfg(feature = "services")]
+pub mod proxy;
+#[cfg(feature = "services")]
 pub mod services;
 pub mod settings;
 pub mod store;
@@ -38,3 +40,8 @@ pub struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/handlers.md")]
 pub struct Handlers;
+
+/// The examples of the page on subscribers compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/subscribers.md")]
+pub struct Subscribers;

@@ -49,8 +49,14 @@ impl Database {
     #[cfg(feature = "services")]
     #[must_use]
     pub fn postgres() -> Self {
-        let server = crate::postgres::Postgres::shared();
-        Self { url: server.new_database(), _kept: Kept::Server { _server: server } }
+        Self::of(&crate::postgres::Postgres::shared())
+    }
+
+    /// An empty database of that server.
+    #[cfg(feature = "services")]
+    #[must_use]
+    pub fn of(server: &Arc<crate::postgres::Postgres>) -> Self {
+        Self { url: server.new_database(), _kept: Kept::Server { _server: Arc::clone(server) } }
     }
 
     /// The file of an `SQLite` database.
@@ -111,6 +117,19 @@ pub enum Reader {
 }
 
 impl Reader {
+    /// The texts in the first column of what a statement answers.
+    ///
+    /// # Errors
+    /// When it cannot be run.
+    pub async fn texts(&self, sql: &str) -> Result<Vec<String>, sqlx::Error> {
+        let sql = AssertSqlSafe(sql.to_owned());
+        match self {
+            Self::Sqlite(pool) => sqlx::query_scalar(sql).fetch_all(pool).await,
+            #[cfg(feature = "services")]
+            Self::Postgres(pool) => sqlx::query_scalar(sql).fetch_all(pool).await,
+        }
+    }
+
     /// The number that a statement answers, with texts for `$1`, `$2` ..
     ///
     /// # Errors

@@ -6,19 +6,24 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use secrecy::{SecretBox, SerializableSecret, zeroize::Zeroize};
 use serde_json::json;
+use tasker_telemetry::logs::{Lines, LogLevel, OtlpLayer};
 use tasker_telemetry::metrics::Format;
 use tasker_telemetry::prelude::*;
 use tasker_telemetry::testing::block_on;
 use tasker_telemetry::trace::{InMemorySpans, Otlp};
 use tasker_telemetry::{Builder, Regex, declare_event};
+use trace_kit::grpc::GrpcSink;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
 
 /// How a secret was planted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,7 +98,10 @@ impl<'a> MakeWriter<'a> for Way {
     }
 }
 
-/// A receiver of OTLP that keeps the bytes as they came.
+/// The header in which credentials are sent, to whom they are meant for and nobody else.
+const CREDENTIAL: &str = "x-canary";
+
+/// A receiver of OTLP, and of anything else over HTTP, that keeps the bytes as they came.
 fn receiver(out: Out) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -127,7 +135,14 @@ fn receive(mut stream: &TcpStream, out: &Out) -> Option<()> {
     while bytes.len() < whole {
         more(&mut bytes)?;
     }
-    out.put("otlp", &bytes);
+    let way = match text.lines().next().unwrap_or_default() {
+        first if first.contains("/v1/metrics") => "otlp metrics",
+        first if first.contains("/v1/logs") => "otlp logs",
+        first if first.contains("/metrics/job") => "pushgateway",
+        _ => "otlp",
+    };
+    text.lines().filter(|line| !line.starts_with(CREDENTIAL)).for_each(|line| out.put(way, line.as_bytes()));
+    out.put(way, &bytes[head..]);
     stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").ok()
 }
 
@@ -207,6 +222,8 @@ impl std::error::Error for Leaky {
 
 #[step(retry_limit = 2, fields(password = told, otp = in_debug, order = json!({"salt": {"all": [in_chain]}})))]
 async fn fails(told: String, in_debug: String, in_chain: String) -> Result<(), Leaky> {
+    // What was masked in the step's fields is found in what the step logs.
+    tracing::warn!(target: "shop", password = told, otp = ?in_debug, "it begins with {told}, {in_debug} and {in_chain}");
     let cause = Leaky { told: in_chain, in_debug: String::new(), cause: None };
     Err(Leaky { told, in_debug, cause: Some(Box::new(cause)) })
 }
@@ -218,6 +235,7 @@ fn panics(ssn: &str) {
 
 #[step(fields(note, keys, customer))]
 fn tells(note: String, keys: BTreeMap<String, u8>, customer: Customer) -> Result<(), String> {
+    tracing::info!(target: "shop", note, keys = ?keys, secret = %customer.email, "a note: {note}");
     publish_event("canary.dynamic", json!({"deep": [{"er": {"api_key": customer.email}}], "keys": keys, "note": note}))
         .map_err(|error| error.to_string())?;
     Err(note)
@@ -278,6 +296,7 @@ impl Typed {
 
     fn handle_step_failed(&self, event: &event::step::Failed) {
         self.0.put("typed", format!("{event:?}").as_bytes());
+        panic!("the subscriber panicked with {}", event.error_message); // which the panic hook prints, and is logged
     }
 
     fn handle_task_failed(&self, event: &event::task::Failed) -> Result<(), String> {
@@ -286,20 +305,70 @@ impl Typed {
     }
 }
 
-fn run(builder: Builder, log: &Out) -> (Garden, Out) {
+/// Mistakes in settings that hold secrets: what is told of them, and the telemetry's own view of its settings.
+fn settings(garden: &mut Garden, out: &Out) {
+    let mut secret = || garden.plant(Plant::Always);
+    let file = format!(
+        "[telemetry]\nserve.bearer_token = [\"{}\"]\nqueue_capacity = \"{}\"\notlp.headers = {{ k = {{ v = \"{}\" }} }}\n",
+        secret(),
+        secret(),
+        secret()
+    );
+    let broken = format!("[telemetry]\nservice_name = \"{}\n", secret());
+    for text in [&file, &broken] {
+        let error = tasker_telemetry::settings::check(text).unwrap_err();
+        out.put("settings", format!("{error} {error:?}").as_bytes());
+    }
+    let variables = [
+        ("OTEL_EXPORTER_OTLP_HEADERS", secret()),
+        ("OTEL_EXPORTER_OTLP_METRICS_HEADERS", secret()),
+        ("TASKER_TELEMETRY__QUEUE_CAPACITY", secret()),
+        ("TASKER_TELEMETRY__PUSHGATEWAY__HEADERS", secret()),
+    ];
+    let error = Telemetry::from_variables(variables).unwrap_err();
+    out.put("settings", format!("{error} {error:?}").as_bytes());
+}
+
+/// What comes from the environment, credentials included.
+fn environment(garden: &mut Garden, http: &str, statsd: &str) -> Builder {
+    let mut secret = || garden.plant(Plant::Always);
+    let headers = |secret: String| format!("{CREDENTIAL}={secret}");
+    let host = http.trim_start_matches("http://");
+    let telemetry = Telemetry::from_variables([
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", http.to_owned()),
+        ("OTEL_EXPORTER_OTLP_HEADERS", headers(secret())),
+        ("OTEL_EXPORTER_OTLP_METRICS_HEADERS", headers(secret())),
+        ("OTEL_EXPORTER_OTLP_LOGS_HEADERS", headers(secret())),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", format!("http://{}:{}@{host}/v1/traces", secret(), secret())),
+        ("OTEL_METRICS_EXPORTER", "otlp".to_owned()),
+        ("OTEL_LOGS_EXPORTER", "otlp".to_owned()),
+        ("TASKER_TELEMETRY__PUSHGATEWAY__URL", http.to_owned()),
+        ("TASKER_TELEMETRY__PUSHGATEWAY__HEADERS", headers(secret())),
+        ("TASKER_TELEMETRY__STATSD__ADDRESS", statsd.to_owned()),
+        ("TASKER_TELEMETRY__SERVE__BEARER_TOKEN", secret()),
+        ("TASKER_TELEMETRY__SERVE__ADDRESS", "127.0.0.1:0".to_owned()),
+    ]);
+    telemetry.unwrap()
+}
+
+fn run(set: impl FnOnce(Builder) -> Builder, log: &Out) -> (Garden, Out) {
     log.0.lock().unwrap().clear();
     let (mut garden, out, spans) = (Garden::default(), log.clone(), InMemorySpans::default());
-    let otlp = Otlp::http().endpoint(receiver(out.clone())).gzip(false).delay(Duration::from_millis(5));
-    let telemetry = builder
+    let (grpc, statsd) = (GrpcSink::start(), UdpSocket::bind("127.0.0.1:0").unwrap());
+    settings(&mut garden, &out);
+    let builder = environment(&mut garden, &receiver(out.clone()), &statsd.local_addr().unwrap().to_string());
+    let by_grpc = Otlp::grpc().endpoint(grpc.endpoint()).header(CREDENTIAL, garden.plant(Plant::Always));
+    let telemetry = set(builder)
         .auto_subscribers(false)
         .subscriber(All(out.clone()))
         .subscriber(Typed(out.clone()))
+        .log_level(LogLevel::Debug)
         .in_memory_spans(spans.clone())
         .console_to(Way("console", out.clone()))
         .resource_attribute("deployment.token", garden.plant(Plant::Filtered))
         .resource_attribute("deployment.note", garden.plant_bare())
-        .otlp_with(otlp)
-        .variables([("", "")])
+        .otlp_with(Otlp::http().delay(Duration::from_millis(5)))
+        .otlp_with(by_grpc)
         .build()
         .unwrap();
     for _ in 0..20 {
@@ -311,33 +380,75 @@ fn run(builder: Builder, log: &Out) -> (Garden, Out) {
     for span in spans.spans() {
         out.put("spans", format!("{span:?} {:?} {:?}", span.events(), span.links()).as_bytes());
     }
+    out.put("grpc", format!("{:?}", grpc.spans()).as_bytes());
     for format in [Format::Prometheus, Format::OpenMetrics, Format::Json, Format::Csv] {
         out.put("metrics", telemetry.metrics().render(format).as_bytes());
     }
     out.put("health", format!("{:?} {telemetry:?}", telemetry.health()).as_bytes());
+    let settings = telemetry.settings();
+    out.put("settings", format!("{settings} {settings:?} {}", serde_json::to_string(&settings).unwrap()).as_bytes());
     telemetry.shutdown_blocking().unwrap();
+    statsd.set_nonblocking(true).unwrap();
+    let mut datagram = [0; 8_192];
+    while let Ok(count) = statsd.recv(&mut datagram) {
+        out.put("statsd", &datagram[..count]);
+    }
     (garden, out)
 }
 
+/// The ways on which secrets leave where nothing is masked.
+const WAYS: [&str; 15] = [
+    "console",
+    "events",
+    "grpc",
+    "health",
+    "lines",
+    "log",
+    "metrics",
+    "otlp",
+    "otlp logs",
+    "otlp metrics",
+    "panics",
+    "pushgateway",
+    "spans",
+    "statsd",
+    "typed",
+];
+
 #[test]
 fn no_secret_leaves() {
-    integration_tests::quiet_expected_panics();
     let log = Out::default();
-    let subscriber =
-        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(Way("log", log.clone()));
-    tracing::subscriber::set_global_default(subscriber.finish()).unwrap();
+    // What the program itself panics with is its own affair.
+    let panics = log.clone();
+    std::panic::set_hook(Box::new(move |info| {
+        let is_the_programs = info.payload_as_str().is_some_and(|text| text.contains(integration_tests::EXPECTED));
+        if !is_the_programs {
+            panics.put("panics", info.to_string().as_bytes());
+        }
+    }));
+    // What the program logs goes through this crate's format and layer; what this crate logs, through any.
+    let programs = || filter_fn(|metadata| metadata.target() == "shop");
+    let others = filter_fn(|metadata| metadata.target() != "shop");
+    let lines = tracing_subscriber::fmt::layer().event_format(Lines::json()).with_writer(Way("lines", log.clone()));
+    let text = tracing_subscriber::fmt::layer().event_format(Lines::text()).with_writer(Way("lines", log.clone()));
+    let subscriber = tracing_subscriber::registry()
+        .with(OtlpLayer::new().with_filter(programs()))
+        .with(lines.with_filter(programs()))
+        .with(text.with_filter(programs()))
+        .with(tracing_subscriber::fmt::layer().with_writer(Way("log", log.clone())).with_filter(others));
+    tracing::subscriber::set_global_default(subscriber).unwrap();
 
     let birdies = Regex::new("(?i)birdie[0-9]{4}[0-9a-f]{8}").unwrap();
-    let (garden, out) = run(Telemetry::builder().filter_values([birdies]), &log);
+    let (garden, out) = run(|builder| builder.filter_values([birdies]), &log);
     assert!(garden.0.len() > 200, "{} secrets are few", garden.0.len());
-    for way in ["console", "events", "health", "log", "metrics", "otlp", "spans", "typed"] {
+    for way in WAYS.into_iter().chain(["settings"]) {
         assert!(out.0.lock().unwrap().get(way).is_some_and(|bytes| !bytes.is_empty()), "nothing left by {way}");
     }
     let found: Vec<_> = garden.0.iter().zip(out.ways_of_all(&garden)).filter(|(_, ways)| !ways.is_empty()).collect();
     assert!(found.is_empty(), "{} of {} secrets left: {found:?}", found.len(), garden.0.len());
 
     // Without the filter each of them leaves but those that are hidden whatever it says.
-    let (garden, out) = run(Telemetry::builder().filter_parameters([] as [&str; 0]), &log);
+    let (garden, out) = run(|builder| builder.filter_parameters([] as [&str; 0]), &log);
     let mut ways: BTreeMap<&str, usize> = BTreeMap::new();
     for ((canary, how), found) in garden.0.iter().zip(out.ways_of_all(&garden)) {
         assert_eq!(found.is_empty(), *how == Plant::Always, "{canary}: {found:?}");
@@ -346,5 +457,5 @@ fn no_secret_leaves() {
         }
     }
     let seen: Vec<_> = ways.keys().copied().collect();
-    assert_eq!(seen, ["console", "events", "health", "log", "metrics", "otlp", "spans", "typed"]);
+    assert_eq!(seen, WAYS);
 }

@@ -271,6 +271,30 @@ async fn an_attempt_that_is_dropped_is_cancelled_and_one_that_ended_is_not() {
     assert_eq!((run.count("step.cancelled"), run.count("step.failed")), (0, 1));
 }
 
+#[tokio::test]
+async fn in_an_attempt_of_a_driver_a_handler_is_a_step_like_any_other() {
+    use tasker_telemetry::driver::{self, EngineAttempt, NewTask, Verdict};
+
+    let (recording, charge) = (Recording::new(), charge(5, 9));
+    let (result, verdict) = recording
+        .scope(async {
+            let carrier = driver::begin(NewTask::new("order").id("7")).hand_over();
+            let task = driver::resume(carrier, EngineAttempt::new("charge", 2));
+            let result = task.scope(charge.handle()).await;
+            (result, task.verdict())
+        })
+        .await;
+    assert_eq!(result, Err("busy".to_owned()), "once: the engine runs the next");
+    assert!(matches!(verdict, Verdict::Retry(wait) if wait >= Duration::from_secs(2)), "{verdict:?}");
+    assert_eq!(charge.seen.lock().unwrap().iter().map(|(_, _, attempt)| *attempt).collect::<Vec<_>>(), [2]);
+    recording.events().select("step.*").assert_sequence([
+        expect("step.execution_requested").with("attempt_number", 2).with("step_inputs", json!({"amount": 5})),
+        expect("step.started"),
+        expect("step.failed"),
+        expect("step.retry_requested"),
+    ]);
+}
+
 /// A step that is stored and found again by name.
 #[derive(Deserialize)]
 struct Greet {

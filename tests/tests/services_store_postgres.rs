@@ -7,6 +7,8 @@ use integration_tests::store::Database;
 mod delivery;
 #[path = "store_cases/operators.rs"]
 mod operators;
+#[path = "store_cases/pool.rs"]
+mod pool;
 #[path = "store_cases/queries.rs"]
 mod queries;
 #[path = "store_cases/rows.rs"]
@@ -15,4 +17,10 @@ mod rows;
 /// A database of the test's own.
 fn database() -> Database {
     Database::postgres()
+}
+
+/// How many connections of the store the server knows.
+async fn connections(database: &Database) -> Option<i64> {
+    let sql = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tasker-telemetry' AND datname = current_database()";
+    Some(database.reader().number(sql, &[]).await.expect("the database answers"))
 }

@@ -6,6 +6,8 @@ use integration_tests::store::Database;
 mod delivery;
 #[path = "store_cases/operators.rs"]
 mod operators;
+#[path = "store_cases/pool.rs"]
+mod pool;
 #[path = "store_cases/queries.rs"]
 mod queries;
 #[path = "store_cases/rows.rs"]
@@ -14,4 +16,9 @@ mod rows;
 /// A file of the test's own.
 fn database() -> Database {
     Database::sqlite()
+}
+
+/// How many connections of the store there are, from outside; nobody knows that of a file.
+async fn connections(_database: &Database) -> Option<i64> {
+    None
 }

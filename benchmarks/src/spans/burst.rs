@@ -91,6 +91,7 @@ impl Exporter {
 
 /// A burst that is set up.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one in the process")]
 pub enum Burst {
     /// Ours.
     Ours(Telemetry),

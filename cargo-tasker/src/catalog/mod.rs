@@ -90,10 +90,11 @@ pub(crate) fn tell_version(version: Option<&str>) {
 }
 
 fn category(name: &str) -> Result<Category, Failure> {
-    Category::ALL.into_iter().find(|category| category.to_string() == name).ok_or_else(|| {
-        let all: Vec<_> = Category::ALL.iter().map(ToString::to_string).collect();
-        Failure::wrong(format!("there is no category `{name}`: write one of {}", all.join(", ")))
-    })
+    let names = Category::ALL.map(|category| category.to_string());
+    let place = names.iter().position(|known| known == name);
+    place
+        .map(|place| Category::ALL[place])
+        .ok_or_else(|| Failure::wrong(format!("there is no category `{name}`: write one of {}", names.join(", "))))
 }
 
 fn is_within(event: &CatalogEvent, namespace: &str) -> bool {

@@ -1,4 +1,4 @@
-//! The other services: StatsD, Pushgateway, store, and a running process of the program.
+//! The other services: `StatsD`, Pushgateway, store, and a running process of the program.
 
 use std::io::ErrorKind;
 use std::path::Path;

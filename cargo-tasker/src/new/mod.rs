@@ -41,7 +41,7 @@ pub(crate) fn run(args: &NewArgs, format: Format) -> Result<Outcome, Failure> {
         NewKind::Task { name, .. } => task::plan(&mut plan, &home, name, write)?,
     }
     let how = Finish { dry_run: write.dry_run, force: write.force, json: format == Format::Json };
-    finish(plan, &home.root, &how)?;
+    finish(plan, &home.root, how)?;
     Ok(Outcome::Fine)
 }
 

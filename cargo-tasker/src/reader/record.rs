@@ -34,7 +34,7 @@ struct Library {
     version: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(default)]
 struct Place {
     #[serde(rename = "crate")]
@@ -126,12 +126,6 @@ struct Metric {
     /// Whether the end of the help did not fit.
     #[serde(default)]
     cut: bool,
-}
-
-impl Default for Place {
-    fn default() -> Self {
-        Self { krate: String::new(), module: String::new(), file: String::new(), line: 0 }
-    }
 }
 
 fn one() -> u32 {

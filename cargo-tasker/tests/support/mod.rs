@@ -23,7 +23,8 @@ pub fn checkout() -> PathBuf {
 
 /// How a manifest names the library.
 pub fn dependency(options: &str) -> String {
-    format!("tasker-telemetry = {{ path = {:?}{options} }}", checkout().join("tasker-telemetry"))
+    let path = checkout().join("tasker-telemetry").display().to_string();
+    format!("tasker-telemetry = {{ path = {path:?}{options} }}")
 }
 
 impl Project {
@@ -79,11 +80,11 @@ impl Project {
         let mut command = self.command(env!("CARGO_BIN_EXE_cargo-tasker"));
         Ran::of(command.arg("tasker").args(arguments).envs(variables.iter().copied()))
     }
+}
 
-    /// A program that was built.
-    pub fn program(&self, profile: &str, name: &str) -> PathBuf {
-        root().join("target").join(profile).join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
-    }
+/// A program that was built.
+pub fn program(profile: &str, name: &str) -> PathBuf {
+    root().join("target").join(profile).join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
 }
 
 /// What a command did.

@@ -138,12 +138,11 @@ fn record(model: &Model<'_>, private: &TokenStream) -> Record {
             Target::Type(_) => None,
         })
         .collect();
-    match known {
-        Some(patterns) => record.texts("patterns", patterns),
-        None => {
-            let patterns = (0..model.routes.len()).map(|index| quote!(__PATTERNS[#index]));
-            record.compiled_texts("patterns", patterns);
-        }
+    if let Some(patterns) = known {
+        record.texts("patterns", patterns);
+    } else {
+        let patterns = (0..model.routes.len()).map(|index| quote!(__PATTERNS[#index]));
+        record.compiled_texts("patterns", patterns);
     }
     if model.inline {
         record.json("inline", "true");

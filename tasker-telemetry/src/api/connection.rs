@@ -9,6 +9,9 @@ use reqwest::{Client, Method, Url, redirect};
 use super::request::ApiRequest;
 
 /// The way to one HTTP service. A copy shares its connections.
+///
+/// `https` needs a TLS of reqwest's, which the program chooses: `reqwest = { version = "0.13", features = ["rustls"] }` beside this crate
+/// in its `Cargo.toml`, or [`ConnectionBuilder::client`].
 #[derive(Clone)]
 pub struct Connection {
     pub(super) client: Client,
@@ -153,9 +156,7 @@ impl ConnectionBuilder {
         // Without the text: a URL may hold a password.
         let base = Url::parse(&self.base_url).map_err(|error| ConnectionError::BaseUrl(error.to_string()))?;
         match base.scheme() {
-            "http" => {}
-            "https" if cfg!(feature = "tls") || self.client.is_some() => {}
-            "https" => return Err(ConnectionError::BaseUrl("https needs the feature `tls`".to_owned())),
+            "http" | "https" => {}
             other => return Err(ConnectionError::BaseUrl(format!("`{other}` is not http or https"))),
         }
         if base.query().is_some() || base.fragment().is_some() {
@@ -181,20 +182,7 @@ fn client(connect_timeout: Duration) -> Result<Client, ConnectionError> {
         .redirect(redirect::Policy::none())
         .connect_timeout(connect_timeout)
         .user_agent(concat!("tasker-telemetry/", env!("CARGO_PKG_VERSION")));
-    #[cfg(feature = "tls")]
-    let builder = builder.tls_backend_preconfigured(tls_config()?);
     builder.build().map_err(|error| ConnectionError::Client(error.without_url().to_string()))
-}
-
-/// The provider is named here: asked for by default, it would be a setting of the whole process.
-#[cfg(feature = "tls")]
-fn tls_config() -> Result<rustls::ClientConfig, ConnectionError> {
-    use rustls::{ClientConfig, RootCertStore, crypto};
-    let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    let config = ClientConfig::builder_with_provider(crypto::ring::default_provider().into())
-        .with_safe_default_protocol_versions()
-        .map_err(|error| ConnectionError::Client(error.to_string()))?;
-    Ok(config.with_root_certificates(roots).with_no_client_auth())
 }
 
 impl fmt::Debug for ConnectionBuilder {

@@ -9,9 +9,21 @@ use super::traits::{ErrorKind, RetryAdvice};
 
 impl ErrorKind for io::Error {
     fn error_kind(&self) -> &'static str {
-        of_io(self.kind())
+        let (mut kind, mut held) = (of_io(self.kind()), self.get_ref());
+        // It hides what it holds from the chain of causes: only asked here can that be found.
+        for _ in 0..MOST_HELD {
+            let Some(error) = held.filter(|_| kind == "other") else { break };
+            (kind, held) = match error.downcast_ref::<Self>() {
+                Some(error) => (of_io(error.kind()), error.get_ref()),
+                None => (of_others(error).unwrap_or(kind), None),
+            };
+        }
+        kind
     }
 }
+
+/// So many errors of io within each other are asked.
+const MOST_HELD: usize = 8;
 
 const fn of_io(kind: io::ErrorKind) -> &'static str {
     use io::ErrorKind as Kind;
@@ -99,8 +111,8 @@ impl ErrorKind for sqlx::Error {
     }
 }
 
-/// What a database answered. PostgreSQL's codes are those of the SQL standard, two letters for the class; SQLite's are numbers, whose
-/// low byte is the class.
+/// What a database answered. The codes of `PostgreSQL` are those of the SQL standard, two letters for the class; those of `SQLite` are
+/// numbers, whose low byte is the class.
 #[cfg(feature = "_store")]
 fn of_database(error: &dyn sqlx::error::DatabaseError) -> &'static str {
     use sqlx::error::ErrorKind as Kind;
@@ -141,6 +153,10 @@ pub(super) fn kind_in<'a>(errors: impl Iterator<Item = &'a (dyn Error + 'static)
 }
 
 fn kind_of(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    error.downcast_ref::<io::Error>().map(ErrorKind::error_kind).or_else(|| of_others(error))
+}
+
+fn of_others(error: &(dyn Error + 'static)) -> Option<&'static str> {
     macro_rules! first_of {
         ($($(#[$on:meta])* $known:ty),* $(,)?) => { $(
             $(#[$on])*
@@ -150,7 +166,6 @@ fn kind_of(error: &(dyn Error + 'static)) -> Option<&'static str> {
         )* };
     }
     first_of!(
-        io::Error,
         serde_json::Error,
         #[cfg(feature = "tokio")]
         tokio::time::error::Elapsed,

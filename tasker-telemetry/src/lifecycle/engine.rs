@@ -4,6 +4,7 @@ use serde_json::Value as Json;
 
 use super::driven::{Engine, EngineAttempt, Verdict, key_of, nonce_of};
 use super::resumed::{Resumed, ResumedTask, made_of};
+use crate::correlation::Correlation;
 use crate::event::EventKind;
 use crate::id::{self, TaskId};
 use crate::publisher::{Fact, StepPlace};
@@ -61,6 +62,8 @@ pub fn begin(task: NewTask) -> ResumedTask {
     for (name, value) in &mut carrier.context {
         core.filter().attribute(name, value);
     }
+    let correlation = Correlation::of_task(carrier.correlation_id.take().map(String::into_boxed_str), &core);
+    carrier.correlation_id = correlation.and_then(|found| found.id().map(|id| (**id).to_owned()));
     let trace = core.tracing().map(|tracing| tracing.begin(&id));
     let task = made_of(&core, &carrier, id, trace, None);
     task.emit(EventKind::TaskInitializeRequested, Timestamp::now(), None, || Fact::Bare);

@@ -28,6 +28,8 @@ pub(crate) struct Told {
     pub(crate) event_id: String,
     pub(crate) event: &'static str,
     pub(crate) number: u32,
+    /// The part of the task's life that it belongs to.
+    pub(crate) part: u64,
 }
 
 impl Operated {
@@ -68,7 +70,7 @@ impl Operated {
 
     fn told(&self, record: &Record) -> Told {
         let event_id = id::text(id::event_id(record.at, self.task.nonce(), record.sequence));
-        Told { event_id, event: record.kind.name(), number: record.sequence }
+        Told { event_id, event: record.kind.name(), number: record.sequence, part: self.task.nonce() }
     }
 
     /// It is done: tells what happened.

@@ -37,7 +37,10 @@ use crate::value::Fields;
 /// See the module.
 ///
 /// A part of the step's future, so it is kept small: what few steps need is boxed, what a task can keep is the task's.
-#[allow(clippy::struct_excessive_bools, reason = "independent facts, a byte each")]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "facts that do not exclude each other, a byte each: the future is kept small"
+)]
 pub struct StepRun {
     spec: &'static StepSpec,
     kept: Kept,

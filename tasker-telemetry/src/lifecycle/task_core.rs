@@ -148,7 +148,7 @@ impl TaskCore {
         let metrics = core.metrics().life_cycle().and_then(|metrics| metrics.lone_step(spec)).map(Arc::clone);
         let place = Some((spec.function, &spec.source));
         let correlation = Correlation::of_task(None, &core);
-        Arc::new(Self { place, begun, metrics, correlation, ..Self::fresh(core, spec.name, TaskId::random()) })
+        Arc::new(Self { place, correlation, begun, metrics, ..Self::fresh(core, spec.name, TaskId::random()) })
     }
 
     fn fresh(core: Arc<Core>, name: &'static str, id: TaskId) -> Self {

@@ -116,11 +116,15 @@ impl TaskRun {
 
     /// The task that was taken up around it and is this one: it goes on here instead of beginning anew.
     fn continued(&self) -> Option<Arc<TaskCore>> {
-        let Scope::Task(task) = scope::current() else { return None };
-        let is_this = task.is_resumed()
-            && task.name() == self.spec.name
-            && self.id.as_ref().and_then(|ids| ids.id.as_deref()).is_none_or(|id| id == task.id().as_str());
-        (is_this && task.goes_on()).then_some(task)
+        scope::with_current(|around| match around {
+            Scope::Task(task) if task.is_resumed() && self.is_run_of(task) && task.goes_on() => Some(Arc::clone(task)),
+            _ => None,
+        })
+    }
+
+    fn is_run_of(&self, task: &TaskCore) -> bool {
+        let id = self.id.as_ref().and_then(|ids| ids.id.as_deref());
+        task.name() == self.spec.name && id.is_none_or(|id| id == task.id().as_str())
     }
 
     fn go_on(&mut self, task: Arc<TaskCore>) {

@@ -2,6 +2,7 @@
 
 use serde_json::Value as Json;
 
+#[cfg(feature = "otlp")]
 use crate::event::EventRecord;
 use crate::time::Timestamp;
 

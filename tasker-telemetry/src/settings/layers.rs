@@ -52,14 +52,18 @@ impl Sources {
     /// The file that was named, else the one that stands where the program was started.
     fn file_or_default(&self, variables: &Variables) -> Option<PathBuf> {
         let named = || variables.get(FILE_VARIABLE).map(PathBuf::from);
-        self.file.clone().or_else(named).or_else(|| {
-            #[cfg(feature = "config")]
-            if variables.are_the_process() {
-                return Some(PathBuf::from(super::DEFAULT_FILE)).filter(|path| path.is_file());
-            }
-            None
-        })
+        self.file.clone().or_else(named).or_else(|| default_file(variables))
     }
+}
+
+#[cfg(feature = "config")]
+fn default_file(variables: &Variables) -> Option<PathBuf> {
+    Some(PathBuf::from(super::DEFAULT_FILE)).filter(|path| variables.are_the_process() && path.is_file())
+}
+
+#[cfg(not(feature = "config"))]
+const fn default_file(_: &Variables) -> Option<PathBuf> {
+    None
 }
 
 impl Layers {

@@ -16,7 +16,7 @@ Every option of a telemetry. From weak to strong, a value is taken from
    where the program was started, or the one that code names;
 3. environment variables `TASKER_TELEMETRY__..`: the key in capitals, with `__` for each dot;
 4. OpenTelemetry's variables, where the table names one;
-5. code: the methods of `Builder`. Only `OTEL_SDK_DISABLED=true` is stronger.
+5. code: the methods of `Builder`, and `Builder::option(key, value)` for options that have none. Only `OTEL_SDK_DISABLED=true` is stronger.
 
 | | file | `TASKER_TELEMETRY__..` | `OTEL_..` |
 | --- | --- | --- | --- |

@@ -172,6 +172,7 @@ impl Builder {
     }
 
     /// What code has said through objects of its own.
+    #[cfg_attr(not(feature = "otlp"), allow(clippy::unused_self, reason = "there are no such objects"))]
     pub(crate) fn said_by_objects(&self) -> Vec<(&'static str, Value)> {
         #[allow(unused_mut, reason = "without OTLP there are none")]
         let mut said = Vec::new();

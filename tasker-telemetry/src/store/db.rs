@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::pool::{PoolConnection, PoolOptions};
 #[cfg(feature = "postgres")]
 use sqlx::postgres::{PgConnectOptions, PgPool, PgRow, Postgres};
@@ -173,7 +173,7 @@ impl Db {
         };
         match tokio::time::timeout(self.limit.saturating_mul(3), migrated).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(sqlx::migrate::MigrateError::Execute(error))) => Err(error.into()),
+            Ok(Err(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _))) => Err(error.into()),
             Ok(Err(error)) => Err(StoreError::Schema(error.to_string())),
             Err(_) => Err(too_late(self.limit)),
         }
@@ -337,7 +337,7 @@ fn migrations() -> Vec<Migration> {
 fn sqlite(url: &str, options: &StoreOptions, connections: u32) -> Result<SqlitePool, StoreError> {
     let file = SqliteConnectOptions::from_str(url).map_err(|error| StoreError::Address(error.to_string()))?;
     let name = file.get_filename();
-    if name.as_os_str().is_empty() || name.to_string_lossy().contains(":memory:") || url.contains("mode=memory") {
+    if name.as_os_str().is_empty() || url.contains(":memory:") || url.contains("mode=memory") {
         return Err(StoreError::Address("must name a file: one in memory is another for each connection".to_owned()));
     }
     let synchronous = match options.durability {
@@ -345,8 +345,9 @@ fn sqlite(url: &str, options: &StoreOptions, connections: u32) -> Result<SqliteP
         Durability::Normal => SqliteSynchronous::Normal,
         Durability::Strict => SqliteSynchronous::Full,
     };
+    // Who says in the address how the file is opened means it.
+    let file = if url.contains("mode=") { file } else { file.create_if_missing(true) };
     let file = file
-        .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(synchronous)
         .busy_timeout(options.statement_timeout)

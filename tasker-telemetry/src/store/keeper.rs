@@ -20,14 +20,17 @@ use tokio::time::{Instant, sleep_until};
 use super::db::Db;
 use super::error::{Fault, fault};
 use super::health::State;
-use super::options::StoreOptions;
+use super::options::{Durability, StoreOptions};
 use super::rows::{self, fold};
 use super::write::{Sign, Statements, WriteError};
-use crate::publisher::{Books, Held, Keeper, Record, Ticket};
+use crate::publisher::{Books, Fact, Held, Keeper, Record, Ticket};
 use crate::time::Timestamp;
 
 /// How many records are written in one transaction at most.
 const MOST_RECORDS: usize = 2_000;
+
+/// And how many while writing does not succeed: what is too much for the time limit must become less.
+const LEAST_RECORDS: usize = 20;
 
 /// The waits before a failed write is tried again.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
@@ -149,13 +152,13 @@ impl Writer {
             let idle = writing.is_none();
             tokio::select! {
                 order = orders.recv(), if open => match order {
-                    Some(Order::GiveUp) => break,
+                    Some(Order::GiveUp) => return self.give_up(),
                     Some(order) => {
                         self.obey(order);
                         // What else has come goes into the same transaction.
                         while let Ok(order) = orders.try_recv() {
                             if let Order::GiveUp = order {
-                                return self.end();
+                                return self.give_up();
                             }
                             self.obey(order);
                         }
@@ -173,13 +176,18 @@ impl Writer {
                 }
                 () = until(release_at) => self.fall_behind(&format!("slower than {:?}", self.options.delivery_timeout)),
                 () = until(self.again_at), if idle => {}
-                () = sleep_until(self.next_sign), if idle => {}
+                () = sleep_until(self.sign_due()), if idle => {}
             }
         }
         self.end()
     }
 
-    /// Everybody is let go; what is left is counted by the publisher, who knows what it gave.
+    /// Everybody is let go; what is left is counted by the publisher, who knows what it gave, and says that time is up.
+    fn give_up(mut self) -> Vec<Arc<Ticket>> {
+        self.tickets.clear();
+        self.end()
+    }
+
     fn end(mut self) -> Vec<Arc<Ticket>> {
         self.held.clear();
         self.tickets.drain(..).map(|(_, ticket)| ticket).collect()
@@ -189,9 +197,15 @@ impl Writer {
         match order {
             Order::Held(mut held) => {
                 let records = std::mem::take(&mut held.records);
+                let strict = self.options.durability == Durability::Strict;
+                if self.behind {
+                    for record in &records {
+                        answer(record, Ticket::late);
+                    }
+                }
                 self.taken += records.len() as u64;
                 self.waiting.extend(records);
-                if !self.behind && held.is_awaited() && self.settled < self.taken {
+                if !self.behind && (held.is_awaited() || strict) && self.settled < self.taken {
                     let deadline = Instant::now() + self.options.delivery_timeout;
                     self.held.push_back((self.taken, deadline, held));
                 }
@@ -226,25 +240,31 @@ impl Writer {
 
     fn written(&mut self, count: usize, result: Result<(), WriteError>) {
         match result {
-            _ if count == 0 => {} // that a sign could not be given the next event will tell
             Ok(()) => {
-                self.books.written(count);
-                if self.behind {
-                    self.state.replayed.fetch_add(count as u64, Ordering::Relaxed);
-                }
-                self.state.transactions.fetch_add(1, Ordering::Relaxed);
-                self.waiting.drain(..count);
-                self.portion = (self.portion * 2).min(MOST_RECORDS);
                 self.wait = FIRST_WAIT;
-                self.settle(count);
+                if count > 0 {
+                    self.books.written(count);
+                    if self.behind {
+                        self.state.replayed.fetch_add(count as u64, Ordering::Relaxed);
+                    }
+                    self.state.transactions.fetch_add(1, Ordering::Relaxed);
+                    self.waiting.drain(..count).for_each(|record| answer(&record, Ticket::done));
+                    self.portion = (self.portion * 2).min(MOST_RECORDS);
+                }
                 if self.behind && self.waiting.is_empty() {
                     self.catch_up();
                 }
+                if count > 0 {
+                    self.settle(count);
+                }
             }
-            Err(WriteError::Sql(error)) if fault(&error) == Fault::Rows => self.refused(count, &error),
+            Err(WriteError::Sql(error)) if count > 0 && fault(&error) == Fault::Rows => self.refused(count, &error),
             Err(error) => {
                 self.again_at = Some(Instant::now() + self.wait);
                 self.wait = (self.wait * 2).min(LONGEST_WAIT);
+                self.portion = (self.portion / 2).max(LEAST_RECORDS);
+                // The first rows that can be written again say that the process lives: until then others may think it dead.
+                self.next_sign = Instant::now();
                 self.fall_behind(&error.to_string());
             }
         }
@@ -258,7 +278,7 @@ impl Writer {
         }
         tracing::warn!(target: "tasker_telemetry", "the store refuses a row: {error}");
         self.state.note_error(&error.to_string());
-        self.waiting.pop_front();
+        self.waiting.pop_front().iter().for_each(|record| answer(record, Ticket::late));
         self.books.lost(1, "refused");
         self.portion = 2;
         self.settle(1);
@@ -280,6 +300,7 @@ impl Writer {
     /// Nobody waits for the store any more, until it has written everything.
     fn fall_behind(&mut self, why: &str) {
         self.held.clear();
+        self.waiting.iter().for_each(|record| answer(record, Ticket::late));
         self.state.note_error(why);
         if !self.behind {
             self.behind = true;
@@ -304,11 +325,25 @@ impl Writer {
         self.books.read().2.values().sum()
     }
 
+    /// When the writer has to wake for a sign of life alone: not while it waits to try again, which takes one along.
+    fn sign_due(&self) -> Instant {
+        self.again_at.map_or(self.next_sign, |again_at| again_at.max(self.next_sign))
+    }
+
     fn sign(&mut self) -> Sign {
         self.next_sign = Instant::now() + self.options.lease / 3;
         let lease = rows::nanos(u64::try_from(self.options.lease.as_nanos()).unwrap_or(u64::MAX));
         let lease_until = rows::nanos(Timestamp::now().as_unix_nanos()).saturating_add(lease);
         Sign { worker_id: Arc::clone(&self.worker_id), lease_until }
+    }
+}
+
+/// Tells a step that waits for it whether its failure is written.
+fn answer(record: &Record, answer: fn(&Ticket)) {
+    if let Fact::Failed { failure, .. } = &record.fact
+        && let Some(ticket) = &failure.written
+    {
+        answer(ticket);
     }
 }
 

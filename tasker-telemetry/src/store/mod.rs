@@ -62,6 +62,7 @@ use std::fmt;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock, Weak};
 use std::thread;
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{mpsc, oneshot};
@@ -153,11 +154,9 @@ impl PlannedStore {
                 if let Some(age) = options.retention {
                     tokio::spawn(retention::keep_deleting(db.clone(), Arc::clone(&state), age));
                 }
-                let of_writer = Arc::clone(&state);
                 let sign_off = (writer.clone(), Arc::clone(&worker_id));
                 let mut work = Writer::new(writer, statements, options, worker_id, books, state);
                 if !is_up {
-                    of_writer.behind.store(true, Ordering::Release);
                     work.begin_behind();
                 }
                 let tickets = work.run(received).await;
@@ -191,6 +190,7 @@ async fn open(url: &str, options: &StoreOptions, state: &State) -> Result<(Db, D
         Ok(()) => Ok((db, writer, true)),
         Err(StoreError::Unavailable(problem)) => {
             state.note_error(&problem);
+            state.behind.store(true, Ordering::Release);
             tracing::warn!(
                 target: "tasker_telemetry",
                 "the store cannot be reached: {problem}; events go on without it, rows wait"
@@ -213,6 +213,15 @@ impl Store {
     #[must_use]
     pub fn worker_id(&self) -> &str {
         &self.inner.worker_id
+    }
+
+    pub(crate) fn strict_limit(&self) -> Option<Duration> {
+        let StoreOptions { durability, statement_timeout, .. } = self.inner.options;
+        (durability == Durability::Strict).then_some(statement_timeout)
+    }
+
+    pub(crate) fn failure_not_written(&self) {
+        self.inner.state.not_written.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Tells it which telemetry it belongs to.

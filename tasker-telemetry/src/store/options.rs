@@ -10,8 +10,12 @@ pub enum Durability {
     /// not fit is counted.
     #[default]
     Normal,
-    /// A failed attempt waits until its failure is written, for at most [`StoreOptions::statement_timeout`]; if it cannot be
-    /// written, the step is not tried again and ends with that attempt's error. See `docs/store.md`.
+    /// A failed attempt waits until its failure is written, for at most [`StoreOptions::statement_timeout`] and not at all while the
+    /// database is known to be away. If it is not written the step is not tried again: it ends with that attempt's error,
+    /// `step.max_retries_reached` and the log say why, [`StoreHealth::not_written`](super::StoreHealth::not_written) counts it.
+    ///
+    /// The wait blocks the thread, also of an `async` step: its result cannot be put aside without asking more of its type.
+    /// Building fails where the database cannot be reached.
     Strict,
 }
 

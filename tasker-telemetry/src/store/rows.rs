@@ -108,6 +108,7 @@ pub(super) struct TransitionRow {
     to_state: Option<State>,
     occurred_at: i64,
     number: u32,
+    part: String,
     #[serde(serialize_with = "shared")]
     worker_id: Arc<str>,
     reason: Option<String>,
@@ -164,6 +165,7 @@ impl Fold<'_> {
             to_state: to,
             occurred_at: at,
             number: record.sequence,
+            part: part(task.nonce()),
             worker_id: Arc::clone(self.worker_id),
             reason: reason(record).map(clean),
         });
@@ -174,7 +176,7 @@ impl Fold<'_> {
         let task_id = task.id().text();
         // A task that came from elsewhere belongs to the run that began there.
         let key = task.origin().map_or_else(|| Some(task.nonce()), |origin| origin.seed);
-        let run_key = key.map(|key| format!("{key:016x}"));
+        let run_key = key.map(part);
         let found = self.tasks.get(task_id).copied();
         let same = found.filter(|&(wave, row)| {
             run_key.is_none()
@@ -396,6 +398,11 @@ fn text(json: &Json) -> String {
 /// The texts of `PostgreSQL` can hold every character but this.
 fn clean(text: String) -> String {
     if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text }
+}
+
+/// How the part of a task's life that one process runs is called.
+pub(super) fn part(nonce: u64) -> String {
+    format!("{nonce:016x}")
 }
 
 pub(super) fn nanos(nanos: u64) -> i64 {

@@ -92,8 +92,10 @@ CREATE TABLE tasker_transitions (
     from_state      TEXT,
     to_state        TEXT,
     occurred_at     BIGINT NOT NULL,
-    -- Its number in its process, for events of one moment.
+    -- The part of the task's life that one process ran, and the event's number in it: that is their order. Times are no order: the
+    -- clocks of two threads may differ by a little.
     number          BIGINT NOT NULL,
+    part            TEXT   NOT NULL,
     worker_id       TEXT,
     reason          TEXT
 );

@@ -77,6 +77,7 @@ const TRANSITIONS: &[Column] = &[
     ("to_state", TEXT),
     ("occurred_at", INT),
     ("number", INT),
+    ("part", TEXT),
     ("worker_id", TEXT),
     ("reason", TEXT),
 ];

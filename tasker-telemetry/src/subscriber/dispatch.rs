@@ -40,6 +40,15 @@ impl HandlerError {
         Self { message: texts.join(": ") }
     }
 
+    /// Of a text.
+    #[cfg_attr(
+        not(any(feature = "json-lines", feature = "_post", feature = "sentry", feature = "statsd")),
+        allow(dead_code, reason = "only the library's own subscribers fail with a text")
+    )]
+    pub(crate) const fn of_text(message: String) -> Self {
+        Self { message }
+    }
+
     /// The text, not masked yet.
     #[must_use]
     pub fn message(&self) -> &str {

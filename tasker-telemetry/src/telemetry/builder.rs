@@ -315,7 +315,12 @@ impl Builder {
     /// Builds the telemetry; it applies where [`Telemetry::scope`] says so.
     ///
     /// # Errors
-    /// [`BuildError`]: an impossible setting, a thread that could not be started, a catalog with mistakes (strict only).
+    /// [`BuildError`]: an impossible setting, a thread that could not be started, a catalog with mistakes (strict only), a store
+    /// that cannot be used.
+    #[allow(
+        clippy::too_many_lines,
+        reason = "all parts are put together here, in the order in which they need each other"
+    )]
     pub fn build(self) -> Result<Telemetry, BuildError> {
         let (read, standard) = (self.sources.clone(), self.variables.clone());
         let (mut builder, layers, entries) = self.settle()?;
@@ -340,23 +345,10 @@ impl Builder {
         let mask = builder.filter_mask.take().unwrap_or_else(|| DEFAULT_FILTER_MASK.to_owned());
         let filter = Filter::new(&keys, &values, &mask)?;
         let resolved = trace::resolve(&mut builder, &filter).map_err(|error| explained(error, &layers))?;
-        let mut subscribers = builder.subscribers;
-        let mut catalog_problems = Vec::new();
-        if resolved.enabled {
-            catalog_problems =
-                Catalog::validate().err().unwrap_or_default().into_iter().map(|problem| problem.to_string()).collect();
-            if builder.strict_catalog.unwrap_or(false) && !catalog_problems.is_empty() {
-                return Err(BuildError::Catalog(catalog_problems));
-            }
-            for problem in &catalog_problems {
-                tracing::warn!(target: "tasker_telemetry", "{problem}");
-            }
-            if builder.auto_subscribers.unwrap_or(true) {
-                subscribers.extend(crate::catalog::auto_subscribers());
-            }
-        } else {
-            subscribers.clear();
-        }
+        let (auto, strict) = (builder.auto_subscribers.unwrap_or(true), builder.strict_catalog.unwrap_or(false));
+        let listeners =
+            if resolved.enabled { listeners(builder.subscribers, auto, strict)? } else { Default::default() };
+        let (mut subscribers, catalog_problems) = listeners;
         #[cfg(feature = "otlp")]
         let log_exporter = resolved.logs.map(|(sink, batching)| Exporter::start(sink, batching)).transpose()?;
         let log = builder.log.control(builder.sources.are_read());
@@ -457,4 +449,24 @@ fn explained(error: BuildError, layers: &Layers) -> BuildError {
         BuildError::Variable(variable) => layers.explain(variable).map_or(error, BuildError::Settings),
         _ => error,
     }
+}
+
+/// Who takes part, and the catalog's mistakes: in a strict one they are an error, else they are logged.
+fn listeners(
+    mut subscribers: Vec<Registration>,
+    auto: bool,
+    strict: bool,
+) -> Result<(Vec<Registration>, Vec<String>), BuildError> {
+    let problems = Catalog::validate().err().unwrap_or_default();
+    let problems: Vec<_> = problems.into_iter().map(|problem| problem.to_string()).collect();
+    if strict && !problems.is_empty() {
+        return Err(BuildError::Catalog(problems));
+    }
+    for problem in &problems {
+        tracing::warn!(target: "tasker_telemetry", "{problem}");
+    }
+    if auto {
+        subscribers.extend(crate::catalog::auto_subscribers());
+    }
+    Ok((subscribers, problems))
 }

@@ -134,9 +134,9 @@ impl Carrier {
             link: None,
             baggage: BTreeMap::new(),
             context,
+            correlation_id: None,
             undecided: Vec::new(),
             undecided_lost: 0,
-            correlation_id: None,
             seed: Some(crate::id::nonce()),
         }
     }

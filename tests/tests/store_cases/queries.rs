@@ -5,7 +5,7 @@ use std::time::Duration;
 use integration_tests::store::store;
 use tasker_telemetry::prelude::*;
 use tasker_telemetry::state::State;
-use tasker_telemetry::store::{Question, TaskFilter};
+use tasker_telemetry::store::{Question, StoreOptions, TaskFilter};
 
 use super::database;
 
@@ -57,6 +57,24 @@ async fn each_question_is_one_statement_that_an_index_answers() {
 }
 
 #[tokio::test]
+async fn events_stand_in_their_order_whatever_the_clocks_said() {
+    let database = database();
+    let telemetry = database.telemetry();
+    let _ = telemetry.in_scope(|| order(10));
+    telemetry.flush().await.unwrap();
+    let names = async || {
+        let history = store(&telemetry).task_history("10").await.unwrap().unwrap();
+        history.transitions.into_iter().map(|event| event.event).collect::<Vec<_>>()
+    };
+    let in_order = names().await;
+    assert_eq!((in_order.len(), in_order[4].as_str()), (11, "step.failed"));
+    // As if the step's thread had gone on to one whose clock is behind.
+    let behind = "UPDATE tasker_transitions SET occurred_at = occurred_at - 900000000 WHERE number >= 5";
+    assert!(matches!(database.reader().number(behind, &[]).await, Err(sqlx::Error::RowNotFound)));
+    assert_eq!(names().await, in_order);
+}
+
+#[tokio::test]
 async fn old_tasks_are_deleted_with_all_that_belongs_to_them() {
     let database = database();
     let telemetry = database.telemetry();
@@ -68,5 +86,20 @@ async fn old_tasks_are_deleted_with_all_that_belongs_to_them() {
     let reader = database.reader();
     for table in ["tasks", "steps", "attempts", "errors", "transitions"] {
         assert_eq!(reader.number(&format!("SELECT count(*) FROM tasker_{table}"), &[]).await.unwrap(), 0, "{table}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_older_than_the_retention_goes_by_itself() {
+    let database = database();
+    let telemetry = database.telemetry();
+    telemetry.in_scope(|| (1..=50).for_each(|number| drop(order(number))));
+    telemetry.shutdown().await.unwrap();
+    let reader = database.reader();
+    let tasks = async || reader.number("SELECT count(*) FROM tasker_tasks", &[]).await.unwrap();
+    assert_eq!(tasks().await, 50);
+    let _telemetry = database.builder_with(StoreOptions::new().retention(Duration::ZERO)).build().unwrap();
+    while tasks().await > 0 {
+        tokio::task::yield_now().await;
     }
 }

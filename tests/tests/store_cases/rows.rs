@@ -194,13 +194,13 @@ async fn tasks_are_found_by_state_name_and_age() {
 #[tokio::test]
 async fn texts_that_a_database_might_choke_on() {
     #[task(id = id)]
-    fn odd(id: String, message: String) -> Result<(), String> {
-        Err(message)
+    fn odd(id: &str, message: &str) -> Result<(), String> {
+        Err(message.to_owned())
     }
     let database = database();
     let telemetry = database.telemetry();
     let (id, message) = ("a'\"; DROP TABLE tasker_tasks; -- ä🍵$1", "zero \0, quote ' and \\u0000 {\"json\": [1]}");
-    telemetry.in_scope(|| odd(id.to_owned(), message.to_owned())).unwrap_err();
+    telemetry.in_scope(|| odd(id, message)).unwrap_err();
     telemetry.flush().await.unwrap();
     let history = store(&telemetry).task_history(id).await.unwrap().unwrap();
     assert_eq!(history.errors[0].error_message, message.replace('\0', "\u{fffd}"));

@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Next, Phase, StepRun, Times};
 use crate::classify::{ErrorView, RetryAdvice};
@@ -12,7 +12,7 @@ use crate::lifecycle::TaskCore;
 use crate::lifecycle::driven::Verdict;
 use crate::lifecycle::task_run::end_task;
 use crate::metrics::error_type;
-use crate::publisher::{Fact, Reason};
+use crate::publisher::{End, Fact, Reason, Ticket};
 use crate::retry::LONGEST_WAIT;
 use crate::scope::{self, Permit, Scope};
 use crate::state::{Entity, State, transition};
@@ -78,12 +78,21 @@ impl StepRun {
             Next::End
         };
         let write = |task| Failure::of_error(error, kind, retryable, task).with_inputs(self.inputs());
-        let failure = self.watched.then(|| Arc::new(write(self.task().map(|(task, _)| &**task))));
+        let failure = self.watched.then(|| Arc::new(self.durable(write(self.task().map(|(task, _)| &**task)))));
         let error_type = || failure.as_ref().map_or_else(|| error_type(error, kind), |failure| failure.error_type());
         let error_type = if self.metering.is_on() { error_type() } else { "" };
         let told = Told { failure, retryable, error_type };
-        self.attempt_failed(&told, ended, next, delay.is_some());
+        let next = self.attempt_failed(&told, ended, next, delay.is_some());
         self.leave_to_engine(next, told.failure)
+    }
+
+    /// A store may be asked to have written the failure before anything follows from it.
+    fn durable(&self, mut failure: Failure) -> Failure {
+        let limit = self.task().and_then(|(task, _)| task.core().strict_limit());
+        if let Some(deadline) = limit.and_then(|limit| Instant::now().checked_add(limit)) {
+            failure.written = Some(Arc::new(Ticket::new(deadline)));
+        }
+        failure
     }
 
     /// Where an engine counts the attempts, it sees to the next one, unless the program asked for it to be here.
@@ -121,23 +130,25 @@ impl StepRun {
         }
         let ended = self.ended();
         let write = |task| Failure::of_panic_in(panic, task).with_inputs(self.inputs());
-        let failure = self.watched.then(|| Arc::new(write(self.task().map(|(task, _)| &**task))));
+        let failure = self.watched.then(|| Arc::new(self.durable(write(self.task().map(|(task, _)| &**task)))));
         let error_type = crate::event::error_type(Some("panic"));
         let told = Told { failure, retryable: false, error_type };
         self.attempt_failed(&told, ended, Next::End, false);
         self.leave_to_engine(Next::End, told.failure);
     }
 
-    fn attempt_failed(&mut self, told: &Told, ended: Option<Ended>, next: Next, server_requested: bool) {
+    /// Says what follows: what was meant to, unless the failure has to be written first and was not.
+    fn attempt_failed(&mut self, told: &Told, ended: Option<Ended>, next: Next, server_requested: bool) -> Next {
         self.release();
+        let next = match ended {
+            Some(ended) => self.tell_failure(told, next, server_requested, ended),
+            None => next,
+        };
         if self.phase != Phase::Off {
             self.phase = match next {
                 Next::Again(_) => Phase::Ready,
                 Next::End => Phase::Over,
             };
-        }
-        if let Some(ended) = ended {
-            self.tell_failure(told, next, server_requested, ended);
         }
         if let Next::Again(_) = next {
             self.attempt = self.attempt.saturating_add(1);
@@ -151,19 +162,21 @@ impl StepRun {
                 _ => {}
             }
         }
+        next
     }
 
-    fn tell_failure(&mut self, told: &Told, next: Next, server_requested: bool, ended: Ended) {
+    fn tell_failure(&mut self, told: &Told, next: Next, server_requested: bool, ended: Ended) -> Next {
         let Ended { end, nanos, queue_nanos } = ended;
-        let Some(event) = self.advance(State::Error) else { return };
+        let Some(event) = self.advance(State::Error) else { return next };
         // Facts are built for listeners only, and for them the failure was written out.
         let failure = || told.failure.clone().unwrap_or_default();
         let retried = matches!(next, Next::Again(_));
         self.emit(event, end, || Fact::Failed { nanos, queue_nanos, retried, failure: failure() });
         self.meter_failed(end, nanos, told.error_type, next);
         self.tell_processing(end, nanos);
+        let written = self.is_written(told);
         match next {
-            Next::Again(wait) => {
+            Next::Again(wait) if written => {
                 let wait_nanos = u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX);
                 let fact = || Fact::Wait { wait_nanos, server_requested, failure: failure() };
                 if let Some(event) = self.advance(State::Pending) {
@@ -177,16 +190,37 @@ impl StepRun {
                     self.end_own_task(State::Error, end, told.failure.clone());
                 }
             }
-            Next::End => {
+            Next::End | Next::Again(_) => {
                 if let Some((task, _)) = self.task() {
                     task.step_failed();
                 }
                 if told.retryable {
-                    self.emit(EventKind::StepMaxRetriesReached, end, || Fact::Exhausted(failure()));
+                    let why = || if written { failure() } else { not_written(&failure()) };
+                    self.emit(EventKind::StepMaxRetriesReached, end, || Fact::Exhausted(why()));
                 }
                 self.end_own_task(State::Error, end, told.failure.clone());
+                return Next::End;
             }
         }
+        next
+    }
+
+    /// Whether what follows may follow: where the store has to have written the failure first, this blocks until it has, or has
+    /// said that it cannot. That is what `Durability::Strict` asks for, and nobody else comes here with a ticket.
+    fn is_written(&self, told: &Told) -> bool {
+        let Some(ticket) = told.failure.as_ref().and_then(|failure| failure.written.as_ref()) else { return true };
+        if ticket.wait() == End::Done {
+            return true;
+        }
+        if let Some((task, place)) = self.task() {
+            task.core().failure_not_written();
+            tracing::error!(
+                target: "tasker_telemetry",
+                task_id = task.id().as_str(), step = place.spec.name, attempt = place.attempt,
+                "a failed attempt could not be written to the store: its step is not tried again"
+            );
+        }
+        false
     }
 
     /// What the attempt used, for those who asked for it.
@@ -238,6 +272,12 @@ impl StepRun {
             end_task(task, event, begun, end, failure);
         }
     }
+}
+
+/// What is told of a step that would have been tried again.
+fn not_written(failure: &Failure) -> Arc<Failure> {
+    let message = format!("{}; not tried again: this failure could not be written to the store", failure.message);
+    Arc::new(Failure::saying(message))
 }
 
 impl Drop for StepRun {

@@ -160,7 +160,7 @@ impl Seen {
 }
 
 /// A prefix: parts with points between them.
-pub(super) fn name(text: &str) -> String {
+pub(crate) fn name(text: &str) -> String {
     let mut name = String::new();
     for piece in text.split('.').filter(|piece| !piece.is_empty()) {
         if !name.is_empty() {
@@ -172,7 +172,7 @@ pub(super) fn name(text: &str) -> String {
 }
 
 /// A value as a part of a name.
-fn part(out: &mut String, value: &str) {
+pub(crate) fn part(out: &mut String, value: &str) {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
     out.extend(value.chars().map(|c| if is_plain(c) { c } else { '_' }));
     if value.is_empty() {
@@ -181,7 +181,7 @@ fn part(out: &mut String, value: &str) {
 }
 
 /// `name:value`, after a comma where there is one before it.
-pub(super) fn tag(out: &mut String, name: &str, value: &str) {
+pub(crate) fn tag(out: &mut String, name: &str, value: &str) {
     if !out.is_empty() {
         out.push(',');
     }

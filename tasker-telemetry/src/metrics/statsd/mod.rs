@@ -30,7 +30,7 @@
 //! A datagram that cannot be sent is an error of the push, and what it told is sent with the next. One that is lost on the
 //! way is lost: UDP does not tell.
 
-mod lines;
+pub(crate) mod lines;
 
 use std::collections::HashMap;
 use std::fmt;

@@ -5,7 +5,7 @@ use crate::event::Event;
 use crate::lifecycle::{Operated, Told};
 use crate::state::{Entity, IllegalTransition, State};
 use crate::store::db::{Arg, Conn};
-use crate::store::rows::nanos;
+use crate::store::rows::{nanos, part};
 use crate::store::write::WriteError;
 use crate::time::Timestamp;
 
@@ -67,8 +67,8 @@ impl Change {
     pub(super) async fn write(&self, conn: &mut Conn, task_id: &str, worker_id: &str) -> Result<(), WriteError> {
         for TransitionRow { step, told, from, to, at, reason } in &self.rows {
             let sql = "INSERT INTO tasker_transitions \
-                       (event_id, task_id, step_id, attempt, event, from_state, to_state, occurred_at, worker_id, reason, number) \
-                       VALUES ($1, $2, NULLIF($3, ''), NULLIF($4, 0), $5, $6, $7, $8, $9, NULLIF($10, ''), $11)";
+                       (event_id, task_id, step_id, attempt, event, from_state, to_state, occurred_at, worker_id, reason, number, part) \
+                       VALUES ($1, $2, NULLIF($3, ''), NULLIF($4, 0), $5, $6, $7, $8, $9, NULLIF($10, ''), $11, $12)";
             let (step_id, attempt) = step.as_ref().map_or(("", 0), |(step_id, attempt)| (step_id, *attempt));
             let args = vec![
                 Arg::from(told.event_id.as_str()),
@@ -82,6 +82,7 @@ impl Change {
                 Arg::from(worker_id),
                 Arg::from(reason.as_str()),
                 Arg::from(i64::from(told.number)),
+                Arg::from(part(told.part)),
             ];
             conn.execute(sql, args).await?;
         }

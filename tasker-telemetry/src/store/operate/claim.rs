@@ -12,6 +12,7 @@ use crate::state::State;
 use crate::store::Store;
 use crate::store::db::{Arg, Conn, Db};
 use crate::store::error::StoreError;
+use crate::store::query::ago;
 use crate::store::rows::nanos;
 use crate::store::write::{Sign, WriteError};
 use crate::time::Timestamp;
@@ -125,7 +126,9 @@ pub(in crate::store) async fn sign_off(db: &Db, worker_id: &str) {
     const LIMIT: Duration = Duration::from_secs(1);
     let worker_id = worker_id.to_owned();
     let delete = db.write(async |conn: &mut Conn| -> Result<(), WriteError> {
-        conn.execute("DELETE FROM tasker_workers WHERE worker_id = $1", vec![Arg::from(worker_id)]).await?;
+        // Those that are dead for a while go as well: who is not there is as dead as who gives no sign.
+        let sql = "DELETE FROM tasker_workers WHERE worker_id = $1 OR lease_until < $2";
+        conn.execute(sql, vec![Arg::from(worker_id), Arg::from(ago(Duration::from_hours(1)))]).await?;
         Ok(())
     });
     // Where that fails, its lease will run out.

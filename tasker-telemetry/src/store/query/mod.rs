@@ -218,8 +218,10 @@ impl Store {
         let errors = "SELECT event_id, task_id, step_id, step_name, attempt, occurred_at, error_class, error_type, \
                       error_message, error_chain, backtrace, retryable \
                       FROM tasker_errors WHERE task_id = $1 ORDER BY occurred_at";
+        // An event is not older than those before it in its part, whatever the clock of its thread said.
         let transitions = "SELECT event_id, step_id, attempt, event, from_state, to_state, occurred_at, worker_id, reason \
-                           FROM tasker_transitions WHERE task_id = $1 ORDER BY occurred_at, number";
+                           FROM tasker_transitions WHERE task_id = $1 \
+                           ORDER BY MAX(occurred_at) OVER (PARTITION BY part ORDER BY number), part, number";
         let mut steps = self.all(steps, id(), StoredStep::read).await?;
         let attempts = self.all(attempts, id(), StoredAttempt::read).await?;
         for attempt in attempts {
