@@ -58,10 +58,7 @@ pub struct StepRun {
     watched: bool,
     /// The step is a task of its own.
     owns_task: bool,
-    /// An engine runs the attempts: this is one of them, and no other follows here.
-    given: bool,
-    /// The same, and the task knows the engine.
-    driven: bool,
+    counted: Counted,
     /// While the body is dropped in the step's scope: whether the thread was polling before.
     entered: Option<bool>,
     /// Something behind the body takes note of its drop.
@@ -99,6 +96,16 @@ struct Rare {
     begun: Option<Moment>,
     /// The step of which this is an attempt, if an engine knows it.
     given: Option<GivenStep>,
+}
+
+/// Who counts the attempts. One byte: the step is kept small.
+#[derive(Clone, Copy)]
+enum Counted {
+    Here,
+    /// An engine runs the attempts: this is one of them, and no other follows here.
+    Given,
+    /// The same, and the task knows the engine.
+    Driven,
 }
 
 /// When an attempt asked to run, and when it did; the same moment until it does.
@@ -160,8 +167,7 @@ impl StepRun {
             phase: Phase::New,
             watched: false,
             owns_task: false,
-            given: false,
-            driven: false,
+            counted: Counted::Here,
             entered: None,
             followed: false,
             metering: Metering::Off,
@@ -171,7 +177,7 @@ impl StepRun {
     /// One attempt that an engine asked for: no other follows here.
     pub(super) fn given(spec: &'static StepSpec, fields: Fields, attempt: StepAttempt) -> Self {
         let mut run = Self::new(spec, None);
-        (run.attempt, run.given) = (attempt.attempt_number(), true);
+        (run.attempt, run.counted) = (attempt.attempt_number(), Counted::Given);
         run.kept = Kept::Given(Box::new(Rare { fields, given: attempt.step(), ..Rare::default() }));
         run
     }
@@ -227,8 +233,10 @@ impl StepRun {
                 self.metering = if task.metrics().is_some() { Metering::Step } else { Metering::Off };
                 let place = match task.engine() {
                     // A step inside a step is none that the engine knows.
-                    Some(engine) if !is_inside_step && !self.given && !engine.stands_apart() => {
-                        self.driven = true;
+                    Some(engine)
+                        if !is_inside_step && !matches!(self.counted, Counted::Given) && !engine.stands_apart() =>
+                    {
+                        self.counted = Counted::Driven;
                         self.attempt = engine.number();
                         StepPlace::driven(self.spec, task, self.attempt)
                     }
@@ -426,7 +434,7 @@ impl StepRun {
     /// Whether an end has to be told to anybody.
     #[inline]
     pub(super) const fn has_to_tell(&self) -> bool {
-        self.watched || self.metering.is_on() || self.driven
+        self.watched || self.metering.is_on() || matches!(self.counted, Counted::Driven)
     }
 
     /// One step through the state machine; `None` (and no event) for one that is not legal.
@@ -467,7 +475,7 @@ impl StepRun {
     /// The engine that counts the attempts, if one does.
     #[inline]
     fn engine(&self) -> Option<&Engine> {
-        if self.driven { self.task()?.0.engine() } else { None }
+        if matches!(self.counted, Counted::Driven) { self.task()?.0.engine() } else { None }
     }
 
     /// Begins to wait for the next attempt.

@@ -185,7 +185,7 @@ impl StepRun {
                 if !wait.is_zero() {
                     self.emit(EventKind::ObservabilityStepBackoff, end, fact);
                 }
-                if self.given {
+                if matches!(self.counted, super::Counted::Given) {
                     // Outside any task an attempt is a task of its own: the next one is another.
                     self.end_own_task(State::Error, end, told.failure.clone());
                 }

@@ -68,7 +68,7 @@ impl StepRun {
         let retried = matches!(next, Next::Again(_));
         if let Some(metrics) = self.metrics() {
             metrics.step_failed(self.spec, error_type, retried, self.took(end, nanos));
-            if self.metering == Metering::LoneStep && (!retried || self.given) {
+            if self.metering == Metering::LoneStep && (!retried || matches!(self.counted, super::Counted::Given)) {
                 metrics.failed(self.took(end, self.lone_nanos(end)));
             }
         }
