@@ -47,7 +47,7 @@ struct Tail<R> {
 /// that drops the body when the call panics.
 #[must_use]
 #[inline]
-pub const fn step(spec: &'static StepSpec, fields: Fields) -> StepRun {
+pub fn step(spec: &'static StepSpec, fields: Fields) -> StepRun {
     StepRun::new(spec, fields)
 }
 

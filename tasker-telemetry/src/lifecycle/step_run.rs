@@ -69,8 +69,9 @@ pub struct StepRun {
 /// Whatever has to be dropped. One question when telemetry is off, not one for each field: those took 60 instructions of
 /// the 200 that a step cost.
 enum Kept {
+    Nothing,
     /// The values of `fields(..)`, before the first poll.
-    Fields(Fields),
+    Fields(Box<[crate::value::Value]>),
     /// The same, and the step that an engine's attempt is one of.
     Given(Box<Rare>),
     /// From the first poll on.
@@ -121,6 +122,7 @@ enum Phase {
     New,
     /// Telemetry is off: nothing will, but for the attempts.
     Off,
+    Over,
     /// The next attempt has not asked to run yet.
     Ready,
     /// It has, and waits for its permit.
@@ -129,7 +131,6 @@ enum Phase {
     Running,
     /// The body is being dropped before its end, inside the step's scope.
     Dropping,
-    Over,
 }
 
 /// What a step waits for or holds, beside its body.
@@ -155,10 +156,10 @@ pub(super) enum Next {
 
 impl StepRun {
     #[inline]
-    pub(super) const fn new(spec: &'static StepSpec, fields: Fields) -> Self {
+    pub(super) fn new(spec: &'static StepSpec, fields: Fields) -> Self {
         Self {
             spec,
-            kept: Kept::Fields(fields),
+            kept: fields.map_or(Kept::Nothing, Kept::Fields),
             outside: None,
             times: None,
             attempt: 1,
@@ -327,7 +328,7 @@ impl StepRun {
 
     #[inline]
     fn set_scope(&mut self, scope: Scope) {
-        if let Kept::Fields(None) = self.kept {
+        if let Kept::Nothing = self.kept {
             // There is nothing in it: forgotten, it is not asked again what it holds (30 instructions).
             mem::forget(mem::replace(&mut self.kept, Kept::Scope(scope, None)));
         } else {
@@ -337,8 +338,9 @@ impl StepRun {
 
     #[cold]
     fn replace_scope(&mut self, scope: Scope) {
-        let rare = match mem::replace(&mut self.kept, Kept::Fields(None)) {
-            Kept::Fields(fields) => fields.map(|fields| Box::new(Rare { fields: Some(fields), ..Rare::default() })),
+        let rare = match mem::replace(&mut self.kept, Kept::Nothing) {
+            Kept::Nothing => None,
+            Kept::Fields(fields) => Some(Box::new(Rare { fields: Some(fields), ..Rare::default() })),
             Kept::Given(rare) => Some(rare),
             Kept::Scope(_, rare) => rare,
         };
@@ -349,21 +351,21 @@ impl StepRun {
     const fn scope(&self) -> Option<&Scope> {
         match &self.kept {
             Kept::Scope(scope, _) => Some(scope),
-            Kept::Fields(_) | Kept::Given(_) => None,
+            Kept::Nothing | Kept::Fields(_) | Kept::Given(_) => None,
         }
     }
 
     const fn scope_mut(&mut self) -> Option<&mut Scope> {
         match &mut self.kept {
             Kept::Scope(scope, _) => Some(scope),
-            Kept::Fields(_) | Kept::Given(_) => None,
+            Kept::Nothing | Kept::Fields(_) | Kept::Given(_) => None,
         }
     }
 
     fn rare(&self) -> Option<&Rare> {
         match &self.kept {
             Kept::Scope(_, rare) => rare.as_deref(),
-            Kept::Fields(_) | Kept::Given(_) => None,
+            Kept::Nothing | Kept::Fields(_) | Kept::Given(_) => None,
         }
     }
 

@@ -283,16 +283,22 @@ fn not_written(failure: &Failure) -> Arc<Failure> {
 impl Drop for StepRun {
     #[inline]
     fn drop(&mut self) {
-        if self.followed && self.phase == Phase::Running {
-            self.drop_body();
-        } else if self.phase == Phase::Dropping || (self.has_to_tell() && self.phase != Phase::Over) {
-            self.dropped();
+        if !matches!(self.phase, Phase::New | Phase::Off | Phase::Over) {
+            self.unfinished();
         }
     }
 }
 
 impl StepRun {
     #[cold]
+    fn unfinished(&mut self) {
+        if self.followed && self.phase == Phase::Running {
+            self.drop_body();
+        } else if self.phase == Phase::Dropping || self.has_to_tell() {
+            self.dropped();
+        }
+    }
+
     fn dropped(&mut self) {
         if self.phase == Phase::Dropping
             && let Some(was_polling) = self.entered.take()
