@@ -27,6 +27,10 @@ pub(crate) struct Args {
 /// What becomes of what is seen.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Output {
+    /// Do without telemetry, whatever the other options say: what its cost is measured against
+    #[arg(long, global = true)]
+    pub(crate) off: bool,
+
     /// Print the events as JSON lines, and nothing else
     #[arg(long, global = true)]
     pub(crate) json: bool,

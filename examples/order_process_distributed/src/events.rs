@@ -10,7 +10,7 @@ use crate::args::Output;
 
 /// The telemetry of this process.
 pub(crate) fn telemetry(output: &Output) -> Result<Telemetry, BoxError> {
-    let mut builder = Telemetry::builder().service_name("shop");
+    let mut builder = Telemetry::builder().enabled(!output.off).service_name("shop");
     if output.json {
         builder = builder.subscriber(Lines);
     }
