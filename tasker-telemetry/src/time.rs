@@ -150,11 +150,24 @@ impl Moment {
 }
 
 #[cold]
-fn anchor_at(tick: u64) -> u64 {
-    let unix = unix_nanos();
+fn anchor_at(now: u64) -> u64 {
+    let (mut anchor, mut least) = (Anchor { tick: now, unix: unix_nanos() }, u64::MAX);
+    // A thread that is interrupted between the two readings would be wrong by that long for a second: of a few pairs the closest
+    // counts, and mostly the first is close.
+    for _ in 0..8 {
+        let before = tick();
+        let unix = unix_nanos();
+        let between = tick().saturating_sub(before);
+        if between < least {
+            (anchor, least) = (Anchor { tick: before + between / 2, unix }, between);
+        }
+        if between < 1_000 {
+            break;
+        }
+    }
     // A thread that is being torn down has no anchor any more: read the clock each time then.
-    let _ = ANCHOR.try_with(|anchor| anchor.set(Anchor { tick, unix }));
-    unix
+    let _ = ANCHOR.try_with(|kept| kept.set(anchor));
+    anchor.unix.saturating_sub(anchor.tick.saturating_sub(now))
 }
 
 fn unix_nanos() -> u64 {

@@ -169,7 +169,7 @@ pub(super) async fn outcomes(reader: &Reader) -> Vec<String> {
                  FROM tasker_errors e WHERE e.task_id = t.task_id AND e.step_id IS NULL), '-') FROM tasker_tasks t";
     let steps = "SELECT s.task_id || ' ' || s.step_name || ' ' || s.state || ' ' || s.attempts || ' ' || \
                  (SELECT count(*) FROM tasker_errors e WHERE e.task_id = s.task_id AND e.step_id = s.step_id) \
-                 FROM tasker_steps s WHERE s.created_at >= (SELECT MAX(x.occurred_at) FROM tasker_transitions x \
+                 FROM tasker_steps s WHERE s.created_at >= (SELECT MAX(x.occurred_at) - 1000000 FROM tasker_transitions x \
                  WHERE x.task_id = s.task_id AND x.event = 'task.start_requested')";
     let mut found = reader.texts(tasks).await.expect("the database answers");
     found.extend(reader.texts(steps).await.expect("the database answers"));
