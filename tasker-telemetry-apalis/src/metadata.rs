@@ -1,7 +1,5 @@
 //! What stands in an apalis job's metadata: ours, and what we read of the graph's.
 
-use std::convert::Infallible;
-
 use apalis_core::task::ExecutionContext;
 use apalis_core::task::metadata::{Metadata, MetadataStore};
 use tasker_telemetry::Timestamp;
@@ -37,14 +35,19 @@ impl Carried {
     }
 }
 
-impl Metadata for Carried {
-    type Error = Infallible;
+/// What is carried is read with [`Carried::of`], which knows the whole job.
+#[derive(Debug, thiserror::Error)]
+#[error("a carrier is read from the job, not from its metadata alone")]
+pub(crate) struct OnlyWritten;
 
-    fn extract(_: &MetadataStore) -> Result<Self, Infallible> {
-        unreachable!("read with `Carried::of`, which can fail")
+impl Metadata for Carried {
+    type Error = OnlyWritten;
+
+    fn extract(_: &MetadataStore) -> Result<Self, OnlyWritten> {
+        Err(OnlyWritten)
     }
 
-    fn inject(&self, metadata: &mut MetadataStore) -> Result<(), Infallible> {
+    fn inject(&self, metadata: &mut MetadataStore) -> Result<(), OnlyWritten> {
         let carrier = serde_json::to_string(&self.carrier).unwrap_or_default(); // texts and numbers: it cannot fail
         metadata.replace(CARRIER, carrier);
         metadata.replace(ENQUEUED_AT, self.enqueued_at.as_unix_nanos().to_string());

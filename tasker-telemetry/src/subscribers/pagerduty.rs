@@ -46,15 +46,9 @@ const LONGEST_KEY: usize = 255;
 
 impl PagerDuty {
     /// Alerts to the service or the rule set with that integration key.
-    ///
-    /// # Panics
-    /// Never: the address is the API's own.
     #[must_use]
     pub fn new(routing_key: impl Into<String>) -> Self {
-        match Self::at("https://events.pagerduty.com/v2/enqueue", routing_key) {
-            Ok(on_call) => on_call,
-            Err(error) => unreachable!("a constant: {error}"),
-        }
+        Self::through(Post::known("https://events.pagerduty.com/v2/enqueue"), routing_key)
     }
 
     /// The same through another address, such as a proxy's.
@@ -62,9 +56,12 @@ impl PagerDuty {
     /// # Errors
     /// [`BadAddress`] when it is none of HTTP.
     pub fn at(address: &str, routing_key: impl Into<String>) -> Result<Self, BadAddress> {
+        Ok(Self::through(Post::new(address)?, routing_key))
+    }
+
+    fn through(post: Post, routing_key: impl Into<String>) -> Self {
         let (source, open) = ("tasker".to_owned(), RefCell::default());
-        let (routing_key, post) = (routing_key.into(), Post::new(address)?);
-        Ok(Self { post, routing_key, source, severity: "error", dedup_key: None, open })
+        Self { post, routing_key: routing_key.into(), source, severity: "error", dedup_key: None, open }
     }
 
     /// Where alerts come from. Default: `tasker`.

@@ -84,11 +84,16 @@ impl Post {
         if !is_http || uri.host().is_none_or(str::is_empty) {
             return Err(BadAddress);
         }
+        Ok(Self::known(address))
+    }
+
+    /// The way to an address that is known to be one.
+    pub(super) fn known(address: &str) -> Self {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             .user_agent(concat!("tasker-telemetry/", env!("CARGO_PKG_VERSION")));
-        Ok(Self { agent: config.build().new_agent(), address: address.to_owned(), patience: Patience::new() })
+        Self { agent: config.build().new_agent(), address: address.to_owned(), patience: Patience::new() }
     }
 
     pub(super) const fn set_patience(&mut self, patience: Patience) {
