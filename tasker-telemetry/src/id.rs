@@ -75,7 +75,15 @@ pub(crate) fn event_id(at: Timestamp, task_nonce: u64, sequence: u32) -> Uuid {
 
 /// The id as people write it. (`to_string` goes through a formatter and grows its text as it goes: half a microsecond an event.)
 pub(crate) fn text(id: Uuid) -> String {
-    id.hyphenated().encode_lower(&mut Uuid::encode_buffer()).to_owned()
+    let mut text = String::new();
+    write(id, &mut text);
+    text
+}
+
+/// The same, into a text that is there already.
+pub(crate) fn write(id: Uuid, to: &mut String) {
+    to.clear();
+    to.push_str(id.hyphenated().encode_lower(&mut Uuid::encode_buffer()));
 }
 
 const STEP_SALT: u64 = 0x7374_6570_5f69_6421;

@@ -18,12 +18,13 @@ pub(crate) const TARGET: &str = "tasker_telemetry::span";
 #[derive(Debug, Default)]
 pub(crate) struct LogSpan(Option<Box<tracing::Span>>);
 
-#[inline]
-fn is_wanted(task: &TaskCore) -> bool {
-    LevelFilter::current() >= Level::INFO && task.core().makes_log_spans()
-}
-
 impl LogSpan {
+    /// Whether one might be.
+    #[inline]
+    pub(crate) fn is_wanted(task: &TaskCore) -> bool {
+        LevelFilter::current() >= Level::INFO && task.core().makes_log_spans()
+    }
+
     pub(crate) const fn none() -> Self {
         Self(None)
     }
@@ -35,12 +36,12 @@ impl LogSpan {
 
     #[inline]
     pub(crate) fn of_task(task: &TaskCore) -> Self {
-        if is_wanted(task) { Self::make_of_task(task) } else { Self(None) }
+        if Self::is_wanted(task) { Self::make_of_task(task) } else { Self(None) }
     }
 
     #[inline]
     pub(crate) fn of_step(task: &TaskCore, place: StepPlace) -> Self {
-        if is_wanted(task) { Self::make_of_step(task, place) } else { Self(None) }
+        if Self::is_wanted(task) { Self::make_of_step(task, place) } else { Self(None) }
     }
 
     #[cold]

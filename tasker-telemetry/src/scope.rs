@@ -16,7 +16,7 @@ use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
-pub(crate) use self::lent::Lent;
+pub(crate) use self::lent::{Begun, Lent};
 use crate::catalog::StepSpec;
 use crate::id;
 use crate::lifecycle::TaskCore;

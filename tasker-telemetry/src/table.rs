@@ -26,7 +26,15 @@ impl<T> List<T> {
         self.len.load(Ordering::Acquire)
     }
 
+    #[inline]
     fn get(&self, number: usize) -> Option<&T> {
+        if number < FIRST_CHUNK {
+            return self.chunks[0].get()?.get(number)?.get();
+        }
+        self.get_far(number)
+    }
+
+    fn get_far(&self, number: usize) -> Option<&T> {
         let (chunk, place) = Self::place(number);
         self.chunks.get(chunk)?.get()?.get(place)?.get()
     }
@@ -97,6 +105,20 @@ impl<T> Table<T> {
 
     #[inline]
     fn find(&self, hash: u64, is_it: impl Fn(&T) -> bool) -> Option<(u32, &T)> {
+        // Most are where they are looked for first.
+        let first = self.levels[0].get().and_then(|slots| window(slots, hash, 0).next());
+        if let Some(taken) = first.map(|slot| slot.load(Ordering::Acquire))
+            && taken >> 32 == hash >> 32
+            && let Some(number) = low_half(taken).checked_sub(1)
+            && let Some(entry) = self.entries.get(number as usize).filter(|entry| is_it(entry))
+        {
+            return Some((number, entry));
+        }
+        self.find_all_along(hash, is_it)
+    }
+
+    #[cold]
+    fn find_all_along(&self, hash: u64, is_it: impl Fn(&T) -> bool) -> Option<(u32, &T)> {
         for (level, slots) in self.levels.iter().enumerate() {
             for slot in window(slots.get()?, hash, level) {
                 match slot.load(Ordering::Acquire) {

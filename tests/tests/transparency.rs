@@ -1,5 +1,6 @@
 //! The host sees no difference: random programs of steps that return, fail, panic, nest, run side by side and are dropped
-//! half-way give the same result and the same side effects in the same order, with the macros and without.
+//! half-way give the same result and the same side effects in the same order, with the macros and without. Nor do those who
+//! listen: most steps take a shorter way through the life cycle, and what is told of them is the same.
 
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,8 +10,11 @@ use std::task::Poll;
 
 use integration_tests::{EXPECTED, quiet_expected_panics};
 use proptest::prelude::*;
+use tasker_telemetry::Builder;
+use tasker_telemetry::metrics::Format;
 use tasker_telemetry::prelude::*;
 use tasker_telemetry::testing::{Recording, block_on};
+use tasker_telemetry::trace::InMemorySpans;
 
 /// What a step does, one after the other.
 type Program = Vec<Node>;
@@ -139,6 +143,7 @@ macro_rules! interpreter {
 }
 interpreter!(bare, ,);
 interpreter!(annotated, #[step], #[task(max_concurrent_steps = 100)]);
+interpreter!(unbounded, #[step], #[task]);
 
 fn programs() -> impl Strategy<Value = Program> {
     let leaf = prop_oneof![
@@ -165,9 +170,9 @@ fn programs() -> impl Strategy<Value = Program> {
 }
 
 /// Result or panic message, and the side effects in their order.
-fn observe<F: Future<Output = Result<u32, String>>>(
-    run: impl FnOnce(Log) -> F,
-) -> (Result<Result<u32, String>, String>, Vec<String>) {
+type Seen = (Result<Result<u32, String>, String>, Vec<String>);
+
+fn observe<F: Future<Output = Result<u32, String>>>(run: impl FnOnce(Log) -> F) -> Seen {
     let to = Log::default();
     let result = catch_unwind(AssertUnwindSafe(|| block_on(run(Arc::clone(&to)))));
     let result = result.map_err(|panic| panic.downcast_ref::<String>().cloned().unwrap_or_default());
@@ -207,5 +212,84 @@ proptest! {
             count("task.completed") + count("task.failed") + count("task.cancelled"),
             "tasks begun and ended"
         );
+    }
+}
+
+/// Keeps what it is told, with ids in the order in which they came up.
+#[derive(Default, Clone, Subscriber)]
+#[subscribe("*")]
+#[subscriber(manual)]
+struct Told(Arc<Mutex<Vec<String>>>, Arc<Mutex<Vec<String>>>);
+
+impl Told {
+    fn handle_event(&self, event: &EventRecord) {
+        let json = event.payload();
+        let text = |name: &str| json[name].as_str().unwrap_or_default().to_owned();
+        let id = |name: &str| {
+            let (id, mut ids) = (text(name), self.1.lock().unwrap());
+            ids.iter().position(|known| *known == id).unwrap_or_else(|| {
+                ids.push(id);
+                ids.len() - 1
+            })
+        };
+        let (task, step, attempt) = (id("task_id"), id("step_id"), &json["attempt_number"]);
+        let error = [text("error_class"), text("error_message"), text("reason")].join("/");
+        let steps = [&json["total_steps"], &json["completed_steps"], &json["failed_steps"]];
+        let took = json["execution_duration"].as_f64().is_some_and(|seconds| (0.0..60.0).contains(&seconds));
+        let entry = format!("{} of {task}/{step}#{attempt} {error} {steps:?} {took}", event.name());
+        self.0.lock().unwrap().push(entry);
+    }
+}
+
+/// Whoever has to be told on the spot makes every step take the long way.
+#[derive(Default, Subscriber)]
+#[subscribe("*")]
+#[subscriber(manual, inline)]
+struct OnTheSpot;
+
+#[allow(clippy::unused_self, reason = "the form of a handler")]
+impl OnTheSpot {
+    fn handle_event(&self, _: &EventRecord) {}
+}
+
+/// Everything that is told of a program, in events, spans and metrics, but for ids and times.
+fn telling(set: impl FnOnce(Builder) -> Builder, program: &Program) -> (Seen, Vec<String>) {
+    let (told, spans) = (Told::default(), InMemorySpans::default());
+    let builder = Telemetry::builder().auto_subscribers(false).subscriber(told.clone()).in_memory_spans(spans.clone());
+    let telemetry = set(builder).build().unwrap();
+    let seen = observe(|to| {
+        let program = program.clone();
+        telemetry.scope(async move { unbounded::task(&program, &to).await })
+    });
+    telemetry.flush_blocking().unwrap();
+
+    let spans = spans.spans();
+    let place = |id| spans.iter().position(|span| Some(span.span_id()) == id);
+    let lines = spans.iter().map(|span| {
+        let end = format!("{:?} {:?}", span.status(), span.kind());
+        format!("{} in {:?}: {end}", span.name(), place(span.parent_span_id()))
+    });
+    let metrics = telemetry.metrics().render(Format::Prometheus);
+    let counts = metrics.lines().filter(|line| {
+        let counted =
+            ["tasker_task", "tasker_step", "tasker_events_published"].iter().any(|name| line.starts_with(name));
+        counted && !line.contains("_sum") && !line.contains("duration_seconds_bucket")
+    });
+    let mut all = told.0.lock().unwrap().clone();
+    all.extend(lines);
+    all.extend(counts.map(str::to_owned));
+    (seen, all)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_short_way_and_the_long_tell_the_same(program in programs()) {
+        quiet_expected_panics();
+        let (short_seen, short) = telling(|builder| builder, &program);
+        let (long_seen, long) = telling(|builder| builder.subscriber(OnTheSpot), &program);
+        prop_assert_eq!(short_seen, long_seen);
+        prop_assert_eq!(short, long);
     }
 }

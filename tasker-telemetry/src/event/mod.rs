@@ -13,6 +13,7 @@ pub use self::helpers::{ErrorMetrics, EventExt, PerformanceMetrics, TimingMetric
 pub use self::kind::{Category, EventKind};
 pub use self::record::EventRecord;
 pub(crate) use self::record::{ErasedEvent, HEADER_FIELDS, Header, Payload, StepHeader, TaskHeader};
+pub(crate) use self::system::Reuse;
 pub use self::system::{observability, step, task, workflow};
 
 use serde::Serialize;

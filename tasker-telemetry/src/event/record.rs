@@ -62,11 +62,16 @@ pub(crate) const HEADER_FIELDS: [&str; 13] = [
 /// A typed event behind one pointer.
 pub(crate) trait ErasedEvent: Any + Send + Sync {
     fn as_any(&self) -> &dyn Any;
+    fn as_any_mut(&mut self) -> &mut dyn Any;
     fn to_json(&self) -> Result<Json, serde_json::Error>;
 }
 
 impl<E: Event> ErasedEvent for E {
     fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn as_any_mut(&mut self) -> &mut dyn Any {
         self
     }
 
@@ -117,6 +122,11 @@ pub struct EventRecord {
 impl EventRecord {
     pub(crate) const fn new(kind: EventKind, spec: &'static EventSpec, header: Header, payload: Payload) -> Self {
         Self { kind, spec, header, payload, json: OnceLock::new() }
+    }
+
+    /// What it is made of, for the next one.
+    pub(crate) fn into_parts(self) -> (Header, Payload) {
+        (self.header, self.payload)
     }
 
     /// The event's name, `task.failed`.

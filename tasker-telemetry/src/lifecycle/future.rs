@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -15,12 +16,12 @@ use pin_project_lite::pin_project;
 
 use super::attempt::StepAttempt;
 use super::dying::Dying;
-use super::step_run::{Next, StepRun};
+use super::step_run::{Next, Short, StepRun};
 use super::task_run::TaskRun;
 use super::{TaskIdArg, advice, kind};
 use crate::catalog::{StepSpec, TaskSpec};
 use crate::classify::Classify;
-use crate::scope::Lent;
+use crate::scope::{Begun, Lent};
 use crate::value::Fields;
 
 pin_project! {
@@ -95,14 +96,19 @@ fn poll_on<R>(
     cx: &mut Context<'_>,
 ) -> Poll<R> {
     if run.is_new() {
-        let mut lent = Lent::NOTHING;
-        if run.begin_lent(true, &mut lent) {
-            // A panic needs no more than that what was lent goes back, and drops do that.
-            let polled = body.poll(cx);
-            if polled.is_pending() {
-                run.keep(lent);
+        let (mut lent, mut short) = (Lent::NOTHING, None);
+        match run.begin_short(true, &mut lent, &mut short) {
+            Begun::Quiet => {
+                mem::forget(short); // there is nothing in it: forgotten, it is not asked again what it holds
+                // A panic needs no more than that what was lent goes back, and drops do that.
+                let polled = body.poll(cx);
+                if polled.is_pending() {
+                    run.keep_quiet(&mut lent);
+                }
+                return polled;
             }
-            return polled;
+            Begun::Told => return poll_short(run, &mut lent, &mut short, classify, body, cx),
+            Begun::No => {}
         }
         if !run.begin() {
             return body.poll(cx);
@@ -123,6 +129,43 @@ fn poll_on<R>(
         run.completed();
     }
     Poll::Ready(output)
+}
+
+/// The first poll of a step that has begun in the scope around it, and was told of.
+fn poll_short<R>(
+    run: &mut StepRun,
+    lent: &mut Lent,
+    short: &mut Option<Short>,
+    classify: Classify<R>,
+    body: Pin<&mut dyn Future<Output = R>>,
+    cx: &mut Context<'_>,
+) -> Poll<R> {
+    let polled = {
+        let _attached = short.as_ref().map(Short::attach);
+        catch_unwind(AssertUnwindSafe(|| body.poll(cx)))
+    };
+    match polled {
+        Ok(Poll::Ready(output)) => {
+            match ((classify.failure)(&output), &*short) {
+                (None, Some(short)) => short.complete(lent),
+                (None, None) => {}
+                (Some(error), _) => {
+                    run.keep(lent, short);
+                    run.failed(&error, advice(classify, &output), kind(classify, &output));
+                }
+            }
+            Poll::Ready(output)
+        }
+        Ok(Poll::Pending) => {
+            run.keep(lent, short);
+            Poll::Pending
+        }
+        Err(panic) => {
+            run.keep(lent, short);
+            run.panicked(&*panic);
+            resume_unwind(panic)
+        }
+    }
 }
 
 /// Polls the body inside its step. A panic is told and goes on.

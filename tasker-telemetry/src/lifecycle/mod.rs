@@ -35,7 +35,7 @@ pub use self::future::{StepRetry, run_step, run_task, step};
 pub(crate) use self::operated::{Operated, Told};
 pub use self::resumed::ResumedTask;
 pub use self::sync::{run_step_sync, run_task_sync};
-pub(crate) use self::task_core::{Counts, TaskCore};
+pub(crate) use self::task_core::{Counts, Pace, TaskCore};
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

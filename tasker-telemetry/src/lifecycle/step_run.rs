@@ -2,10 +2,11 @@
 //! `future.rs`'s business.
 //!
 //! Here: what a step is and where it finds itself. `start.rs`: how an attempt comes to run; `end.rs`: how it ends; `meter.rs`: what
-//! the metrics are told.
+//! the metrics are told. `short.rs`: the way of most steps, all of that at once.
 
 mod end;
 mod meter;
+mod short;
 mod start;
 
 use std::mem;
@@ -19,6 +20,7 @@ use async_lock::futures::AcquireArc;
 use tracing::span::EnteredSpan;
 
 use self::meter::Metering;
+pub(super) use self::short::Short;
 use super::attempt::{GivenStep, StepAttempt};
 use super::driven::Engine;
 use super::wait::Wait;
@@ -28,7 +30,7 @@ use crate::event::EventKind;
 use crate::log_span::LogSpan;
 use crate::otel::{Attached, Spot};
 use crate::publisher::{Fact, Inputs, StepPlace};
-use crate::scope::{self, Entered, Lent, Permit, Scope};
+use crate::scope::{self, Entered, Permit, Scope};
 use crate::state::{Entity, State, transition};
 use crate::telemetry;
 use crate::time::Moment;
@@ -44,8 +46,6 @@ use crate::value::Fields;
 pub struct StepRun {
     spec: &'static StepSpec,
     kept: Kept,
-    /// What other libraries see, once the body runs; `None` where nobody looks.
-    outside: Option<Outside>,
     /// `None` when nobody listens.
     times: Option<Times>,
     /// From 1. Kept here as well as in the scope: attempts are counted when telemetry is off, too.
@@ -74,8 +74,8 @@ enum Kept {
     Fields(Box<[crate::value::Value]>),
     /// The same, and the step that an engine's attempt is one of.
     Given(Box<Rare>),
-    /// From the first poll on.
-    Scope(Scope, Option<Box<Rare>>),
+    /// From the first poll on. The second is what other libraries see, once the body runs; `None` where nobody looks.
+    Scope(Scope, Option<Outside>, Option<Box<Rare>>),
 }
 
 /// The attempt as other libraries see it. One question when nobody looks, not one for each.
@@ -160,7 +160,6 @@ impl StepRun {
         Self {
             spec,
             kept: fields.map_or(Kept::Nothing, Kept::Fields),
-            outside: None,
             times: None,
             attempt: 1,
             series: u32::MAX,
@@ -192,6 +191,12 @@ impl StepRun {
         self.phase == Phase::Off
     }
 
+    /// Whether it brings nothing along: neither values of its own nor an engine.
+    #[inline]
+    const fn is_plain(&self) -> bool {
+        matches!((&self.kept, self.counted), (Kept::Nothing, Counted::Here))
+    }
+
     /// Whether it has not begun.
     #[inline]
     pub(super) const fn is_new(&self) -> bool {
@@ -207,17 +212,6 @@ impl StepRun {
     /// Whether it is over.
     pub(super) const fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Over)
-    }
-
-    /// Begins, in the scope around it if nobody is to be told of the step and it has nothing to wait for. `true`: the body is
-    /// next, and then it is over, unless [`keep`](Self::keep) says that it is not.
-    #[inline]
-    pub(super) fn begin_lent(&mut self, polls: bool, lent: &mut Lent) -> bool {
-        let begun = lent.begin(self.spec, polls);
-        if begun {
-            self.phase = Phase::Over;
-        }
-        begun
     }
 
     /// Begins: finds the task, or makes one. `false`: telemetry is off here.
@@ -278,13 +272,6 @@ impl StepRun {
         true
     }
 
-    /// The first poll, in a lent scope, has ended before the body did.
-    #[cold]
-    pub(super) fn keep(&mut self, lent: Lent) {
-        self.set_scope(lent.keep());
-        self.phase = Phase::Running;
-    }
-
     /// The step is outside any task.
     fn begin_light(&mut self, core: Arc<telemetry::Core>) {
         core.implicit_task_began();
@@ -330,7 +317,7 @@ impl StepRun {
     fn set_scope(&mut self, scope: Scope) {
         if let Kept::Nothing = self.kept {
             // There is nothing in it: forgotten, it is not asked again what it holds (30 instructions).
-            mem::forget(mem::replace(&mut self.kept, Kept::Scope(scope, None)));
+            mem::forget(mem::replace(&mut self.kept, Kept::Scope(scope, None, None)));
         } else {
             self.replace_scope(scope);
         }
@@ -338,49 +325,49 @@ impl StepRun {
 
     #[cold]
     fn replace_scope(&mut self, scope: Scope) {
-        let rare = match mem::replace(&mut self.kept, Kept::Nothing) {
-            Kept::Nothing => None,
-            Kept::Fields(fields) => Some(Box::new(Rare { fields: Some(fields), ..Rare::default() })),
-            Kept::Given(rare) => Some(rare),
-            Kept::Scope(_, rare) => rare,
+        let (outside, rare) = match mem::replace(&mut self.kept, Kept::Nothing) {
+            Kept::Nothing => (None, None),
+            Kept::Fields(fields) => (None, Some(Box::new(Rare { fields: Some(fields), ..Rare::default() }))),
+            Kept::Given(rare) => (None, Some(rare)),
+            Kept::Scope(_, outside, rare) => (outside, rare),
         };
-        self.kept = Kept::Scope(scope, rare);
+        self.kept = Kept::Scope(scope, outside, rare);
     }
 
     /// `None` before the first poll and when telemetry is off.
     const fn scope(&self) -> Option<&Scope> {
         match &self.kept {
-            Kept::Scope(scope, _) => Some(scope),
+            Kept::Scope(scope, ..) => Some(scope),
             Kept::Nothing | Kept::Fields(_) | Kept::Given(_) => None,
         }
     }
 
     const fn scope_mut(&mut self) -> Option<&mut Scope> {
         match &mut self.kept {
-            Kept::Scope(scope, _) => Some(scope),
+            Kept::Scope(scope, ..) => Some(scope),
             Kept::Nothing | Kept::Fields(_) | Kept::Given(_) => None,
         }
     }
 
     fn rare(&self) -> Option<&Rare> {
         match &self.kept {
-            Kept::Scope(_, rare) => rare.as_deref(),
+            Kept::Scope(_, _, rare) => rare.as_deref(),
             Kept::Nothing | Kept::Fields(_) | Kept::Given(_) => None,
         }
     }
 
     fn hold_mut(&mut self) -> Option<&mut Hold> {
         match &mut self.kept {
-            Kept::Scope(_, Some(rare)) => rare.hold.as_mut(),
+            Kept::Scope(_, _, Some(rare)) => rare.hold.as_mut(),
             _ => None,
         }
     }
 
     fn set_hold(&mut self, hold: Option<Hold>) {
         if !matches!(self.kept, Kept::Scope(..)) {
-            self.kept = Kept::Scope(Scope::Empty, None); // a backoff, with telemetry off
+            self.kept = Kept::Scope(Scope::Empty, None, None); // a backoff, with telemetry off
         }
-        if let Kept::Scope(_, rare) = &mut self.kept
+        if let Kept::Scope(_, _, rare) = &mut self.kept
             && (hold.is_some() || rare.is_some())
         {
             rare.get_or_insert_default().hold = hold;
@@ -407,12 +394,22 @@ impl StepRun {
     /// Makes the step the current scope, for as long as the answer lives.
     #[inline]
     pub(super) fn enter(&mut self, polling: bool) -> (Option<Entered<'_>>, Option<Seen>) {
-        let seen = self.outside.as_ref().map(|outside| {
+        let Kept::Scope(scope, outside, _) = &mut self.kept else { return (None, None) };
+        let seen = outside.as_ref().map(|outside| {
             // A layer of `tracing` may have a context of its own for the log's span: ours comes after it.
             let log = outside.log.enter();
             (outside.spot.attach(), log)
         });
-        (self.scope_mut().map(|scope| Entered::new(scope, polling)), seen)
+        (Some(Entered::new(scope, polling)), seen)
+    }
+
+    /// What other libraries see from now on.
+    fn set_outside(&mut self, outside: Option<Outside>) {
+        if let Kept::Scope(_, seen, _) = &mut self.kept
+            && (seen.is_some() || outside.is_some())
+        {
+            *seen = outside;
+        }
     }
 
     /// Whether something behind the body takes note of its drop.

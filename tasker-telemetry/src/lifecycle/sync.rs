@@ -2,12 +2,12 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use super::step_run::{Next, StepRun};
+use super::step_run::{Next, Short, StepRun};
 use super::task_run::TaskRun;
 use super::{TaskIdArg, advice, kind};
 use crate::catalog::{StepSpec, TaskSpec};
 use crate::classify::Classify;
-use crate::scope::Lent;
+use crate::scope::{Begun, Lent};
 use crate::value::Fields;
 
 /// Runs the body as a step. What `#[step]` expands to on a plain function.
@@ -16,9 +16,14 @@ pub fn run_step_sync<R>(spec: &'static StepSpec, fields: Fields, body: impl FnOn
     if run.is_off() {
         return body();
     }
-    let mut lent = Lent::NOTHING;
-    if run.begin_lent(false, &mut lent) || !run.begin() {
-        return body(); // what was lent goes back when this returns, or unwinds
+    let (mut lent, mut short) = (Lent::NOTHING, None);
+    match run.begin_short(false, &mut lent, &mut short) {
+        Begun::Quiet => return body(), // what was lent goes back when this returns, or unwinds
+        Begun::Told => return call_short(&mut run, &mut lent, &mut short, body, classify),
+        Begun::No => {}
+    }
+    if !run.begin() {
+        return body();
     }
     let output = call_in_step(&mut run, body);
     if !run.has_to_tell() {
@@ -29,6 +34,38 @@ pub fn run_step_sync<R>(spec: &'static StepSpec, fields: Fields, body: impl FnOn
         run.completed();
     }
     output
+}
+
+/// Calls the body of a step that has begun in the scope around it, and was told of.
+fn call_short<R>(
+    run: &mut StepRun,
+    lent: &mut Lent,
+    short: &mut Option<Short>,
+    body: impl FnOnce() -> R,
+    classify: Classify<R>,
+) -> R {
+    let called = {
+        let _attached = short.as_ref().map(Short::attach);
+        catch_unwind(AssertUnwindSafe(body))
+    };
+    match called {
+        Ok(output) => {
+            match ((classify.failure)(&output), &*short) {
+                (None, Some(short)) => short.complete(lent),
+                (None, None) => {}
+                (Some(error), _) => {
+                    run.keep(lent, short);
+                    run.failed(&error, advice(classify, &output), kind(classify, &output));
+                }
+            }
+            output
+        }
+        Err(panic) => {
+            run.keep(lent, short);
+            run.panicked(&*panic);
+            resume_unwind(panic)
+        }
+    }
 }
 
 /// One attempt of a step with several, and the wait after it: `None` when another follows.

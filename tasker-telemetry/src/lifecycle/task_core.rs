@@ -62,6 +62,7 @@ pub(crate) struct TaskCore {
     queued: u32,
     /// The bits of those that go nowhere else.
     direct: u32,
+    pace: Pace,
     in_line: InLine,
     permits: Option<Arc<Semaphore>>,
     /// When it began, if it is a step outside any task that somebody listens to.
@@ -76,6 +77,17 @@ pub(crate) struct TaskCore {
 #[derive(Default)]
 #[repr(align(64))]
 struct InLine(AtomicU32);
+
+/// How a step of the task begins and ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// Nobody is to be told of it, and it has nothing to wait for.
+    Quiet,
+    /// It has nothing to wait for, and what is to be told of it goes into the queue and the metrics.
+    Short,
+    /// There is more to it.
+    Long,
+}
 
 /// What a task brought along from the process in which it began.
 #[derive(Debug, Clone)]
@@ -108,7 +120,7 @@ impl TaskCore {
             secrets.add(masked);
             fields
         });
-        Arc::new(Self {
+        Self {
             permits: (permits > 0).then(|| Arc::new(Semaphore::new(permits))),
             place: Some((spec.function, &spec.source)),
             field_names: spec.fields,
@@ -117,7 +129,8 @@ impl TaskCore {
             correlation: Correlation::of_task(correlation_id, &core),
             metrics: core.metrics().life_cycle().and_then(|metrics| metrics.task(spec)).map(Arc::clone),
             ..Self::fresh(core, spec.name, id.map_or_else(TaskId::random, TaskId::given))
-        })
+        }
+        .shared()
     }
 
     /// A task that goes on here.
@@ -131,7 +144,7 @@ impl TaskCore {
     ) -> Arc<Self> {
         let permits = usize::try_from(spec.max_concurrent_steps).unwrap_or(usize::MAX);
         let bare = Self::bare(core, spec.name, id, trace);
-        Arc::new(Self {
+        Self {
             nonce: engine.as_ref().map_or(bare.nonce, Engine::nonce),
             engine: engine.map(Box::new),
             permits: (permits > 0).then(|| Arc::new(Semaphore::new(permits))),
@@ -140,7 +153,8 @@ impl TaskCore {
             correlation: Correlation::carried(origin.correlation_id.as_deref()),
             origin: Some(Box::new(origin)),
             ..bare
-        })
+        }
+        .shared()
     }
 
     /// The task that a step outside any task is; `begun` when the step has to tell of that task, too.
@@ -148,7 +162,23 @@ impl TaskCore {
         let metrics = core.metrics().life_cycle().and_then(|metrics| metrics.lone_step(spec)).map(Arc::clone);
         let place = Some((spec.function, &spec.source));
         let correlation = Correlation::of_task(None, &core);
-        Arc::new(Self { place, correlation, begun, metrics, ..Self::fresh(core, spec.name, TaskId::random()) })
+        Self { place, correlation, begun, metrics, ..Self::fresh(core, spec.name, TaskId::random()) }.shared()
+    }
+
+    /// What there is to be known of it is known.
+    fn shared(mut self) -> Arc<Self> {
+        let is_bound = self.permits.is_some() || self.engine.is_some();
+        let is_undecided = self.trace.as_ref().is_some_and(|trace| trace.undecided().is_some());
+        self.pace = if is_bound {
+            Pace::Long
+        } else if !self.is_watched() && self.metrics.is_none() {
+            Pace::Quiet
+        } else if is_undecided || self.wanted & !self.direct != 0 || self.core.tells_step_processing() {
+            Pace::Long
+        } else {
+            Pace::Short
+        };
+        Arc::new(self)
     }
 
     fn fresh(core: Arc<Core>, name: &'static str, id: TaskId) -> Self {
@@ -165,6 +195,7 @@ impl TaskCore {
         let direct = if is_undecided { 0 } else { queued & !publisher.inline_mask() };
         Self {
             direct,
+            pace: Pace::Long,
             wanted: publisher.mask() | if spans { publisher.span_mask() } else { 0 },
             trace,
             trace_text: OnceLock::new(),
@@ -394,10 +425,10 @@ impl TaskCore {
         self.permits.as_ref()
     }
 
-    /// Whether nobody is to be told of its steps, and they have nothing to wait for.
+    /// How its steps begin and end.
     #[inline]
-    pub(crate) const fn is_quiet(&self) -> bool {
-        !self.is_watched() && self.metrics.is_none() && self.permits.is_none() && self.engine.is_none()
+    pub(crate) const fn pace(&self) -> Pace {
+        self.pace
     }
 
     /// The number of the step that begins now, from 0.
@@ -483,6 +514,35 @@ impl TaskCore {
             task: Some(Arc::clone(self)),
             step: Some(step),
             fact: Fact::Begun(inputs.take()),
+        });
+    }
+
+    /// Hands `step.started` of a step that has waited for nothing to the publisher, if somebody wants it; in a task of short
+    /// steps. (Each of these makes its record where it stays: moved there, a record costs as much as all the rest.)
+    #[inline]
+    pub(crate) fn emit_started(self: &Arc<Self>, at: Timestamp, step: StepPlace) {
+        self.emit_short(EventKind::StepStarted, at, step, || Fact::Started { queue_nanos: 0 });
+    }
+
+    /// The same for `step.completed`.
+    #[inline]
+    pub(crate) fn emit_completed(self: &Arc<Self>, at: Timestamp, step: StepPlace, nanos: u64) {
+        self.emit_short(EventKind::StepCompleted, at, step, || Fact::Completed { nanos, queue_nanos: 0, inputs: None });
+    }
+
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "as above")]
+    fn emit_short(self: &Arc<Self>, kind: EventKind, at: Timestamp, step: StepPlace, fact: impl Fn() -> Fact) {
+        if self.direct & kind.bit() == 0 {
+            return;
+        }
+        self.core.publisher().send(kind, || Record {
+            kind,
+            sequence: self.events.fetch_add(1, Ordering::Relaxed) & !OUT_OF_LINE,
+            at,
+            task: Some(Arc::clone(self)),
+            step: Some(step),
+            fact: fact(),
         });
     }
 

@@ -136,7 +136,7 @@ impl MetricsBackend {
         labels: &[(&str, &str)],
         bounds: &[f64],
     ) -> Result<Handle<HistogramSeries>, MetricError> {
-        self.series(name, labels, Buckets { bounds: bounds.into(), exemplars: false })
+        self.series(name, labels, Buckets::new(bounds, false))
     }
 
     /// The series of a metric of this crate's own that is made at run time.

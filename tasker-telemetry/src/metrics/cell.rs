@@ -151,7 +151,60 @@ impl Cell for LevelSeries {
 pub(super) struct Buckets {
     /// The upper bounds, ascending; the bucket for all above is not among them.
     pub(super) bounds: Box<[f64]>,
+    /// The same for durations: the most nanoseconds that are not above each bound as seconds. Empty where a bound has none.
+    nanos: Box<[u64]>,
     pub(super) exemplars: bool,
+}
+
+impl Buckets {
+    pub(super) fn new(bounds: impl Into<Box<[f64]>>, exemplars: bool) -> Self {
+        let bounds = bounds.into();
+        let nanos = bounds.iter().map(|bound| most_nanos(*bound)).collect::<Option<_>>().unwrap_or_default();
+        Self { bounds, nanos, exemplars }
+    }
+
+    /// The bucket of a duration: most are short, and found at once.
+    #[inline]
+    fn of_nanos(&self, nanos: u64) -> usize {
+        if self.nanos.is_empty() {
+            return self.of(seconds(nanos));
+        }
+        self.nanos.iter().position(|most| nanos <= *most).unwrap_or(self.nanos.len())
+    }
+
+    #[inline]
+    fn of(&self, value: f64) -> usize {
+        let bounds = &*self.bounds;
+        if !value.is_finite() {
+            return bounds.len();
+        }
+        // Comparing with all of a few bounds has no branch to mispredict.
+        if bounds.len() <= 16 {
+            bounds.iter().filter(|bound| **bound < value).count()
+        } else {
+            bounds.partition_point(|bound| *bound < value)
+        }
+    }
+}
+
+/// The most nanoseconds that, as seconds, are not above a bound.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a near number, from which it is looked for"
+)]
+fn most_nanos(bound: f64) -> Option<u64> {
+    if !bound.is_finite() || bound < 0.0 {
+        return None;
+    }
+    let mut nanos = (bound * 1e9) as u64;
+    while seconds(nanos) > bound {
+        nanos -= 1;
+    }
+    while nanos < u64::MAX && seconds(nanos + 1) <= bound {
+        nanos += 1;
+    }
+    Some(nanos)
 }
 
 /// One series of a histogram: how often values fell into each bucket, and their sum.
@@ -179,7 +232,7 @@ impl HistogramSeries {
     /// Records a value. One that is not a finite number counts as above all buckets and leaves the sum alone.
     #[inline]
     pub fn record(&self, value: f64) {
-        self.count(self.bucket(value), value);
+        self.count(self.shape.of(value), value);
     }
 
     /// Records a duration, in seconds. Cheaper than a float, and the sum is exact to the nanosecond.
@@ -190,20 +243,19 @@ impl HistogramSeries {
 
     #[inline]
     pub(super) fn record_nanos(&self, nanos: u64) {
-        self.count_nanos(self.bucket(seconds(nanos)), nanos);
+        self.count_nanos(self.shape.of_nanos(nanos), nanos);
     }
 
     /// Records a duration, and from time to time the trace that it belongs to; `trace` is asked for only then.
     #[inline]
     pub(super) fn record_traced(&self, nanos: u64, at_unix_nanos: u64, trace: impl FnOnce() -> Option<u128>) {
-        let value = seconds(nanos);
-        let bucket = self.bucket(value);
+        let bucket = self.shape.of_nanos(nanos);
         self.count_nanos(bucket, nanos);
         if let Some(slot) = self.exemplars.get(bucket)
             && slot.is_due(at_unix_nanos)
             && let Some(trace) = trace()
         {
-            slot.keep(Exemplar { trace, value, at_unix_nanos });
+            slot.keep(Exemplar { trace, value: seconds(nanos), at_unix_nanos });
         }
     }
 
@@ -239,20 +291,6 @@ impl HistogramSeries {
     /// What was kept for a bucket.
     pub(super) fn exemplar(&self, bucket: usize) -> Option<Exemplar> {
         self.exemplars.get(bucket)?.read()
-    }
-
-    #[inline]
-    fn bucket(&self, value: f64) -> usize {
-        let bounds = &*self.shape.bounds;
-        if !value.is_finite() {
-            return bounds.len();
-        }
-        // Comparing with all of a few bounds has no branch to mispredict.
-        if bounds.len() <= 16 {
-            bounds.iter().filter(|bound| **bound < value).count()
-        } else {
-            bounds.partition_point(|bound| *bound < value)
-        }
     }
 
     #[inline]
@@ -323,7 +361,7 @@ mod tests {
     use super::*;
 
     fn histogram(bounds: &[f64]) -> HistogramSeries {
-        HistogramSeries::empty(&Arc::new(Buckets { bounds: bounds.into(), exemplars: true }))
+        HistogramSeries::empty(&Arc::new(Buckets::new(bounds, true)))
     }
 
     #[test]
@@ -334,6 +372,21 @@ mod tests {
         }
         assert_eq!(series.counts().collect::<Vec<_>>(), [3, 2, 1, 2]);
         assert_eq!(series.count_total(), 8);
+    }
+
+    #[test]
+    fn durations_fall_into_the_buckets_that_their_seconds_do() {
+        let bounds = [0.0, 1e-9, 0.000_5, 0.1, 0.3, 1.0, 7.7, 86_400.0, 1e9 + 0.1, 1e300];
+        for buckets in [Buckets::new(bounds, false), Buckets::new(super::super::DEFAULT_BUCKETS, false)] {
+            let near = |bound: f64| {
+                let nanos = most_nanos(bound).unwrap();
+                (0..3).flat_map(move |step| [nanos.saturating_sub(step), nanos.saturating_add(step)])
+            };
+            for nanos in buckets.bounds.iter().flat_map(|bound| near(*bound)).chain([0, 1, 17, u64::MAX]) {
+                assert_eq!(buckets.of_nanos(nanos), buckets.of(seconds(nanos)), "{nanos}");
+            }
+        }
+        assert_eq!(Buckets::new([-1.0, 2.0], false).of_nanos(0), 1);
     }
 
     #[test]

@@ -177,7 +177,7 @@ pub(crate) struct Took<T: FnOnce() -> Option<u128>> {
 
 impl LifeCycle {
     pub(super) fn new(limit: usize) -> Self {
-        let durations = |exemplars| Buckets { bounds: DEFAULT_BUCKETS.into(), exemplars };
+        let durations = |exemplars| Buckets::new(DEFAULT_BUCKETS, exemplars);
         Self {
             families: Arc::new(Families {
                 task_executions: TASK_EXECUTIONS.family((), limit),

@@ -117,7 +117,7 @@ impl Kind for HistogramSeries {
     }
 
     fn shape(bounds: &'static [f64]) -> Buckets {
-        Buckets { bounds: bounds.into(), exemplars: false }
+        Buckets::new(bounds, false)
     }
 
     fn same_shape(a: &Buckets, b: &Buckets) -> bool {

@@ -45,6 +45,17 @@ impl Spot {
         Self(Some(with_span(trace, span)))
     }
 
+    /// The same, and the span that such a step runs in: [`parent_in`], with one look at what is current.
+    pub(crate) fn of_step_inside(trace: &TaskTrace, span: SpanId) -> (Self, Option<SpanId>) {
+        let span = span_context(trace, span);
+        Context::map_current(|current| (Self(Some(current.with_remote_span_context(span))), span_of(current, trace)))
+    }
+
+    /// Whether it is one.
+    pub(crate) const fn is_there(&self) -> bool {
+        self.0.is_some()
+    }
+
     #[inline]
     pub(crate) fn attach(&self) -> Attached {
         // A clone each time, though the context could be taken back after the poll: what the body leaves attached across
@@ -54,12 +65,17 @@ impl Spot {
 }
 
 fn with_span(trace: &TaskTrace, span: SpanId) -> Context {
+    let span = span_context(trace, span);
+    Context::map_current(|current| current.with_remote_span_context(span))
+}
+
+#[inline]
+fn span_context(trace: &TaskTrace, span: SpanId) -> SpanContext {
     let flags = if trace.is_sampled() { TraceFlags::SAMPLED } else { TraceFlags::NOT_SAMPLED };
     let state = trace.tracestate().map_or(TraceState::NONE, |state| state.parse().unwrap_or(TraceState::NONE));
     // Ours, though no object of the crate's own stands behind it: nobody can add to it through the context.
     let (trace, span) = (OtelTraceId::from_bytes(trace.id().to_bytes()), OtelSpanId::from_bytes(span.to_bytes()));
-    let span = SpanContext::new(trace, span, flags, false, state);
-    Context::map_current(|current| current.with_remote_span_context(span))
+    SpanContext::new(trace, span, flags, false, state)
 }
 
 /// The active span of the calling code, if there is a valid one, and whether it is one of another process.
@@ -82,15 +98,18 @@ pub(crate) fn caller() -> Option<(Remote, bool)> {
 /// The span that a step which begins here runs in, if it is one of the task's own trace: that of another library, too, unless
 /// it was not sampled and so will never be seen.
 pub(crate) fn parent_in(trace: &TaskTrace) -> Option<SpanId> {
-    Context::map_current(|context| {
-        if !context.has_active_span() {
-            return None;
-        }
-        let span = context.span();
-        let span = span.span_context();
-        (span.trace_id().to_bytes() == trace.id().to_bytes() && span.is_valid() && span.is_sampled())
-            .then(|| SpanId::from_bytes(span.span_id().to_bytes()))
-    })
+    Context::map_current(|context| span_of(context, trace))
+}
+
+#[inline]
+fn span_of(context: &Context, trace: &TaskTrace) -> Option<SpanId> {
+    if !context.has_active_span() {
+        return None;
+    }
+    let span = context.span();
+    let span = span.span_context();
+    (span.trace_id().to_bytes() == trace.id().to_bytes() && span.is_valid() && span.is_sampled())
+        .then(|| SpanId::from_bytes(span.span_id().to_bytes()))
 }
 
 /// The current baggage, as far as it is allowed to travel.

@@ -2,20 +2,51 @@
 //!
 //! Runs on a subscriber's thread (or on the publishing one for inline subscribers), never inside the life cycle.
 
+use std::mem;
 use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
 
 use super::record::{Fact, Record, TaskEnd};
 use crate::event::{__Stamp, ErasedEvent, Event, EventKind, EventRecord, Header, Payload, observability, step, task};
-use crate::event::{StepHeader, TaskHeader};
+use crate::event::{Reuse, StepHeader, TaskHeader};
 use crate::id;
 use crate::trace::SpanId;
 use crate::value::Value;
 
+/// What is left of the last events of each kind that nobody kept: the next one is written over it. A thread of its own each.
+#[derive(Default)]
+pub(super) struct Used {
+    payloads: [Option<Arc<dyn ErasedEvent>>; EventKind::ALL.len()],
+    step_id: String,
+    span_id: String,
+}
+
+impl Used {
+    /// An event that has been handled.
+    pub(super) fn take(&mut self, event: EventRecord) {
+        let kind = event.kind() as usize;
+        let (header, payload) = event.into_parts();
+        if let Some(step) = header.step {
+            self.step_id = step.id;
+        }
+        if let Some(span_id) = header.span_id {
+            self.span_id = span_id;
+        }
+        if let (Payload::System(event), Some(used)) = (payload, self.payloads.get_mut(kind)) {
+            *used = Some(event);
+        }
+    }
+}
+
 /// Writes the record out.
 pub(crate) fn build(record: &Record) -> EventRecord {
-    let header = header(record);
+    build_with(record, &mut Used::default())
+}
+
+/// The same, over what is left of others.
+pub(super) fn build_with(record: &Record, used: &mut Used) -> EventRecord {
+    let header = header_with(record, used);
     let payload = match &record.fact {
         Fact::Published(published) => {
             return EventRecord::new(record.kind, published.spec, header, published.payload.clone());
@@ -25,41 +56,41 @@ pub(crate) fn build(record: &Record) -> EventRecord {
     match record.kind {
         EventKind::TaskInitializeRequested => {
             let context = record.task.iter().flat_map(|task| task.context()).collect();
-            system(record.kind, header, task::InitializeRequested::new(context))
+            system(used, record.kind, header, task::InitializeRequested::new(context))
         }
-        EventKind::TaskStartRequested => system(record.kind, header, task::StartRequested::new(record.at)),
-        EventKind::TaskCompleted => system(record.kind, header, completed(record, payload)),
-        EventKind::TaskFailed => system(record.kind, header, failed(record, payload)),
-        EventKind::TaskCancelled => system(record.kind, header, task::Cancelled::new(reason(payload))),
+        EventKind::TaskStartRequested => system(used, record.kind, header, task::StartRequested::new(record.at)),
+        EventKind::TaskCompleted => system(used, record.kind, header, completed(record, payload)),
+        EventKind::TaskFailed => system(used, record.kind, header, failed(record, payload)),
+        EventKind::TaskCancelled => system(used, record.kind, header, task::Cancelled::new(reason(payload))),
         EventKind::StepExecutionRequested => {
             let inputs = match (payload, record.step) {
                 (Fact::Inputs(values), Some(place)) => named(place.spec.fields, values),
                 _ => Map::new(),
             };
-            system(record.kind, header, step::ExecutionRequested::new(inputs))
+            system(used, record.kind, header, step::ExecutionRequested::new(inputs))
         }
         EventKind::StepStarted => {
             let queue_time = match payload {
                 Fact::Started { queue_nanos } => seconds(*queue_nanos),
                 _ => 0.0,
             };
-            system(record.kind, header, step::Started::new(record.at, queue_time))
+            system(used, record.kind, header, step::Started::new(record.at, queue_time))
         }
         EventKind::StepCompleted => {
             let nanos = match payload {
                 Fact::Completed { nanos, .. } => *nanos,
                 _ => 0,
             };
-            system(record.kind, header, step::Completed::new(record.at.before(nanos), record.at, seconds(nanos)))
+            system(used, record.kind, header, step::Completed::new(record.at.before(nanos), record.at, seconds(nanos)))
         }
-        EventKind::StepFailed => system(record.kind, header, step_failed(record, payload)),
+        EventKind::StepFailed => system(used, record.kind, header, step_failed(record, payload)),
         EventKind::StepRetryRequested => {
             let (wait, strategy, why) = wait(record, payload);
-            system(record.kind, header, step::RetryRequested::new(why, wait, strategy))
+            system(used, record.kind, header, step::RetryRequested::new(why, wait, strategy))
         }
         EventKind::ObservabilityStepBackoff => {
             let (wait, strategy, _) = wait(record, payload);
-            system(record.kind, header, observability::StepBackoff::new(wait, strategy))
+            system(used, record.kind, header, observability::StepBackoff::new(wait, strategy))
         }
         EventKind::ObservabilityStepProcessing => {
             let (nanos, queue_nanos) = match payload {
@@ -68,16 +99,16 @@ pub(crate) fn build(record: &Record) -> EventRecord {
             };
             // What a body used of processor and memory cannot be told apart from what else its threads did: left open.
             let event = observability::StepProcessing::new(seconds(nanos), seconds(queue_nanos), None, None);
-            system(record.kind, header, event)
+            system(used, record.kind, header, event)
         }
         EventKind::StepMaxRetriesReached => {
             let message = match payload {
                 Fact::Exhausted(failure) => failure.message.clone(),
                 _ => String::new(),
             };
-            system(record.kind, header, step::MaxRetriesReached::new(message))
+            system(used, record.kind, header, step::MaxRetriesReached::new(message))
         }
-        EventKind::StepCancelled => system(record.kind, header, step::Cancelled::new(reason(payload))),
+        EventKind::StepCancelled => system(used, record.kind, header, step::Cancelled::new(reason(payload))),
         // The embedded driver makes no other transition; an event of that kind comes as `Fact::Published`.
         other => {
             EventRecord::new(other, <task::Cancelled as Event>::SPEC, header, Payload::Dynamic(Arc::new(Json::Null)))
@@ -87,6 +118,10 @@ pub(crate) fn build(record: &Record) -> EventRecord {
 
 /// Who and when. Also for a driver's events, which hold these values in their structs.
 pub(crate) fn header(record: &Record) -> Header {
+    header_with(record, &mut Used::default())
+}
+
+fn header_with(record: &Record, used: &mut Used) -> Header {
     let (nonce, event_nonce, task) = match &record.task {
         Some(task) => (
             task.nonce(),
@@ -100,7 +135,11 @@ pub(crate) fn header(record: &Record) -> Header {
         None => (id::stray_nonce(), id::stray_nonce(), None),
     };
     let step = record.step.map(|place| StepHeader {
-        id: id::text(id::step_id(nonce, place.number)),
+        id: {
+            let mut text = mem::take(&mut used.step_id);
+            id::write(id::step_id(nonce, place.number), &mut text);
+            text
+        },
         name: place.spec.name,
         attempt_number: place.attempt,
         retry_limit: record.task.as_ref().map_or(place.spec.retry_limit.max(1), |task| place.retry_limit(task)),
@@ -116,14 +155,41 @@ pub(crate) fn header(record: &Record) -> Header {
         task,
         step,
         trace_id: trace.and(record.task.as_ref()).map(|task| Arc::clone(task.trace_text())),
-        span_id: span_id.map(|id| id.to_string()),
+        span_id: span_id.map(|id| {
+            let mut text = mem::take(&mut used.span_id);
+            id.write(&mut text);
+            text
+        }),
     }
 }
 
-fn system<E: Event>(kind: EventKind, header: Header, mut event: E) -> EventRecord {
-    event.__stamp(&__Stamp(&header));
-    let event: Arc<dyn ErasedEvent> = Arc::new(event);
+fn system<E: Event + Reuse>(used: &mut Used, kind: EventKind, header: Header, mut event: E) -> EventRecord {
+    let last = used.payloads.get_mut(kind as usize).and_then(Option::take);
+    let event: Arc<dyn ErasedEvent> = match last {
+        Some(mut last) => match free(&mut last) {
+            Some(free) => {
+                event.reuse(free);
+                event.__stamp(&__Stamp(&header));
+                *free = event;
+                last
+            }
+            // Somebody kept a copy of that event.
+            None => {
+                event.__stamp(&__Stamp(&header));
+                Arc::new(event)
+            }
+        },
+        None => {
+            event.__stamp(&__Stamp(&header));
+            Arc::new(event)
+        }
+    };
     EventRecord::new(kind, E::SPEC, header, Payload::System(event))
+}
+
+/// An event that nobody holds but the caller.
+fn free<E: Event>(event: &mut Arc<dyn ErasedEvent>) -> Option<&mut E> {
+    Arc::get_mut(event)?.as_any_mut().downcast_mut()
 }
 
 fn completed(record: &Record, fact: &Fact) -> task::Completed {

@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
 
-use super::build::build;
+use super::build::{Used, build_with};
 use super::health::{Account, Outcome};
 use super::router::{Mailbox, Message};
 use crate::drive::{Runtime, block_on};
@@ -34,6 +34,7 @@ pub(super) fn start(make: Make, account: Arc<Account>, handler_timeout: Duration
 }
 
 fn run(subscriber: &dyn DynSubscriber, receiver: &Receiver<Message>, account: &Account, handler_timeout: Duration) {
+    let mut used = Used::default();
     for message in receiver {
         match message {
             Message::Flush(ticket) | Message::LastFlush(ticket) => ticket.passed(),
@@ -42,7 +43,7 @@ fn run(subscriber: &dyn DynSubscriber, receiver: &Receiver<Message>, account: &A
                     if !account.begin() {
                         return; // abandoned at shutdown: what is left has been counted
                     }
-                    let event = build(&record);
+                    let event = build_with(&record, &mut used);
                     drop(record);
                     let outcome = catch_unwind(AssertUnwindSafe(|| match subscriber.dispatch(&event) {
                         None => Outcome::Filtered,
@@ -54,6 +55,7 @@ fn run(subscriber: &dyn DynSubscriber, receiver: &Receiver<Message>, account: &A
                         },
                     }));
                     account.end(outcome.unwrap_or_else(|panic| Outcome::panicked(&*panic)), event.name());
+                    used.take(event);
                 }
             }
         }

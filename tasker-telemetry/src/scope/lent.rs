@@ -1,14 +1,16 @@
 //! The scope around a step, lent to it for the time of one poll.
 //!
-//! Most steps begin and end in one poll, and mostly nobody listens. Such a step needs no reference of its own to its task:
-//! the one in the scope around it becomes the step's, and goes back when the poll ends. That saves two of the three atomic
-//! operations that the step would cost. A step whose first poll ends before its body does gets a reference of its own then
-//! ([`Lent::keep`]), and changes places with the scope around it from there on.
+//! Most steps begin and end in one poll. Such a step needs no reference of its own to its task: the one in the scope around it
+//! becomes the step's, and goes back when the poll ends. That saves two of the three atomic operations that a step would cost
+//! which nobody is told of. A step whose first poll ends before its body does gets a reference of its own then ([`Lent::keep`]),
+//! and changes places with the scope around it from there on.
 
 use std::mem;
+use std::sync::Arc;
 
 use super::{HERE, Here, Permit, Scope, current};
 use crate::catalog::StepSpec;
+use crate::lifecycle::{Pace, TaskCore};
 use crate::publisher::StepPlace;
 use crate::telemetry;
 
@@ -29,27 +31,68 @@ enum Outer {
     Step(StepPlace),
 }
 
+/// How a step began in the scope around it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Begun {
+    /// It did not, and nothing has changed: it has something to wait for, or that has still to be found out.
+    No,
+    /// Nobody is to be told of it.
+    Quiet,
+    /// It was told of.
+    Told,
+}
+
 impl Lent {
     pub(crate) const NOTHING: Self = Self { outer: Outer::Nothing, was_polling: false };
 
-    /// A step begins in the current scope, if nobody is to be told of it and it has nothing to wait for. `false`, and nothing
-    /// has changed, if that is not so, or has still to be found out.
+    /// A step begins in the current scope, if that is all that it needs. `tell` is asked for its place where somebody is to be
+    /// told; it gets the task, and the step around if there is one, and must not look for the scope itself.
     #[inline]
-    pub(crate) fn begin(&mut self, spec: &'static StepSpec, polls: bool) -> bool {
-        let begun =
-            HERE.try_with(|here| here.try_borrow_mut().is_ok_and(|mut here| self.begin_here(&mut here, spec, polls)));
-        begun.unwrap_or(false)
+    pub(crate) fn begin(
+        &mut self,
+        spec: &'static StepSpec,
+        polls: bool,
+        tell: impl FnOnce(&Arc<TaskCore>, Option<&StepPlace>) -> Option<StepPlace>,
+    ) -> Begun {
+        let begun = HERE.try_with(|here| match here.try_borrow_mut() {
+            Ok(mut here) => self.begin_here(&mut here, spec, polls, tell),
+            Err(_) => Begun::No,
+        });
+        begun.unwrap_or(Begun::No)
     }
 
     #[inline]
-    fn begin_here(&mut self, here: &mut Here, spec: &'static StepSpec, polls: bool) -> bool {
+    fn begin_here(
+        &mut self,
+        here: &mut Here,
+        spec: &'static StepSpec,
+        polls: bool,
+        tell: impl FnOnce(&Arc<TaskCore>, Option<&StepPlace>) -> Option<StepPlace>,
+    ) -> Begun {
+        let mut begun = Begun::Quiet;
         match &mut here.scope {
-            Scope::Step(task, place, _) if task.is_quiet() => {
-                let inner = StepPlace::of(spec, task);
+            Scope::Step(task, place, _) => {
+                let inner = match task.pace() {
+                    Pace::Quiet => StepPlace::of(spec, task),
+                    Pace::Short => {
+                        let Some(inner) = tell(task, Some(place)) else { return Begun::No };
+                        begun = Begun::Told;
+                        inner
+                    }
+                    Pace::Long => return Begun::No,
+                };
                 self.outer = Outer::Step(mem::replace(place, inner));
             }
-            Scope::Task(task) if task.is_quiet() => {
-                let inner = StepPlace::of(spec, task);
+            Scope::Task(task) => {
+                let inner = match task.pace() {
+                    Pace::Quiet => StepPlace::of(spec, task),
+                    Pace::Short => {
+                        let Some(inner) = tell(task, None) else { return Begun::No };
+                        begun = Begun::Told;
+                        inner
+                    }
+                    Pace::Long => return Begun::No,
+                };
                 if let Scope::Task(task) = take(&mut here.scope) {
                     put(&mut here.scope, Scope::Step(task, inner, Permit::NotHeld));
                 }
@@ -68,24 +111,39 @@ impl Lent {
                     put(&mut here.scope, Scope::Installed(spec, installed));
                     self.outer = Outer::Empty;
                 }
-                None => return false,
+                None => return Begun::No,
             },
-            _ => return false,
+            _ => return Begun::No,
         }
         self.was_polling = here.polling;
         here.polling |= polls;
-        true
+        begun
+    }
+
+    /// The step's end is told, and what was lent goes back, both with one look at the scope. `tell` gets the step's task and
+    /// place, and must not look for the scope itself.
+    #[inline]
+    pub(crate) fn end(&mut self, tell: impl FnOnce(&Arc<TaskCore>, &StepPlace)) {
+        // Fails where the thread is being torn down, and there is no scope any more: then nothing was lent.
+        let _ = HERE.try_with(|here| {
+            let Ok(mut here) = here.try_borrow_mut() else { return };
+            if let Scope::Step(task, place, _) = &here.scope {
+                tell(task, place);
+            }
+            self.give_back(&mut here); // a told step is in a task: nothing was made that has to be dropped
+            self.outer = Outer::Nothing;
+        });
     }
 
     /// The step goes on after this poll: the scope that it has from now on. What was lent goes back.
     #[cold]
-    pub(crate) fn keep(self) -> Scope {
+    pub(crate) fn keep(&mut self) -> Scope {
         let kept = match current() {
             Scope::Installed(spec, installed) => telemetry::installed_as(installed)
                 .map_or(Scope::Installed(spec, installed), |core| Scope::Light(core, spec, 1)),
             scope => scope,
         };
-        drop(self);
+        drop(mem::replace(self, Self::NOTHING));
         kept
     }
 }

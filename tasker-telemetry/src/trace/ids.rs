@@ -114,6 +114,18 @@ impl fmt::Display for SpanId {
     }
 }
 
+impl SpanId {
+    /// As it is displayed, into a text that is there already. Without a formatter: half of what an event's ids cost.
+    pub(crate) fn write(self, to: &mut String) {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        to.clear();
+        to.reserve(16);
+        for place in (0..64).step_by(4).rev() {
+            to.push(char::from(DIGITS[(self.0 >> place) as usize & 0xf]));
+        }
+    }
+}
+
 impl fmt::Debug for SpanId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SpanId({self})")
@@ -168,7 +180,10 @@ mod tests {
         assert_eq!(SpanId::of_root(trace, 1), SpanId::of_root(trace, 1));
         assert_ne!(SpanId::of_root(trace, 1), SpanId::of_root(trace, 2));
         // Every process of every version has to agree.
-        assert_eq!(SpanId::of_root(trace, 1).to_string(), "4b2b5e8c788da488");
+        let root = SpanId::of_root(trace, 1);
+        let mut written = String::from("before");
+        root.write(&mut written);
+        assert_eq!((root.to_string().as_str(), written.as_str()), ("4b2b5e8c788da488", "4b2b5e8c788da488"));
     }
 
     #[test]

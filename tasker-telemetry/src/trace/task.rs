@@ -135,8 +135,13 @@ impl TaskTrace {
 
     /// The span that a step which begins here runs in: 0 for the task's own.
     pub(crate) fn parent_of_step(&self, around: impl FnOnce() -> Option<SpanId>) -> u64 {
-        let parent = crate::otel::parent_in(self).or_else(around).filter(|parent| *parent != self.root);
-        parent.map_or(0, SpanId::as_u64)
+        self.parent_among(crate::otel::parent_in(self).or_else(around))
+    }
+
+    /// The same, where the span is known already.
+    #[inline]
+    pub(crate) fn parent_among(&self, parent: Option<SpanId>) -> u64 {
+        parent.filter(|parent| *parent != self.root).map_or(0, SpanId::as_u64)
     }
 
     /// What is current while the task's own body is polled.

@@ -74,7 +74,7 @@ impl StepRun {
         }
         if self.metering == Metering::LoneStep && retried {
             let asked = self.times.map(|times| times.asked);
-            if let Kept::Scope(_, rare) = &mut self.kept {
+            if let Kept::Scope(_, _, rare) = &mut self.kept {
                 let begun = &mut rare.get_or_insert_default().begun;
                 *begun = begun.or(asked);
             }

@@ -132,7 +132,7 @@ impl StepRun {
     /// From here on there are only values that may be shown.
     fn mask_fields(&mut self) {
         let spec = self.spec;
-        if let Kept::Scope(Scope::Step(task, ..), Some(rare)) = &mut self.kept
+        if let Kept::Scope(Scope::Step(task, ..), _, Some(rare)) = &mut self.kept
             && let Some(fields) = rare.fields.take()
         {
             let (inputs, masked) = task.core().filter().fields(spec, "step_inputs", spec.fields, fields);
@@ -176,8 +176,6 @@ impl StepRun {
         } else {
             None
         };
-        if self.outside.is_some() || outside.is_some() {
-            self.outside = outside;
-        }
+        self.set_outside(outside);
     }
 }

@@ -125,7 +125,7 @@ impl metrics_facade::Recorder for Recorder {
     }
 
     fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
-        let shape = Buckets { bounds: self.buckets.clone(), exemplars: false };
+        let shape = Buckets::new(self.buckets.clone(), false);
         let series = self.series::<HistogramSeries>(key, shape);
         series.map_or_else(Histogram::noop, |series| Histogram::from_arc(Arc::new(series)))
     }

@@ -101,7 +101,7 @@ fn record(metrics: &MetricsBackend, span: &Finished<'_>) -> Result<(), MetricErr
         metrics.described_series::<CounterSeries>(ERRORS, &with("error_type", error_type), ())?.inc();
     }
     if span.status != Status::Cancelled {
-        let shape = Buckets { bounds: DEFAULT_BUCKETS.into(), exemplars: true };
+        let shape = Buckets::new(DEFAULT_BUCKETS, true);
         let duration = metrics.described_series::<HistogramSeries>(DURATION, &names, shape)?;
         let nanos = u64::try_from(span.took.as_nanos()).unwrap_or(u64::MAX);
         duration.record_traced(nanos, span.end_unix_nanos, || Some(span.trace));

@@ -1,4 +1,5 @@
-//! Steps that nobody listens to run in the scope around them, which goes back when a poll ends: however it ends.
+//! Steps that have nothing to wait for begin in the scope around them, which goes back when a poll ends: however it ends. Those that
+//! nobody is told of, and those that the metrics are told of, or the spans.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,6 +12,13 @@ use tasker_telemetry::testing::block_on;
 
 fn quiet() -> Telemetry {
     Telemetry::builder().auto_subscribers(false).metrics_enabled(false).build().unwrap()
+}
+
+/// The same, and others whose steps are told of.
+fn each() -> [Telemetry; 3] {
+    let builder = || Telemetry::builder().auto_subscribers(false);
+    let traced = builder().in_memory_spans(tasker_telemetry::trace::InMemorySpans::default());
+    [quiet(), builder().build().unwrap(), traced.build().unwrap()]
 }
 
 fn here() -> (Option<String>, Option<String>) {
@@ -70,17 +78,18 @@ async fn task(waits: usize) -> u64 {
 
 #[test]
 fn steps_in_steps_and_side_by_side() {
-    let telemetry = quiet();
-    for waits in 0..3 {
-        assert_eq!(block_on(telemetry.scope(task(waits))), 16, "each step has its number");
-        block_on(telemetry.scope(outer(waits)));
-        block_on(telemetry.scope(async {
-            futures::join!(outer(waits), outer(waits + 2));
+    for telemetry in each() {
+        for waits in 0..3 {
+            assert_eq!(block_on(telemetry.scope(task(waits))), 16, "each step has its number");
+            block_on(telemetry.scope(outer(waits)));
+            block_on(telemetry.scope(async {
+                futures::join!(outer(waits), outer(waits + 2));
+                assert_eq!(here(), (None, None));
+            }));
             assert_eq!(here(), (None, None));
-        }));
-        assert_eq!(here(), (None, None));
+        }
+        assert_eq!(telemetry.health().implicit_tasks, 9);
     }
-    assert_eq!(telemetry.health().implicit_tasks, 9);
 }
 
 #[step]
@@ -111,13 +120,22 @@ async fn catches(waits: usize) -> Option<&'static str> {
     step_name()
 }
 
+#[task]
+async fn catches_in_a_task(waits: usize) -> Option<&'static str> {
+    let caught = catches(waits).await;
+    assert_eq!(step_name(), None);
+    caught
+}
+
 #[test]
 fn a_panic_gives_the_scope_back() {
     integration_tests::quiet_expected_panics();
-    let telemetry = quiet();
-    for waits in 0..3 {
-        assert_eq!(block_on(telemetry.scope(catches(waits))), Some("catches"));
-        assert_eq!(here(), (None, None));
+    for telemetry in each() {
+        for waits in 0..3 {
+            assert_eq!(block_on(telemetry.scope(catches(waits))), Some("catches"));
+            assert_eq!(block_on(telemetry.scope(catches_in_a_task(waits))), Some("catches"));
+            assert_eq!(here(), (None, None));
+        }
     }
 }
 
