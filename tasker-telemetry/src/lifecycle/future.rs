@@ -13,11 +13,12 @@ use std::time::Duration;
 
 use pin_project_lite::pin_project;
 
+use super::TaskIdArg;
 use super::attempt::StepAttempt;
 use super::dying::Dying;
+use super::late::Late;
 use super::step_run::{Next, StepRun};
 use super::task_run::TaskRun;
-use super::{TaskIdArg, advice, kind};
 use crate::catalog::{StepSpec, TaskSpec};
 use crate::classify::Classify;
 use crate::scope::Lent;
@@ -30,7 +31,7 @@ pin_project! {
     /// body is dropped in it, and `tail` leaves it and says that the step was cancelled.
     #[must_use = "futures do nothing unless polled"]
     pub struct RunStep<F: Future> {
-        run: StepRun,
+        run: Late,
         #[pin]
         body: F,
         tail: Tail<F::Output>,
@@ -43,18 +44,22 @@ struct Tail<R> {
     dying: Dying,
 }
 
-/// A step that has not begun. Made before the body: a call beside the body's future would cost each annotated function the code
-/// that drops the body when the call panics.
-#[must_use]
-#[inline]
-pub fn step(spec: &'static StepSpec, fields: Fields) -> StepRun {
-    StepRun::new(spec, fields)
-}
-
 /// Runs the body as that step. What `#[step]` expands to.
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "unoptimised, too: one function less for each annotated one to compile")]
-pub const fn run_step<F: Future>(run: StepRun, body: F, classify: Classify<F::Output>) -> RunStep<F> {
+pub const fn run_step<F: Future>(spec: &'static StepSpec, classify: Classify<F::Output>, body: F) -> RunStep<F> {
+    RunStep { run: Late::New(spec), body, tail: Tail { classify, dying: Dying::NO } }
+}
+
+/// The same with `fields(..)`.
+#[inline]
+pub fn run_step_with<F: Future>(
+    spec: &'static StepSpec,
+    fields: Fields,
+    classify: Classify<F::Output>,
+    body: F,
+) -> RunStep<F> {
+    let run = if fields.is_none() { Late::New(spec) } else { Late::Step(StepRun::new(spec, fields)) };
     RunStep { run, body, tail: Tail { classify, dying: Dying::NO } }
 }
 
@@ -72,14 +77,12 @@ impl<F: Future> Future for RunStep<F> {
 /// Inlined, it knows the body's type again, so that off costs no indirect call.
 #[inline]
 fn poll_step<R>(
-    run: &mut StepRun,
+    run: &mut Late,
     tail: &mut Tail<R>,
     body: Pin<&mut dyn Future<Output = R>>,
     cx: &mut Context<'_>,
 ) -> Poll<R> {
-    if run.is_off() {
-        return body.poll(cx);
-    }
+    let Some(run) = run.step() else { return body.poll(cx) };
     tail.dying.follows(run, false); // a panic is an end, too
     let polled = poll_on(run, tail.classify, body, cx);
     if polled.is_pending() {
@@ -117,8 +120,8 @@ fn poll_on<R>(
     let output = ready!(poll_in_step(run, body, cx));
     if !run.has_to_tell() {
         run.finish_silently();
-    } else if let Some(error) = (classify.failure)(&output) {
-        run.failed(&error, advice(classify, &output), kind(classify, &output));
+    } else if let Some(error) = classify.failure(&output) {
+        run.failed(&error, classify.advice(&output), classify.kind(&output));
     } else {
         run.completed();
     }
@@ -248,8 +251,8 @@ fn poll_attempt<R>(
         }
         ready!(poll_in_step(run, body, cx))
     };
-    let next = if let Some(error) = (classify.failure)(&output) {
-        run.failed(&error, advice(classify, &output), kind(classify, &output))
+    let next = if let Some(error) = classify.failure(&output) {
+        run.failed(&error, classify.advice(&output), classify.kind(&output))
     } else {
         run.completed();
         Next::End
@@ -307,8 +310,8 @@ pub const fn run_task<F: Future>(
     spec: &'static TaskSpec,
     id: TaskIdArg,
     fields: Fields,
-    body: F,
     classify: Classify<F::Output>,
+    body: F,
 ) -> RunTask<F> {
     RunTask { classify, body, run: TaskRun::new(spec, id, fields) }
 }
@@ -348,8 +351,8 @@ fn poll_task<R>(
     };
     if !run.is_watched() {
         run.finish_silently();
-    } else if let Some(error) = (classify.failure)(&output) {
-        run.failed(&error, kind(classify, &output));
+    } else if let Some(error) = classify.failure(&output) {
+        run.failed(&error, classify.kind(&output));
     } else {
         run.completed();
     }

@@ -41,7 +41,7 @@ use crate::value::Fields;
     clippy::struct_excessive_bools,
     reason = "facts that do not exclude each other, a byte each: the future is kept small"
 )]
-pub struct StepRun {
+pub(super) struct StepRun {
     spec: &'static StepSpec,
     kept: Kept,
     /// What other libraries see, once the body runs; `None` where nobody looks.

@@ -2,9 +2,9 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
+use super::TaskIdArg;
 use super::step_run::{Next, StepRun};
 use super::task_run::TaskRun;
-use super::{TaskIdArg, advice, kind};
 use crate::catalog::{StepSpec, TaskSpec};
 use crate::classify::Classify;
 use crate::scope::Lent;
@@ -23,8 +23,8 @@ pub fn run_step_sync<R>(spec: &'static StepSpec, fields: Fields, body: impl FnOn
     let output = call_in_step(&mut run, body);
     if !run.has_to_tell() {
         run.finish_silently();
-    } else if let Some(error) = (classify.failure)(&output) {
-        run.failed(&error, advice(classify, &output), kind(classify, &output));
+    } else if let Some(error) = classify.failure(&output) {
+        run.failed(&error, classify.advice(&output), classify.kind(&output));
     } else {
         run.completed();
     }
@@ -35,8 +35,8 @@ pub fn run_step_sync<R>(spec: &'static StepSpec, fields: Fields, body: impl FnOn
 pub(super) fn attempt<R>(run: &mut StepRun, body: impl FnOnce() -> R, classify: Classify<R>) -> Option<R> {
     let is_off = run.is_off() || (run.is_new() && !run.begin());
     let output = if is_off { body() } else { call_in_step(run, body) };
-    let next = if let Some(error) = (classify.failure)(&output) {
-        run.failed(&error, advice(classify, &output), kind(classify, &output))
+    let next = if let Some(error) = classify.failure(&output) {
+        run.failed(&error, classify.advice(&output), classify.kind(&output))
     } else {
         run.completed();
         Next::End
@@ -91,8 +91,8 @@ pub fn run_task_sync<R>(
     });
     if !run.is_watched() {
         run.finish_silently();
-    } else if let Some(error) = (classify.failure)(&output) {
-        run.failed(&error, kind(classify, &output));
+    } else if let Some(error) = classify.failure(&output) {
+        run.failed(&error, classify.kind(&output));
     } else {
         run.completed();
     }
