@@ -91,8 +91,8 @@ pub enum Owned {}
 pub enum Borrowed {}
 
 impl<R> Probe<R> {
-    /// Of any type.
-    pub(super) const OF_TYPE: Self = Self(PhantomData);
+    /// Of any type, named once: each mention is another place for a mistake in it to be reported.
+    pub const OF_TYPE: Self = Self(PhantomData);
 
     /// Of a type that can be named, behind as many references as [`FailureOf`] may need: those that a caller makes itself are
     /// constants of every annotated function.
