@@ -113,7 +113,7 @@ use proc_macro::TokenStream;
 ///     declare_step("fetch_cart", "fetch_cart", "Asks the shop for a cart.", (module_path!(), file!(), line!()));
 /// inventory::submit! { StepEntry(&__TASKER_SPEC) }
 /// // .. and a static with the same facts in a section of the binary, which `cargo tasker catalog` reads
-/// let class = classify!(const Probe::<Result<u64, String>>::OF_TYPE); // which value is a failure: plain functions, chosen by type
+/// let class = classify!(type of_type Result<u64, String>); // which value is a failure: plain functions, chosen by type
 /// let body = async move {
 ///     if false {
 ///         return hint::<Result<u64, String>>(); // tells the compiler the type, is never executed
@@ -121,7 +121,7 @@ use proc_macro::TokenStream;
 ///     // .. the user's body
 ///     # Ok(1)
 /// };
-/// run_step(step(&__TASKER_SPEC, None), body, class).await
+/// run_step(&__TASKER_SPEC, class, body).await
 /// # }
 /// ```
 #[proc_macro_attribute]

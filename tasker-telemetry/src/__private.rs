@@ -9,12 +9,14 @@ pub use crate::catalog::{
     StepEntry, StepSpec, SubscriberEntry, SubscriberSpec, TaskEntry, TaskSpec, declare_step, declare_task,
     event_record, record, record_len,
 };
-pub use crate::classify::{Classify, FailureOf, Probe, Returned, ReturnedValue, WordsOf, advice, future, hint, once};
+pub use crate::classify::{
+    Classify, FailureOf, Probe, Returned, ReturnedValue, Words, WordsOf, advice, future, hint, once,
+};
 pub use crate::event::{self, __Stamp, ByHand, Event, EventRecord};
 pub use crate::handler::{DeclaredStep, HandlerEntry, ResultOf, made};
 pub use crate::lifecycle::{
-    StepRetry, TaskIdArg, correlated, display, run_step, run_step_sync, run_task, run_task_sync, step, step_fields,
-    task_fields, task_id,
+    StepRetry, TaskIdArg, correlated, display, run_step, run_step_sync, run_step_with, run_task, run_task_sync,
+    step_fields, task_fields, task_id,
 };
 pub use crate::mask::*;
 pub use crate::retry::Backoff;

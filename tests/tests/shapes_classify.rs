@@ -17,7 +17,7 @@ macro_rules! failure {
         let body = || $body;
         let class = classify!(Probe::call(&body));
         let value = body();
-        let told = (class.failure)(&value).map(|view| (view.class(), view.message(), view.chain()));
+        let told = class.failure(&value).map(|view| (view.class(), view.message(), view.chain()));
         told
     }};
 }
@@ -175,7 +175,7 @@ fn boxed_errors_may_borrow() {
     let body = || failing(&text);
     let class = classify!(Probe::call(&body).borrowed());
     let value = body();
-    let view = (class.failure)(&value).unwrap();
+    let view = class.failure(&value).unwrap();
     assert_eq!((view.class().as_str(), view.message().as_str()), ("Borrowed", "text"));
     assert!(
         class!(Err::<(), _>(Borrowed(&text))).unwrap().ends_with("Borrowed<'_>")
@@ -205,17 +205,17 @@ fn the_signature_decides() {
     fn hidden<T>(value: T) -> bool {
         let body = || value;
         let class = classify!(Probe::call(&body));
-        (class.failure)(&body()).is_some()
+        class.failure(&body()).is_some()
     }
     fn unbounded<E>(error: E) -> String {
         let body = || Err::<(), E>(error);
         let class = classify!(Probe::call(&body));
-        (class.failure)(&body()).unwrap().message()
+        class.failure(&body()).unwrap().message()
     }
     fn bounded<E: Display>(error: E) -> String {
         let body = || Err::<(), E>(error);
         let class = classify!(Probe::call(&body));
-        (class.failure)(&body()).unwrap().message()
+        class.failure(&body()).unwrap().message()
     }
     assert!(!hidden(Err::<(), _>("x")));
     assert_eq!(unbounded("x"), "an error without a text, of type `&str`");
@@ -227,21 +227,21 @@ fn errors_speak_for_themselves() {
     let body = || own(PaymentError::Busy { seconds: 3 });
     let class = classify!(Probe::call(&body));
     let value = body();
-    assert_eq!(class.words.retry.unwrap()(&value), Some(RetryAdvice::RetryAfter(Duration::from_secs(3))));
-    assert_eq!(class.words.kind.unwrap()(&value), Some("payment"));
-    assert_eq!(class.words.retry.unwrap()(&Ok(1)), None);
+    assert_eq!(class.advice(&value), Some(RetryAdvice::RetryAfter(Duration::from_secs(3))));
+    assert_eq!(class.kind(&value), Some("payment"));
+    assert_eq!(class.advice(&Ok(1)), None);
     let boxed = || Err::<(), _>(Box::new(PaymentError::Declined));
     let class = classify!(Probe::call(&boxed));
-    assert_eq!(class.words.retry.unwrap()(&boxed()), Some(RetryAdvice::Permanent));
+    assert_eq!(class.advice(&boxed()), Some(RetryAdvice::Permanent));
     let silent = || Err::<(), _>(OnlyDebug(1));
     let class = classify!(Probe::call(&silent));
-    assert!(class.words.retry.is_none() && class.words.kind.is_none());
+    assert_eq!((class.advice(&silent()), class.kind(&silent())), (None, None));
     let timeout = || Err::<(), _>(io(std::io::ErrorKind::TimedOut));
     let class = classify!(Probe::call(&timeout));
-    assert_eq!(class.words.kind.unwrap()(&timeout()), Some("timeout"));
+    assert_eq!(class.kind(&timeout()), Some("timeout"));
     let wrapped = || Err::<(), anyhow::Error>(anyhow::Error::from(io(std::io::ErrorKind::TimedOut)).context("calling"));
     let class = classify!(Probe::call(&wrapped));
-    assert_eq!((class.failure)(&wrapped()).unwrap().known_kind(), Some("timeout"));
+    assert_eq!(class.failure(&wrapped()).unwrap().known_kind(), Some("timeout"));
 }
 
 #[test]
@@ -259,4 +259,44 @@ fn a_cyclic_chain_ends() {
         }
     }
     assert_eq!(failure!(Err::<(), _>(Cyclic)).unwrap().2.len(), 64);
+}
+
+/// What a type answers that the macros can name, as those of most functions.
+macro_rules! named {
+    ($type:ty, $value:expr) => {{
+        let class = classify!(type of_type $type);
+        let value: $type = $value;
+        (class.failure(&value).map(|view| view.message()), class.advice(&value), class.kind(&value))
+    }};
+}
+
+#[test]
+fn a_type_that_can_be_named_is_asked_without_a_value() {
+    /// The bounds of the signature count here, too.
+    fn bounded<E: Retryable>(error: E) -> (Option<String>, Option<RetryAdvice>, Option<&'static str>) {
+        named!(Result<(), E>, Err(error))
+    }
+    fn unbounded<E>(error: E) -> (Option<String>, Option<RetryAdvice>, Option<&'static str>) {
+        named!(Result<(), E>, Err(error))
+    }
+    let permanent = Some(RetryAdvice::Permanent);
+    let text = |text: &str| Some(text.to_owned());
+    assert_eq!(
+        named!(Result<u8, PaymentError>, Err(PaymentError::Declined)),
+        (text("no payment"), permanent, Some("payment"))
+    );
+    assert_eq!(named!(Result<u8, PaymentError>, Ok(1)), (None, None, None));
+    let timeout = io(std::io::ErrorKind::TimedOut);
+    assert_eq!(named!(std::io::Result<u8>, Err(timeout)).2, Some("timeout"));
+    assert_eq!(named!(Result<(), OnlyDebug>, Err(OnlyDebug(1))), (text("OnlyDebug(1)"), None, None));
+    assert_eq!(named!(Result<(), String>, Err(String::from("text"))), (text("text"), None, None));
+    assert_eq!(named!(anyhow::Result<()>, Err(anyhow::anyhow!("text"))).0, text("text"));
+    assert_eq!(named!(Option<u8>, None), (None, None, None));
+    assert_eq!(named!((), ()), (None, None, None));
+    let own = std::any::type_name::<PaymentError>();
+    assert_eq!(
+        bounded(PaymentError::Declined),
+        (text(&format!("an error without a text, of type `{own}`")), permanent, None)
+    );
+    assert_eq!(unbounded(PaymentError::Declined).1, None);
 }

@@ -42,7 +42,7 @@ fn is_reference_to(ty: &Type, name: &str) -> bool {
 /// ```text
 /// fn declared_by_step() -> DeclaredStep<Self> {
 ///     static __TASKER_SPEC: StepSpec = ..; inventory::submit! { .. }
-///     DeclaredStep::new(&__TASKER_SPEC, classify!(const Probe::<ResultOf<Self>>::OF_TYPE))
+///     DeclaredStep::new(&__TASKER_SPEC, classify!(Probe::<ResultOf<Self>>::OF_TYPE))
 /// }
 /// fn fields_of_step(&self) -> Fields { step_fields(|| [..]) }      // only with `fields(..)`
 /// ```
@@ -80,7 +80,7 @@ pub(super) fn expand(model: &Model) -> TokenStream {
         #[doc(hidden)]
         fn declared_by_step() -> #declared {
             #registration
-            let class = #private::classify!(const #private::Probe::<#private::ResultOf<Self>>::OF_TYPE #retry_if);
+            let class = #private::classify!(#private::Probe::<#private::ResultOf<Self>>::OF_TYPE #retry_if);
             #private::DeclaredStep::new(&__TASKER_SPEC, class)
         }
         #fields

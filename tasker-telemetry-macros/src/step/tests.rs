@@ -137,16 +137,13 @@ fn the_expansion() {
             #[cfg_attr(windows, unsafe(link_section = ".tasker"))]
             #[cfg_attr(not(any(target_vendor = "apple", windows)), unsafe(link_section = "tasker_catalog"))]
             static __TASKER_RECORD: [::core::primitive::u8; 93] = *b"\n{\"tasker\":1,\"kind\":\"step\",\"file\":\"\",\"line\":0,\"name\":\"fetch\",\"description\":\"Asks the shop.\"}\n";
-            let class = ::tasker_telemetry::__private::classify!(
-                const ::tasker_telemetry::__private::Probe::<Result<u64, E> >::OF_TYPE
-            );
             ::tasker_telemetry::__private::run_step(
-                ::tasker_telemetry::__private::step(&__TASKER_SPEC, ::core::option::Option::None),
+                &__TASKER_SPEC,
+                ::tasker_telemetry::__private::classify!(type of_type Result<u64, E>),
                 async move {
                     if false { return ::tasker_telemetry::__private::hint::<Result<u64, E> >(); }
                     get(id).await
-                },
-                class
+                }
             ).await
         }
     };

@@ -24,9 +24,11 @@ pub(crate) enum Driver<'a> {
 /// async fn user(..) -> R {
 ///     static __TASKER_SPEC: StepSpec = ..; inventory::submit! { .. }            // `registration`
 ///     let fields = step_fields(|| [..]);                                        // only with `fields(..)`
-///     let body = async move { if false { return hint::<R>(); } user's body };
-///     let class = classify!(Probe::future(&body));
-///     run_step(step(&__TASKER_SPEC, fields), body, class).await
+///     run_step(
+///         &__TASKER_SPEC,                                                       // or `run_step_with(&__TASKER_SPEC, fields, ..`
+///         classify!(type of_type R),                                            // where `R` can be named; see `class`
+///         async move { if false { return hint::<R>(); } user's body },
+///     ).await
 /// }
 /// ```
 pub(crate) fn wrap(common: &Common, registration: &TokenStream, driver: &Driver<'_>) -> TokenStream {
@@ -68,19 +70,21 @@ impl Wrapper<'_> {
         }
     }
 
-    /// Expands to: `let class = ..; run_step(.., async move { .. }, class).await`
+    /// Expands to: `run_step(.., classify!(..), async move { .. }).await`
     fn run_async(&self, keywords: &TokenStream, block: &Group, sig: &mut Signature) -> TokenStream {
         if self.retries() {
             return retry::run_async(self, keywords, block, sig);
         }
         let taken = self.taken();
         let body = quote!(#keywords #block);
+        let class_name = quote_spanned!(Span::mixed_site()=> class);
         if let Some(class) = class::of_output(self) {
-            // The body goes where it is used: a variable of its own would be one more place to move it from.
-            let call = self.call_with(&body, "run_step", "run_task");
-            return quote_spanned!(Span::mixed_site()=> #taken #class #call.await);
+            // All of it goes where it is used: a variable would be one more place to move it from.
+            let call = self.call_async(&class, &body);
+            return quote_spanned!(Span::mixed_site()=> #taken #call.await);
         }
-        let (class, call) = (class::of_future(self), self.call("run_step", "run_task"));
+        let class = class::of_future(self);
+        let call = self.call_async(&class_name, &quote_spanned!(Span::mixed_site()=> body));
         quote_spanned! {Span::mixed_site()=>
             #taken
             let body = #body;
@@ -123,13 +127,16 @@ impl Wrapper<'_> {
         }
     }
 
-    /// Expands to: `let body = future::<T, _>(move || { .. }); let class = ..; run_step(.., body, class)`
+    /// Expands to: `let body = future::<T, _>(move || { .. }); let class = ..; run_step(.., class, body)`
     fn run_returned_future(&self, output: Option<&Type>) -> TokenStream {
         let private = &self.common.private;
         let block = self.user_block();
         // The closure's value is an `impl Future`, which only its `Output` can be said about; see `hint`.
         let output = output.map_or_else(|| quote!(_), hint::erase_impl);
-        let (taken, class, call) = (self.taken(), class::of_future(self), self.call("run_step", "run_task"));
+        let (taken, class) = (self.taken(), class::of_future(self));
+        let (class_name, body_name) =
+            (quote_spanned!(Span::mixed_site()=> class), quote_spanned!(Span::mixed_site()=> body));
+        let call = self.call_async(&class_name, &body_name);
         quote_spanned! {Span::mixed_site()=>
             #taken
             let body = #private::future::<#output, _>(move || #block);
@@ -183,21 +190,32 @@ impl Wrapper<'_> {
         }
     }
 
-    /// Expands to: `run_step(step(&__TASKER_SPEC, fields), body, class)`, or `run_task(&__TASKER_SPEC, id, fields, body, class)`.
-    /// A plain function is run by `run_step_sync(&__TASKER_SPEC, fields, body, class)`.
-    fn call(&self, step: &str, task: &str) -> TokenStream {
-        self.call_with(&quote_spanned!(Span::mixed_site()=> body), step, task)
+    /// Expands to: `run_step(&__TASKER_SPEC, class, body)`, with `fields(..)` `run_step_with(&__TASKER_SPEC, fields, class, body)`,
+    /// for a task `run_task(&__TASKER_SPEC, id, fields, class, body)`.
+    fn call_async(&self, class: &TokenStream, body: &TokenStream) -> TokenStream {
+        let private = &self.common.private;
+        let fields = spec::taken_fields(self.common);
+        match self.driver {
+            Driver::Step { .. } if self.common.fields.is_empty() => quote_spanned! {Span::mixed_site()=>
+                #private::run_step(&__TASKER_SPEC, #class, #body)
+            },
+            Driver::Step { .. } => quote_spanned! {Span::mixed_site()=>
+                #private::run_step_with(&__TASKER_SPEC, #fields, #class, #body)
+            },
+            Driver::Task { id, correlation_id } => {
+                let id = Self::taken_id(id.is_some() || correlation_id.is_some());
+                quote_spanned! {Span::mixed_site()=>
+                    #private::run_task(&__TASKER_SPEC, #id, #fields, #class, #body)
+                }
+            }
+        }
     }
 
-    fn call_with(&self, body: &TokenStream, step: &str, task: &str) -> TokenStream {
+    /// Expands to: `run_step_sync(&__TASKER_SPEC, fields, body, class)`, or `run_task_sync(&__TASKER_SPEC, id, fields, body, class)`.
+    fn call(&self, step: &str, task: &str) -> TokenStream {
         let private = &self.common.private;
-        if let (Driver::Step { .. }, "run_step") = (self.driver, step) {
-            let fields = spec::taken_fields(self.common);
-            return quote_spanned! {Span::mixed_site()=>
-                #private::run_step(#private::step(&__TASKER_SPEC, #fields), #body, class)
-            };
-        }
-        let (function, arguments) = self.call_parts(body, step, task);
+        let body = quote_spanned!(Span::mixed_site()=> body);
+        let (function, arguments) = self.call_parts(&body, step, task);
         let function = Ident::new(function, Span::mixed_site());
         quote_spanned!(Span::mixed_site()=> #private::#function(#arguments))
     }

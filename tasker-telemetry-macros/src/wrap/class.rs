@@ -16,16 +16,16 @@ pub(super) fn of_future(wrapper: &Wrapper<'_>) -> TokenStream {
     class(wrapper, &quote_spanned!(Span::mixed_site()=> #private::Probe::future(&body)))
 }
 
-/// For the type that an `async fn` names in its signature, before there is a body; `None` when it cannot be named there. One
-/// instance of the runtime's code then serves all functions that return this type; `of_future` needs one for each body.
+/// For the type that an `async fn` names in its signature, before there is a body, as an expression; `None` when it cannot be
+/// named there. One instance of the runtime's code then serves all functions that return this type; `of_future` needs one for
+/// each body.
 pub(super) fn of_output(wrapper: &Wrapper<'_>) -> Option<TokenStream> {
     if !matches!(wrapper.common.shape, Shape::Async) {
         return None;
     }
-    let private = &wrapper.common.private;
     let output = hint::nameable(&wrapper.common.function.sig.output)?;
-    let probe = Ident::new(if may_borrow(wrapper) { "OF_BORROWING_TYPE" } else { "OF_TYPE" }, Span::mixed_site());
-    Some(classify(wrapper, &quote_spanned!(Span::mixed_site()=> const #private::Probe::<#output>::#probe)))
+    let of = Ident::new(if may_borrow(wrapper) { "of_borrowing_type" } else { "of_type" }, Span::mixed_site());
+    Some(classify(wrapper, &quote_spanned!(Span::mixed_site()=> type #of #output)))
 }
 
 /// For a closure called `body`.
@@ -47,9 +47,11 @@ fn may_borrow(wrapper: &Wrapper<'_>) -> bool {
 /// Expands to: `let class = classify!(probe);`
 fn class(wrapper: &Wrapper<'_>, probe: &TokenStream) -> TokenStream {
     let borrowed = may_borrow(wrapper).then(|| quote_spanned!(Span::mixed_site()=> .borrowed()));
-    classify(wrapper, &quote_spanned!(Span::mixed_site()=> #probe #borrowed))
+    let class = classify(wrapper, &quote_spanned!(Span::mixed_site()=> #probe #borrowed));
+    quote_spanned!(Span::mixed_site()=> let class = #class;)
 }
 
+/// Expands to: `classify!(..)`
 fn classify(wrapper: &Wrapper<'_>, probe: &TokenStream) -> TokenStream {
     let private = &wrapper.common.private;
     let retry_if = match wrapper.driver {
@@ -61,7 +63,7 @@ fn classify(wrapper: &Wrapper<'_>, probe: &TokenStream) -> TokenStream {
         }
         _ => TokenStream::new(),
     };
-    quote_spanned!(Span::mixed_site()=> let class = #private::classify!(#probe #retry_if);)
+    quote_spanned!(Span::mixed_site()=> #private::classify!(#probe #retry_if))
 }
 
 /// Whether the tokens hold a lifetime other than `'static`.

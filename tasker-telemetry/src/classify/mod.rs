@@ -13,7 +13,7 @@ mod traits;
 mod view;
 
 pub use self::body::{future, hint, once};
-pub use self::probe::{Classify, FailureOf, Probe, WordsOf, advice};
+pub use self::probe::{Classify, FailureOf, Probe, Words, WordsOf, advice};
 pub use self::returned::{Returned, ReturnedValue};
 pub use self::traits::{ErrorKind, RetryAdvice, Retryable};
 pub(crate) use self::view::{ErrorText, ErrorView};

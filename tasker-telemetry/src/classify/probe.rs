@@ -14,29 +14,39 @@ use std::marker::PhantomData;
 use super::traits::{ErrorKind, RetryAdvice, Retryable};
 use super::view::{ErrorText, ErrorView};
 
-/// See [`Classify::failure`].
-pub(super) type ReadFailure<R> = fn(&R) -> Option<ErrorView<'_>>;
-
-/// See [`Words::retry`].
-pub(super) type ReadAdvice<R> = fn(&R) -> Option<RetryAdvice>;
-
-/// See [`Words::kind`].
-pub(super) type ReadKind<R> = fn(&R) -> Option<&'static str>;
-
 /// How to read a returned value: plain functions, so that it is `Copy`, small, and `Send` whatever it reads.
 pub struct Classify<R> {
-    /// The error in the value; one `match`, nothing is formatted yet.
-    pub failure: ReadFailure<R>,
-    /// What the error says of itself.
-    pub words: Words<R>,
+    failure: fn(&R) -> Option<ErrorView<'_>>,
+    words: Words<R>,
 }
 
 impl<R> Classify<R> {
     /// With what `retry_if` advises.
     #[must_use]
-    pub fn retry_if(mut self, advice: ReadAdvice<R>) -> Self {
-        self.words.retry = Some(advice);
+    pub fn retry_if(mut self, advice: fn(&R) -> Option<RetryAdvice>) -> Self {
+        self.words.retry = Some(ReadAdvice(advice));
         self
+    }
+
+    /// The error in the value; one `match`, nothing is formatted yet.
+    #[inline]
+    #[must_use]
+    pub fn failure<'r>(&self, returned: &'r R) -> Option<ErrorView<'r>> {
+        (self.failure)(returned)
+    }
+
+    /// What the error in the value advises about another attempt.
+    #[inline]
+    #[must_use]
+    pub fn advice(&self, returned: &R) -> Option<RetryAdvice> {
+        self.words.retry.and_then(|read| (read.0)(returned))
+    }
+
+    /// The category that the error in the value names itself.
+    #[inline]
+    #[must_use]
+    pub fn kind(&self, returned: &R) -> Option<&'static str> {
+        self.words.kind.and_then(|read| (read.0)(returned))
     }
 }
 
@@ -81,11 +91,27 @@ pub enum Owned {}
 pub enum Borrowed {}
 
 impl<R> Probe<R> {
-    /// Of a type that can be named. A constant, since a reference to one is made by the compiler, not by the program.
+    /// Of any type, named once: each mention is another place for a mistake in it to be reported.
     pub const OF_TYPE: Self = Self(PhantomData);
 
+    /// Of a type that can be named, behind as many references as [`FailureOf`] may need: those that a caller makes itself are
+    /// constants of every annotated function.
+    #[must_use]
+    pub fn of_type<'a>() -> &'a &'a &'a &'a &'a &'a &'a &'a Self
+    where
+        R: 'a,
+    {
+        &&&&&&&&Self(PhantomData)
+    }
+
     /// The same, with boxed errors that may borrow.
-    pub const OF_BORROWING_TYPE: Probe<R, Borrowed> = Probe(PhantomData);
+    #[must_use]
+    pub fn of_borrowing_type<'a>() -> &'a &'a &'a &'a &'a &'a &'a &'a Probe<R, Borrowed>
+    where
+        R: 'a,
+    {
+        &&&&&&&&Probe(PhantomData)
+    }
 
     /// Of what a finished future gives. A future, not a type: to name the type of an `impl Trait` one would have to write
     /// `_`, and the compiler would then make it whatever the first impl asks for.
@@ -112,8 +138,14 @@ pub trait FailureOf {
     /// The returned value.
     type Returned;
 
-    /// See [`Classify::failure`].
-    fn failure(&self) -> ReadFailure<Self::Returned>;
+    /// The advice of an error that gives none, see [`Probe::ADVICE`]. Here, since each `use` is an item of every annotated function.
+    const ADVICE: Option<ReadAdvice<Self::Returned>> = None;
+
+    /// The category of one that names none.
+    const KIND: Option<ReadKind<Self::Returned>> = None;
+
+    /// How to find it, beside what the error says of itself.
+    fn classify(&self, words: Words<Self::Returned>) -> Classify<Self::Returned>;
 }
 
 /// One level: which errors, and how such an error is viewed.
@@ -123,10 +155,14 @@ macro_rules! levels {
         impl<T, $error: $($bound +)+, L> FailureOf for $($reference)* Probe<Result<T, $error>, L> {
             type Returned = Result<T, $error>;
 
-            fn failure(&self) -> ReadFailure<Self::Returned> {
-                |returned| {
-                    let view: fn(&$error) -> ErrorText<'_> = $view;
-                    returned.as_ref().err().map(|error| ErrorView { text: view(error), type_name: type_name::<$error>() })
+            fn classify(&self, words: Words<Self::Returned>) -> Classify<Self::Returned> {
+                Classify {
+                    failure: |returned| {
+                        let view: fn(&$error) -> ErrorText<'_> = $view;
+                        let error = returned.as_ref().err()?;
+                        Some(ErrorView { text: view(error), type_name: type_name::<$error>() })
+                    },
+                    words,
                 }
             }
         }
@@ -146,10 +182,13 @@ levels! {
 impl<T, D: DynError + ?Sized> FailureOf for &&&&&&Probe<Result<T, Box<D>>, Borrowed> {
     type Returned = Result<T, Box<D>>;
 
-    fn failure(&self) -> ReadFailure<Self::Returned> {
-        |returned| {
-            let error = returned.as_ref().err()?;
-            Some(ErrorView { text: ErrorText::Borrowed(error.as_dyn()), type_name: type_name::<Box<D>>() })
+    fn classify(&self, words: Words<Self::Returned>) -> Classify<Self::Returned> {
+        Classify {
+            failure: |returned| {
+                let error = returned.as_ref().err()?;
+                Some(ErrorView { text: ErrorText::Borrowed(error.as_dyn()), type_name: type_name::<Box<D>>() })
+            },
+            words,
         }
     }
 }
@@ -157,10 +196,13 @@ impl<T, D: DynError + ?Sized> FailureOf for &&&&&&Probe<Result<T, Box<D>>, Borro
 impl<T, D: StaticError + ?Sized> FailureOf for &&&&&&Probe<Result<T, Box<D>>, Owned> {
     type Returned = Result<T, Box<D>>;
 
-    fn failure(&self) -> ReadFailure<Self::Returned> {
-        |returned| {
-            let error = returned.as_ref().err()?;
-            Some(ErrorView { text: ErrorText::Boxed(error.as_static()), type_name: type_name::<Box<D>>() })
+    fn classify(&self, words: Words<Self::Returned>) -> Classify<Self::Returned> {
+        Classify {
+            failure: |returned| {
+                let error = returned.as_ref().err()?;
+                Some(ErrorView { text: ErrorText::Boxed(error.as_static()), type_name: type_name::<Box<D>>() })
+            },
+            words,
         }
     }
 }
@@ -169,10 +211,13 @@ impl<T, D: StaticError + ?Sized> FailureOf for &&&&&&Probe<Result<T, Box<D>>, Ow
 impl<T, E, L> FailureOf for &Probe<Result<T, E>, L> {
     type Returned = Result<T, E>;
 
-    fn failure(&self) -> ReadFailure<Self::Returned> {
-        |returned| match returned {
-            Ok(_) => None,
-            Err(_) => Some(ErrorView { text: ErrorText::Opaque, type_name: type_name::<E>() }),
+    fn classify(&self, words: Words<Self::Returned>) -> Classify<Self::Returned> {
+        Classify {
+            failure: |returned| match returned {
+                Ok(_) => None,
+                Err(_) => Some(ErrorView { text: ErrorText::Opaque, type_name: type_name::<E>() }),
+            },
+            words,
         }
     }
 }
@@ -181,8 +226,8 @@ impl<T, E, L> FailureOf for &Probe<Result<T, E>, L> {
 impl<R, L> FailureOf for Probe<R, L> {
     type Returned = R;
 
-    fn failure(&self) -> ReadFailure<Self::Returned> {
-        |_| None
+    fn classify(&self, words: Words<Self::Returned>) -> Classify<Self::Returned> {
+        Classify { failure: |_| None, words }
     }
 }
 
@@ -252,6 +297,12 @@ pub struct Words<R> {
     pub kind: Option<ReadKind<R>>,
 }
 
+/// What advises about another attempt. A type of its own: the compiler compares those faster than functions of any lifetime.
+pub struct ReadAdvice<R>(fn(&R) -> Option<RetryAdvice>);
+
+/// What names the category.
+pub struct ReadKind<R>(fn(&R) -> Option<&'static str>);
+
 impl<R> Clone for Words<R> {
     fn clone(&self) -> Self {
         *self
@@ -260,25 +311,59 @@ impl<R> Clone for Words<R> {
 
 impl<R> Copy for Words<R> {}
 
+impl<R> Clone for ReadAdvice<R> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<R> Copy for ReadAdvice<R> {}
+
+impl<R> Clone for ReadKind<R> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<R> Copy for ReadKind<R> {}
+
+impl<R> Debug for ReadAdvice<R> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> FmtResult {
+        write!(f, "ReadAdvice<{}>", type_name::<R>())
+    }
+}
+
+impl<R> Debug for ReadKind<R> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> FmtResult {
+        write!(f, "ReadKind<{}>", type_name::<R>())
+    }
+}
+
 impl<R> Debug for Words<R> {
     fn fmt(&self, f: &mut Formatter<'_>) -> FmtResult {
         write!(f, "Words<{}>", type_name::<R>())
     }
 }
 
-fn retry_advice<T, E: Retryable>(returned: &Result<T, E>) -> Option<RetryAdvice> {
-    returned.as_ref().err().map(Retryable::retry_advice)
+/// What an error of a type that can be named says of itself: an inherent constant, which is there only if its bound holds, hides
+/// that of [`FailureOf`]. Cheaper to compile than [`WordsOf`], which needs a value to be asked.
+impl<T, E: Retryable> Probe<Result<T, E>> {
+    /// Its advice.
+    pub const ADVICE: Option<ReadAdvice<Result<T, E>>> =
+        Some(ReadAdvice(|returned| returned.as_ref().err().map(Retryable::retry_advice)));
 }
 
-fn error_kind<T, E: ErrorKind>(returned: &Result<T, E>) -> Option<&'static str> {
-    returned.as_ref().err().map(ErrorKind::error_kind)
+impl<T, E: ErrorKind> Probe<Result<T, E>> {
+    /// Its category.
+    pub const KIND: Option<ReadKind<Result<T, E>>> =
+        Some(ReadKind(|returned| returned.as_ref().err().map(ErrorKind::error_kind)));
 }
 
 impl<T, E: Retryable + ErrorKind, L> WordsOf for &&&Probe<Result<T, E>, L> {
     type Returned = Result<T, E>;
 
     fn words(&self) -> Words<Self::Returned> {
-        Words { retry: Some(retry_advice), kind: Some(error_kind) }
+        Words { retry: Probe::<Self::Returned>::ADVICE, kind: Probe::<Self::Returned>::KIND }
     }
 }
 
@@ -286,7 +371,7 @@ impl<T, E: Retryable, L> WordsOf for &&Probe<Result<T, E>, L> {
     type Returned = Result<T, E>;
 
     fn words(&self) -> Words<Self::Returned> {
-        Words { retry: Some(retry_advice), kind: None }
+        Words { retry: Probe::<Self::Returned>::ADVICE, kind: None }
     }
 }
 
@@ -294,7 +379,7 @@ impl<T, E: ErrorKind, L> WordsOf for &Probe<Result<T, E>, L> {
     type Returned = Result<T, E>;
 
     fn words(&self) -> Words<Self::Returned> {
-        Words { retry: None, kind: Some(error_kind) }
+        Words { retry: None, kind: Probe::<Self::Returned>::KIND }
     }
 }
 
@@ -333,21 +418,23 @@ pub fn advice<R: Fallible>(returned: &R, is_worth_a_retry: impl FnOnce(&R::Error
     Some(if is_worth_a_retry(error) { RetryAdvice::Retry } else { RetryAdvice::Permanent })
 }
 
-/// A [`Probe`]'s answers, with what `retry_if` says in place of the error's own advice.
-///
-/// Each reference to a variable is an instruction of every annotated function; those to a `const` are made by the compiler.
+/// A [`Probe`]'s answers, with what `retry_if` says in place of the error's own advice: of a type that can be named, with the
+/// function that makes its probe, or of a probe.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __classify {
-    (const $probe:expr $(, $retry_if:expr)?) => {{
+    (type $of:ident $type:ty $(, $retry_if:expr)?) => {{
         #[allow(unused_imports)]
-        use $crate::__private::{FailureOf as _, WordsOf as _};
-        $crate::__private::Classify { failure: (&&&&&&&&$probe).failure(), words: (&&&&$probe).words() } $(.retry_if($retry_if))?
+        use $crate::__private::FailureOf as _;
+        $crate::__private::Probe::<$type>::$of().classify($crate::__private::Words {
+            retry: $crate::__private::Probe::<$type>::ADVICE,
+            kind: $crate::__private::Probe::<$type>::KIND,
+        }) $(.retry_if($retry_if))?
     }};
     ($probe:expr $(, $retry_if:expr)?) => {{
         #[allow(unused_imports)]
         use $crate::__private::{FailureOf as _, WordsOf as _};
         let probe = $probe;
-        $crate::__private::Classify { failure: (&&&&&&&&probe).failure(), words: (&&&&probe).words() } $(.retry_if($retry_if))?
+        (&&&&&&&&probe).classify((&&&&probe).words()) $(.retry_if($retry_if))?
     }};
 }

@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 
 use super::probe::{Classify, Probe};
-use crate::__private::{Fields, StepSpec, TaskIdArg, TaskSpec, run_step, run_step_sync, run_task, run_task_sync, step};
+use crate::__private::{Fields, StepSpec, TaskIdArg, TaskSpec, run_step_sync, run_step_with, run_task, run_task_sync};
 
 /// The type that a plain function returns.
 pub struct Returned<R>(PhantomData<fn() -> R>);
@@ -101,7 +101,7 @@ macro_rules! boxed_future {
                 body: F,
                 class: Classify<T>,
             ) -> Self::Returned {
-                Box::pin(run_step(step(spec, fields), body(), class))
+                Box::pin(run_step_with(spec, fields, class, body()))
             }
 
             fn run_task<F: FnOnce() -> Self::Returned>(
@@ -112,7 +112,7 @@ macro_rules! boxed_future {
                 body: F,
                 class: Classify<T>,
             ) -> Self::Returned {
-                Box::pin(run_task(spec, id, fields, body(), class))
+                Box::pin(run_task(spec, id, fields, class, body()))
             }
         }
     )* };

@@ -88,7 +88,7 @@ impl HandlerError {
         let DeclaredStep { classify, .. } = H::declared_by_step();
         // The scope around the step: what was masked in its task is masked here.
         let task = scope::with_current(|scope| scope.task().cloned());
-        let failure = (classify.failure)(&returned).map(|view| Failure::of_error(&view, None, false, task.as_deref()));
+        let failure = classify.failure(&returned).map(|view| Failure::of_error(&view, None, false, task.as_deref()));
         let Failure { message, class, .. } = failure.unwrap_or_default();
         Self { message, class }
     }

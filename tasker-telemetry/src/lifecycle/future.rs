@@ -14,11 +14,12 @@ use std::time::Duration;
 
 use pin_project_lite::pin_project;
 
+use super::TaskIdArg;
 use super::attempt::StepAttempt;
 use super::dying::Dying;
+use super::late::Late;
 use super::step_run::{Next, Short, StepRun};
 use super::task_run::TaskRun;
-use super::{TaskIdArg, advice, kind};
 use crate::catalog::{StepSpec, TaskSpec};
 use crate::classify::Classify;
 use crate::scope::{Begun, Lent};
@@ -31,7 +32,7 @@ pin_project! {
     /// body is dropped in it, and `tail` leaves it and says that the step was cancelled.
     #[must_use = "futures do nothing unless polled"]
     pub struct RunStep<F: Future> {
-        run: StepRun,
+        run: Late,
         #[pin]
         body: F,
         tail: Tail<F::Output>,
@@ -44,18 +45,22 @@ struct Tail<R> {
     dying: Dying,
 }
 
-/// A step that has not begun. Made before the body: a call beside the body's future would cost each annotated function the code
-/// that drops the body when the call panics.
-#[must_use]
-#[inline]
-pub fn step(spec: &'static StepSpec, fields: Fields) -> StepRun {
-    StepRun::new(spec, fields)
-}
-
 /// Runs the body as that step. What `#[step]` expands to.
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "unoptimised, too: one function less for each annotated one to compile")]
-pub const fn run_step<F: Future>(run: StepRun, body: F, classify: Classify<F::Output>) -> RunStep<F> {
+pub const fn run_step<F: Future>(spec: &'static StepSpec, classify: Classify<F::Output>, body: F) -> RunStep<F> {
+    RunStep { run: Late::New(spec), body, tail: Tail { classify, dying: Dying::NO } }
+}
+
+/// The same with `fields(..)`.
+#[inline]
+pub fn run_step_with<F: Future>(
+    spec: &'static StepSpec,
+    fields: Fields,
+    classify: Classify<F::Output>,
+    body: F,
+) -> RunStep<F> {
+    let run = if fields.is_none() { Late::New(spec) } else { Late::Step(StepRun::new(spec, fields)) };
     RunStep { run, body, tail: Tail { classify, dying: Dying::NO } }
 }
 
@@ -73,67 +78,63 @@ impl<F: Future> Future for RunStep<F> {
 /// Inlined, it knows the body's type again, so that off costs no indirect call.
 #[inline]
 fn poll_step<R>(
-    run: &mut StepRun,
+    step: &mut Late,
     tail: &mut Tail<R>,
     body: Pin<&mut dyn Future<Output = R>>,
     cx: &mut Context<'_>,
 ) -> Poll<R> {
-    if run.is_off() {
-        return body.poll(cx);
+    if step.is_bare() { body.poll(cx) } else { poll_on(step, tail, body, cx) }
+}
+
+fn poll_on<R>(
+    step: &mut Late,
+    tail: &mut Tail<R>,
+    body: Pin<&mut dyn Future<Output = R>>,
+    cx: &mut Context<'_>,
+) -> Poll<R> {
+    if let Late::New(spec) = *step {
+        let (mut lent, mut short) = (Lent::NOTHING, None);
+        match Short::begin(spec, true, &mut lent, &mut short) {
+            Begun::Quiet => {
+                mem::forget(short); // there is nothing in it: forgotten, it is not asked again what it holds
+                *step = Late::Bare;
+                // A panic needs no more than that what was lent goes back, and drops do that.
+                let polled = body.poll(cx);
+                if polled.is_pending() {
+                    keep(step, tail, StepRun::quiet(spec, &mut lent));
+                }
+                return polled;
+            }
+            Begun::Told => {
+                *step = Late::Bare;
+                let polled = poll_short(spec, &mut lent, &mut short, tail.classify, body, cx);
+                if polled.is_pending() {
+                    keep(step, tail, StepRun::told(spec, &mut lent, &mut short));
+                }
+                return polled;
+            }
+            Begun::No => *step = Late::Step(StepRun::new(spec, None)),
+        }
     }
+    let Late::Step(run) = step else { return body.poll(cx) };
     tail.dying.follows(run, false); // a panic is an end, too
-    let polled = poll_on(run, tail.classify, body, cx);
+    let polled = poll_run(run, tail.classify, body, cx);
     if polled.is_pending() {
         tail.dying.follows(run, run.is_running());
     }
     polled
 }
 
-fn poll_on<R>(
-    run: &mut StepRun,
-    classify: Classify<R>,
-    body: Pin<&mut dyn Future<Output = R>>,
-    cx: &mut Context<'_>,
-) -> Poll<R> {
-    if run.is_new() {
-        let (mut lent, mut short) = (Lent::NOTHING, None);
-        match run.begin_short(true, &mut lent, &mut short) {
-            Begun::Quiet => {
-                mem::forget(short); // there is nothing in it: forgotten, it is not asked again what it holds
-                // A panic needs no more than that what was lent goes back, and drops do that.
-                let polled = body.poll(cx);
-                if polled.is_pending() {
-                    run.keep_quiet(&mut lent);
-                }
-                return polled;
-            }
-            Begun::Told => return poll_short(run, &mut lent, &mut short, classify, body, cx),
-            Begun::No => {}
-        }
-        if !run.begin() {
-            return body.poll(cx);
-        }
-    }
-    if !run.is_running() {
-        if run.is_over() {
-            return body.poll(cx); // polled after its end: what follows is the body's own business
-        }
-        ready!(run.poll_start(cx));
-    }
-    let output = ready!(poll_in_step(run, body, cx));
-    if !run.has_to_tell() {
-        run.finish_silently();
-    } else if let Some(error) = (classify.failure)(&output) {
-        run.failed(&error, advice(classify, &output), kind(classify, &output));
-    } else {
-        run.completed();
-    }
-    Poll::Ready(output)
+/// The step goes on after its first poll.
+#[cold]
+fn keep<R>(step: &mut Late, tail: &mut Tail<R>, mut run: StepRun) {
+    tail.dying.follows(&mut run, true);
+    *step = Late::Step(run);
 }
 
 /// The first poll of a step that has begun in the scope around it, and was told of.
 fn poll_short<R>(
-    run: &mut StepRun,
+    spec: &'static StepSpec,
     lent: &mut Lent,
     short: &mut Option<Short>,
     classify: Classify<R>,
@@ -146,26 +147,58 @@ fn poll_short<R>(
     };
     match polled {
         Ok(Poll::Ready(output)) => {
-            match ((classify.failure)(&output), &*short) {
-                (None, Some(short)) => short.complete(lent),
-                (None, None) => {}
-                (Some(error), _) => {
-                    run.keep(lent, short);
-                    run.failed(&error, advice(classify, &output), kind(classify, &output));
-                }
-            }
+            end_short(spec, lent, short, classify, &output);
             Poll::Ready(output)
         }
-        Ok(Poll::Pending) => {
-            run.keep(lent, short);
-            Poll::Pending
-        }
+        Ok(Poll::Pending) => Poll::Pending,
         Err(panic) => {
-            run.keep(lent, short);
-            run.panicked(&*panic);
+            StepRun::told(spec, lent, short).panicked(&*panic);
             resume_unwind(panic)
         }
     }
+}
+
+/// Such a step has ended: well, or it goes the way of all others from here on.
+#[inline]
+pub(super) fn end_short<R>(
+    spec: &'static StepSpec,
+    lent: &mut Lent,
+    short: &mut Option<Short>,
+    classify: Classify<R>,
+    output: &R,
+) {
+    if let Some(error) = classify.failure(output) {
+        StepRun::told(spec, lent, short).failed(&error, classify.advice(output), classify.kind(output));
+    } else if let Some(short) = short {
+        short.complete(lent);
+    }
+}
+
+/// A poll of a step that goes the long way.
+fn poll_run<R>(
+    run: &mut StepRun,
+    classify: Classify<R>,
+    body: Pin<&mut dyn Future<Output = R>>,
+    cx: &mut Context<'_>,
+) -> Poll<R> {
+    if run.is_new() && !run.begin() {
+        return body.poll(cx);
+    }
+    if !run.is_running() {
+        if run.is_over() {
+            return body.poll(cx); // polled after its end: what follows is the body's own business
+        }
+        ready!(run.poll_start(cx));
+    }
+    let output = ready!(poll_in_step(run, body, cx));
+    if !run.has_to_tell() {
+        run.finish_silently();
+    } else if let Some(error) = classify.failure(&output) {
+        run.failed(&error, classify.advice(&output), classify.kind(&output));
+    } else {
+        run.completed();
+    }
+    Poll::Ready(output)
 }
 
 /// Polls the body inside its step. A panic is told and goes on.
@@ -291,8 +324,8 @@ fn poll_attempt<R>(
         }
         ready!(poll_in_step(run, body, cx))
     };
-    let next = if let Some(error) = (classify.failure)(&output) {
-        run.failed(&error, advice(classify, &output), kind(classify, &output))
+    let next = if let Some(error) = classify.failure(&output) {
+        run.failed(&error, classify.advice(&output), classify.kind(&output))
     } else {
         run.completed();
         Next::End
@@ -350,8 +383,8 @@ pub const fn run_task<F: Future>(
     spec: &'static TaskSpec,
     id: TaskIdArg,
     fields: Fields,
-    body: F,
     classify: Classify<F::Output>,
+    body: F,
 ) -> RunTask<F> {
     RunTask { classify, body, run: TaskRun::new(spec, id, fields) }
 }
@@ -391,8 +424,8 @@ fn poll_task<R>(
     };
     if !run.is_watched() {
         run.finish_silently();
-    } else if let Some(error) = (classify.failure)(&output) {
-        run.failed(&error, kind(classify, &output));
+    } else if let Some(error) = classify.failure(&output) {
+        run.failed(&error, classify.kind(&output));
     } else {
         run.completed();
     }

@@ -10,7 +10,7 @@
 //! - `driven.rs`: an attempt that an engine counts; `engine.rs`: a task that one runs
 //! - `attempt.rs`: an attempt that an engine asks a handler for
 //! - `future.rs`: the thin generic futures around them; `sync.rs`: the same for plain functions
-//! - `dying.rs`: dropping a body that has not ended
+//! - `late.rs`: a step before its first poll; `dying.rs`: dropping a body that has not ended
 //! - `wait.rs`: waiting for the next attempt without assuming a runtime
 
 mod attempt;
@@ -18,6 +18,7 @@ mod driven;
 mod dying;
 mod engine;
 mod future;
+mod late;
 #[cfg(feature = "_store")]
 mod operated;
 mod resumed;
@@ -30,7 +31,7 @@ mod wait;
 pub use self::attempt::StepAttempt;
 pub use self::driven::{EngineAttempt, Verdict};
 pub use self::engine::{NewTask, begin, resume};
-pub use self::future::{StepRetry, run_step, run_task, step};
+pub use self::future::{StepRetry, run_step, run_step_with, run_task};
 #[cfg(feature = "_store")]
 pub(crate) use self::operated::{Operated, Told};
 pub use self::resumed::ResumedTask;
@@ -39,7 +40,6 @@ pub(crate) use self::task_core::{Counts, Pace, TaskCore};
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::classify::{Classify, RetryAdvice};
 use crate::telemetry;
 use crate::value::{Fields, Value};
 
@@ -94,16 +94,6 @@ pub fn correlated(ids: TaskIdArg, text: impl FnOnce() -> String) -> TaskIdArg {
         Ok(text) => Some(GivenIds { correlation_id: Some(text.into()), ..ids.unwrap_or_default() }),
         Err(_) => ids,
     }
-}
-
-/// What the error in a returned value advises about another attempt.
-fn advice<R>(classify: Classify<R>, returned: &R) -> Option<RetryAdvice> {
-    classify.words.retry.and_then(|read| read(returned))
-}
-
-/// The category that the error in a returned value names itself.
-fn kind<R>(classify: Classify<R>, returned: &R) -> Option<&'static str> {
-    classify.words.kind.and_then(|read| read(returned))
 }
 
 /// The text of an `id = ..` expression.

@@ -43,7 +43,7 @@ use crate::value::Fields;
     clippy::struct_excessive_bools,
     reason = "facts that do not exclude each other, a byte each: the future is kept small"
 )]
-pub struct StepRun {
+pub(super) struct StepRun {
     spec: &'static StepSpec,
     kept: Kept,
     /// `None` when nobody listens.
@@ -189,12 +189,6 @@ impl StepRun {
             self.phase = Phase::Off;
         }
         self.phase == Phase::Off
-    }
-
-    /// Whether it brings nothing along: neither values of its own nor an engine.
-    #[inline]
-    const fn is_plain(&self) -> bool {
-        matches!((&self.kept, self.counted), (Kept::Nothing, Counted::Here))
     }
 
     /// Whether it has not begun.

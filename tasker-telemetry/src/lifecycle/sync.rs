@@ -2,34 +2,38 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
+use super::TaskIdArg;
+use super::future::end_short;
 use super::step_run::{Next, Short, StepRun};
 use super::task_run::TaskRun;
-use super::{TaskIdArg, advice, kind};
 use crate::catalog::{StepSpec, TaskSpec};
 use crate::classify::Classify;
 use crate::scope::{Begun, Lent};
+use crate::telemetry;
 use crate::value::Fields;
 
 /// Runs the body as a step. What `#[step]` expands to on a plain function.
 pub fn run_step_sync<R>(spec: &'static StepSpec, fields: Fields, body: impl FnOnce() -> R, classify: Classify<R>) -> R {
-    let mut run = StepRun::new(spec, fields);
-    if run.is_off() {
+    if !telemetry::is_on() {
         return body();
     }
-    let (mut lent, mut short) = (Lent::NOTHING, None);
-    match run.begin_short(false, &mut lent, &mut short) {
-        Begun::Quiet => return body(), // what was lent goes back when this returns, or unwinds
-        Begun::Told => return call_short(&mut run, &mut lent, &mut short, body, classify),
-        Begun::No => {}
+    if fields.is_none() {
+        let (mut lent, mut short) = (Lent::NOTHING, None);
+        match Short::begin(spec, false, &mut lent, &mut short) {
+            Begun::Quiet => return body(), // what was lent goes back when this returns, or unwinds
+            Begun::Told => return call_short(spec, &mut lent, &mut short, body, classify),
+            Begun::No => {}
+        }
     }
+    let mut run = StepRun::new(spec, fields);
     if !run.begin() {
         return body();
     }
     let output = call_in_step(&mut run, body);
     if !run.has_to_tell() {
         run.finish_silently();
-    } else if let Some(error) = (classify.failure)(&output) {
-        run.failed(&error, advice(classify, &output), kind(classify, &output));
+    } else if let Some(error) = classify.failure(&output) {
+        run.failed(&error, classify.advice(&output), classify.kind(&output));
     } else {
         run.completed();
     }
@@ -38,7 +42,7 @@ pub fn run_step_sync<R>(spec: &'static StepSpec, fields: Fields, body: impl FnOn
 
 /// Calls the body of a step that has begun in the scope around it, and was told of.
 fn call_short<R>(
-    run: &mut StepRun,
+    spec: &'static StepSpec,
     lent: &mut Lent,
     short: &mut Option<Short>,
     body: impl FnOnce() -> R,
@@ -50,19 +54,11 @@ fn call_short<R>(
     };
     match called {
         Ok(output) => {
-            match ((classify.failure)(&output), &*short) {
-                (None, Some(short)) => short.complete(lent),
-                (None, None) => {}
-                (Some(error), _) => {
-                    run.keep(lent, short);
-                    run.failed(&error, advice(classify, &output), kind(classify, &output));
-                }
-            }
+            end_short(spec, lent, short, classify, &output);
             output
         }
         Err(panic) => {
-            run.keep(lent, short);
-            run.panicked(&*panic);
+            StepRun::told(spec, lent, short).panicked(&*panic);
             resume_unwind(panic)
         }
     }
@@ -72,8 +68,8 @@ fn call_short<R>(
 pub(super) fn attempt<R>(run: &mut StepRun, body: impl FnOnce() -> R, classify: Classify<R>) -> Option<R> {
     let is_off = run.is_off() || (run.is_new() && !run.begin());
     let output = if is_off { body() } else { call_in_step(run, body) };
-    let next = if let Some(error) = (classify.failure)(&output) {
-        run.failed(&error, advice(classify, &output), kind(classify, &output))
+    let next = if let Some(error) = classify.failure(&output) {
+        run.failed(&error, classify.advice(&output), classify.kind(&output))
     } else {
         run.completed();
         Next::End
@@ -128,8 +124,8 @@ pub fn run_task_sync<R>(
     });
     if !run.is_watched() {
         run.finish_silently();
-    } else if let Some(error) = (classify.failure)(&output) {
-        run.failed(&error, kind(classify, &output));
+    } else if let Some(error) = classify.failure(&output) {
+        run.failed(&error, classify.kind(&output));
     } else {
         run.completed();
     }

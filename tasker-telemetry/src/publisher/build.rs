@@ -165,31 +165,25 @@ fn header_with(record: &Record, used: &mut Used) -> Header {
 
 fn system<E: Event + Reuse>(used: &mut Used, kind: EventKind, header: Header, mut event: E) -> EventRecord {
     let last = used.payloads.get_mut(kind as usize).and_then(Option::take);
-    let event: Arc<dyn ErasedEvent> = match last {
-        Some(mut last) => match free(&mut last) {
-            Some(free) => {
-                event.reuse(free);
-                event.__stamp(&__Stamp(&header));
-                *free = event;
-                last
-            }
-            // Somebody kept a copy of that event.
-            None => {
-                event.__stamp(&__Stamp(&header));
-                Arc::new(event)
-            }
-        },
-        None => {
-            event.__stamp(&__Stamp(&header));
-            Arc::new(event)
-        }
-    };
+    let event = write_over(last, &mut event, &header).unwrap_or_else(|| {
+        event.__stamp(&__Stamp(&header));
+        Arc::new(event)
+    });
     EventRecord::new(kind, E::SPEC, header, Payload::System(event))
 }
 
-/// An event that nobody holds but the caller.
-fn free<E: Event>(event: &mut Arc<dyn ErasedEvent>) -> Option<&mut E> {
-    Arc::get_mut(event)?.as_any_mut().downcast_mut()
+/// Writes an event over the last one of its kind. `None`: there is none, or somebody kept it.
+fn write_over<E: Event + Reuse>(
+    last: Option<Arc<dyn ErasedEvent>>,
+    event: &mut E,
+    header: &Header,
+) -> Option<Arc<dyn ErasedEvent>> {
+    let mut last = last?;
+    let free = Arc::get_mut(&mut last)?.as_any_mut().downcast_mut::<E>()?;
+    event.reuse(free);
+    event.__stamp(&__Stamp(header));
+    mem::swap(free, event);
+    Some(last)
 }
 
 fn completed(record: &Record, fact: &Fact) -> task::Completed {

@@ -96,7 +96,7 @@ impl<F: Future<Output: Settled>> Lift<Awaited> for F {
 
 fn settled<R: Settled>(end: R, errors: Errors<R::Error>) -> Result<(), HandlerError> {
     let end = end.settle();
-    (errors.failure)(&end).map_or(Ok(()), |error| Err(HandlerError::new(&error)))
+    errors.failure(&end).map_or(Ok(()), |error| Err(HandlerError::new(&error)))
 }
 
 /// How a handler of an inline subscriber may end. About `How` and not about what the handler returns, of which [`Lift`] has

@@ -120,8 +120,9 @@ impl SpanId {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         to.clear();
         to.reserve(16);
-        for place in (0..64).step_by(4).rev() {
-            to.push(char::from(DIGITS[(self.0 >> place) as usize & 0xf]));
+        for byte in self.to_bytes() {
+            to.push(char::from(DIGITS[usize::from(byte >> 4)]));
+            to.push(char::from(DIGITS[usize::from(byte & 0xf)]));
         }
     }
 }

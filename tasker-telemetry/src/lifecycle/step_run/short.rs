@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::meter::Metering;
 use super::{Outside, Phase, StepRun, Times};
+use crate::catalog::StepSpec;
 use crate::event::EventKind;
 use crate::lifecycle::TaskCore;
 use crate::log_span::LogSpan;
@@ -25,58 +26,59 @@ pub(in crate::lifecycle) struct Short {
 }
 
 impl StepRun {
-    /// Begins in the scope around it, if it can. Its body is next; unless a word comes otherwise
-    /// ([`keep_quiet`](Self::keep_quiet), [`keep`](Self::keep)), it is over then. `short` is set if the step was told of.
+    /// A step of which nobody is told, after its first poll.
+    #[cold]
+    pub(in crate::lifecycle) fn quiet(spec: &'static StepSpec, lent: &mut Lent) -> Self {
+        let mut run = Self::new(spec, None);
+        run.set_scope(lent.keep());
+        run.phase = Phase::Running;
+        run
+    }
+
+    /// One that was told of; or its body failed or panicked in that poll.
+    #[cold]
+    pub(in crate::lifecycle) fn told(spec: &'static StepSpec, lent: &mut Lent, short: &mut Option<Short>) -> Self {
+        let mut run = Self::quiet(spec, lent);
+        let Some(Short { started, series, spot }) = short.take() else { return run };
+        if let Some((task, _)) = run.task() {
+            let (watched, is_metered) = (task.is_watched(), task.metrics().is_some());
+            run.watched = watched;
+            run.metering = if is_metered { Metering::Step } else { Metering::Off };
+        }
+        run.times = Some(Times { asked: started, started });
+        run.series = series;
+        run.set_outside(spot.is_there().then(|| Outside { spot, log: LogSpan::none() }));
+        run.state = State::InProgress;
+        run
+    }
+}
+
+impl Short {
+    /// A step begins in the scope around it, if it can. Its body is next; unless it is made a [`StepRun`] after that, it is over
+    /// then. `short` is set if the step was told of.
     #[inline]
-    pub(in crate::lifecycle) fn begin_short(
-        &mut self,
+    pub(in crate::lifecycle) fn begin(
+        spec: &'static StepSpec,
         polls: bool,
         lent: &mut Lent,
-        short: &mut Option<Short>,
+        short: &mut Option<Self>,
     ) -> Begun {
-        let begun = lent.begin(self.spec, polls, |task, around| self.tell_short(task, around, short));
-        if begun != Begun::No {
-            self.phase = Phase::Over;
-        }
-        begun
+        lent.begin(spec, polls, |task, around| Self::tell(spec, task, around, short))
     }
 
-    /// The first poll of a step that nobody is told of has ended before its body did.
-    #[cold]
-    pub(in crate::lifecycle) fn keep_quiet(&mut self, lent: &mut Lent) {
-        self.set_scope(lent.keep());
-        self.phase = Phase::Running;
-    }
-
-    /// The same for one that was told of; or its body failed or panicked.
-    #[cold]
-    pub(in crate::lifecycle) fn keep(&mut self, lent: &mut Lent, short: &mut Option<Short>) {
-        self.set_scope(lent.keep());
-        let Some(Short { started, series, spot }) = short.take() else { return };
-        let Some((task, _)) = self.task() else { return };
-        let (watched, is_metered) = (task.is_watched(), task.metrics().is_some());
-        self.watched = watched;
-        self.metering = if is_metered { Metering::Step } else { Metering::Off };
-        self.times = Some(Times { asked: started, started });
-        self.series = series;
-        self.set_outside(spot.is_there().then(|| Outside { spot, log: LogSpan::none() }));
-        self.state = State::InProgress;
-        self.phase = Phase::Running;
-    }
-
-    /// A step asks to run in that task, and begins. Not with values of its own, and not where logs want a span of it.
+    /// A step asks to run in that task, and begins. Not where logs want a span of it.
     #[inline(never)]
-    fn tell_short(
-        &self,
+    fn tell(
+        spec: &'static StepSpec,
         task: &Arc<TaskCore>,
         around: Option<&StepPlace>,
-        short: &mut Option<Short>,
+        short: &mut Option<Self>,
     ) -> Option<StepPlace> {
-        if !self.is_plain() || LogSpan::is_wanted(task) {
+        if LogSpan::is_wanted(task) {
             return None;
         }
         let started = Moment::now();
-        let mut place = StepPlace::of(self.spec, task);
+        let mut place = StepPlace::of(spec, task);
         let mut spot = Spot::none();
         if let Some(trace) = task.trace().filter(|trace| trace.is_recorded()) {
             let span_of = |place: &StepPlace| SpanId::of_step(task.nonce(), place.number, place.attempt);
@@ -91,13 +93,11 @@ impl StepRun {
             task.emit(EventKind::StepExecutionRequested, at, Some(place), || Fact::Bare);
             task.emit_started(at, place);
         }
-        let series = task.metrics().map_or(u32::MAX, |metrics| metrics.step_began(self.spec, 0));
-        *short = Some(Short { started, series, spot });
+        let series = task.metrics().map_or(u32::MAX, |metrics| metrics.step_began(spec, 0));
+        *short = Some(Self { started, series, spot });
         Some(place)
     }
-}
 
-impl Short {
     /// While the answer lives, other libraries see the step.
     #[inline]
     pub(in crate::lifecycle) fn attach(&self) -> Attached {
