@@ -100,6 +100,7 @@ mod capture;
 mod catalog;
 mod classify;
 mod correlation;
+mod credentials;
 mod drive;
 pub mod driver;
 pub mod event;

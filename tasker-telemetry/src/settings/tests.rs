@@ -20,11 +20,11 @@ fn decided(variables: &Variables) -> String {
     #[cfg(feature = "otlp")]
     {
         use crate::metrics::otlp::OtlpMetrics;
-        use crate::otlp::{LogTarget, Otlp};
+        use crate::otlp::{Otlp, log_target};
 
         let spans = Otlp::new().resolve(variables).map(|target| target.everything());
         let metrics = OtlpMetrics::new().resolve(variables).map(|target| target.everything());
-        let logs = LogTarget::resolve(variables).map(|target| target.everything());
+        let logs = log_target(variables).map(|target| target.everything());
         format!("{common} {spans:?} {metrics:?} {logs:?}")
     }
     #[cfg(not(feature = "otlp"))]

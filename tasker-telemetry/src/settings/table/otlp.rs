@@ -17,7 +17,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "The address of the OTLP server, to which the path of the signal is added. For gRPC the default has port 4317.",
     )
     .standard(Standard::Text("OTEL_EXPORTER_OTLP_ENDPOINT"))
-    .feature("otlp", OTLP),
+    .features(&["otlp"], OTLP),
     OptionSpec::new(
         "otlp.protocol",
         PROTOCOLS,
@@ -27,7 +27,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     )
     .standard(Standard::Text("OTEL_EXPORTER_OTLP_PROTOCOL"))
     .check(protocol)
-    .feature("otlp", OTLP),
+    .features(&["otlp"], OTLP),
     OptionSpec::new(
         "otlp.headers",
         Kind::Pairs,
@@ -37,13 +37,13 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     )
     .standard(Standard::Pairs("OTEL_EXPORTER_OTLP_HEADERS"))
     .secret()
-    .feature("otlp", OTLP),
+    .features(&["otlp"], OTLP),
     OptionSpec::new("otlp.compression", COMPRESSIONS, "\"none\"", "\"gzip\"", "Whether requests are compressed.")
         .standard(Standard::Text("OTEL_EXPORTER_OTLP_COMPRESSION"))
-        .feature("otlp", OTLP),
+        .features(&["otlp"], OTLP),
     OptionSpec::new("otlp.timeout", Kind::Time, "\"10s\"", "\"3s\"", "How long one request may take.")
         .standard(Standard::Millis("OTEL_EXPORTER_OTLP_TIMEOUT"))
-        .feature("otlp", OTLP),
+        .features(&["otlp"], OTLP),
     OptionSpec::new(
         "otlp.certificate",
         Kind::Text,
@@ -52,7 +52,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "A PEM file with the certificates to trust; those of the web's authorities when empty.",
     )
     .standard(Standard::Text("OTEL_EXPORTER_OTLP_CERTIFICATE"))
-    .feature("otlp", OTLP),
+    .features(&["otlp"], OTLP),
     // OTLP, for one signal.
     OptionSpec::new(
         "otlp.traces.endpoint",
@@ -62,7 +62,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "The whole address for spans; `otlp.endpoint` when empty.",
     )
     .standard(Standard::Text("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"))
-    .feature("otlp", OTLP),
+    .features(&["otlp"], OTLP),
     OptionSpec::new(
         "otlp.traces.protocol",
         PROTOCOLS,
@@ -72,7 +72,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     )
     .standard(Standard::Text("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"))
     .check(protocol)
-    .feature("otlp", OTLP),
+    .features(&["otlp"], OTLP),
     OptionSpec::new(
         "otlp.traces.headers",
         Kind::Pairs,
@@ -82,7 +82,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     )
     .standard(Standard::Pairs("OTEL_EXPORTER_OTLP_TRACES_HEADERS"))
     .secret()
-    .feature("otlp", OTLP),
+    .features(&["otlp"], OTLP),
     OptionSpec::new(
         "otlp.traces.compression",
         COMPRESSIONS,
@@ -91,7 +91,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "The same for spans; as `otlp.compression` says unless set.",
     )
     .standard(Standard::Text("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION"))
-    .feature("otlp", OTLP),
+    .features(&["otlp"], OTLP),
     OptionSpec::new(
         "otlp.traces.timeout",
         Kind::Time,
@@ -100,7 +100,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "The same for spans; as `otlp.timeout` says unless set.",
     )
     .standard(Standard::Millis("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT"))
-    .feature("otlp", OTLP),
+    .features(&["otlp"], OTLP),
     OptionSpec::new(
         "otlp.traces.certificate",
         Kind::Text,
@@ -109,7 +109,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "The same for spans; as `otlp.certificate` says when empty.",
     )
     .standard(Standard::Text("OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE"))
-    .feature("otlp", OTLP),
+    .features(&["otlp"], OTLP),
     OptionSpec::new(
         "otlp.logs.endpoint",
         Kind::Text,
@@ -118,7 +118,17 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "The whole address for log records; `otlp.endpoint` when empty.",
     )
     .standard(Standard::Text("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"))
-    .feature("otlp", OTLP),
+    .features(&["otlp"], OTLP),
+    OptionSpec::new(
+        "otlp.logs.protocol",
+        PROTOCOLS,
+        "\"http/protobuf\"",
+        "\"grpc\"",
+        "How log records travel; as `otlp.protocol` says unless set.",
+    )
+    .standard(Standard::Text("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL"))
+    .check(protocol)
+    .features(&["otlp"], OTLP),
     OptionSpec::new(
         "otlp.logs.headers",
         Kind::Pairs,
@@ -128,7 +138,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     )
     .standard(Standard::Pairs("OTEL_EXPORTER_OTLP_LOGS_HEADERS"))
     .secret()
-    .feature("otlp", OTLP),
+    .features(&["otlp"], OTLP),
     OptionSpec::new(
         "otlp.logs.compression",
         COMPRESSIONS,
@@ -137,7 +147,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "The same for lines; as `otlp.compression` says unless set.",
     )
     .standard(Standard::Text("OTEL_EXPORTER_OTLP_LOGS_COMPRESSION"))
-    .feature("otlp", OTLP),
+    .features(&["otlp"], OTLP),
     OptionSpec::new(
         "otlp.logs.timeout",
         Kind::Time,
@@ -146,7 +156,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "The same for lines; as `otlp.timeout` says unless set.",
     )
     .standard(Standard::Millis("OTEL_EXPORTER_OTLP_LOGS_TIMEOUT"))
-    .feature("otlp", OTLP),
+    .features(&["otlp"], OTLP),
     OptionSpec::new(
         "otlp.logs.certificate",
         Kind::Text,
@@ -155,7 +165,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "The same for lines; as `otlp.certificate` says when empty.",
     )
     .standard(Standard::Text("OTEL_EXPORTER_OTLP_LOGS_CERTIFICATE"))
-    .feature("otlp", OTLP),
+    .features(&["otlp"], OTLP),
     OptionSpec::new(
         "otlp.metrics.endpoint",
         Kind::Text,
@@ -164,7 +174,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "The whole address for metrics; `otlp.endpoint` when empty.",
     )
     .standard(Standard::Text("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"))
-    .feature("otlp", OTLP),
+    .features(&["otlp"], OTLP),
     OptionSpec::new(
         "otlp.metrics.headers",
         Kind::Pairs,
@@ -174,7 +184,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     )
     .standard(Standard::Pairs("OTEL_EXPORTER_OTLP_METRICS_HEADERS"))
     .secret()
-    .feature("otlp", OTLP),
+    .features(&["otlp"], OTLP),
     OptionSpec::new(
         "otlp.metrics.compression",
         COMPRESSIONS,
@@ -183,7 +193,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "The same for metrics; as `otlp.compression` says unless set.",
     )
     .standard(Standard::Text("OTEL_EXPORTER_OTLP_METRICS_COMPRESSION"))
-    .feature("otlp", OTLP),
+    .features(&["otlp"], OTLP),
     OptionSpec::new(
         "otlp.metrics.timeout",
         Kind::Time,
@@ -192,7 +202,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "The same for metrics; as `otlp.timeout` says unless set.",
     )
     .standard(Standard::Millis("OTEL_EXPORTER_OTLP_METRICS_TIMEOUT"))
-    .feature("otlp", OTLP),
+    .features(&["otlp"], OTLP),
     OptionSpec::new(
         "otlp.metrics.certificate",
         Kind::Text,
@@ -201,7 +211,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "The same for metrics; as `otlp.certificate` says when empty.",
     )
     .standard(Standard::Text("OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE"))
-    .feature("otlp", OTLP),
+    .features(&["otlp"], OTLP),
 ];
 
 fn protocol(value: &Value) -> Result<(), String> {
