@@ -206,7 +206,10 @@ impl Layers {
             {
                 (field.set)(builder, value);
             }
-            let holds = by_code.or_else(|| Some(((field.get)(builder)?, said?.1.clone())));
+            let holds = by_code.or_else(|| {
+                let (value, source) = said?;
+                Some(((field.get)(builder).unwrap_or_else(|| value.clone()), source.clone()))
+            });
             entries.push(Entry::new(option, holds));
         }
         if !(above.is_empty() && below.is_empty()) {

@@ -8,7 +8,7 @@ use super::super::value::{Kind, Value};
 use super::field;
 
 const STORES: &[&str] = &["sqlite", "postgres"];
-const STORE: bool = cfg!(feature = "_store");
+const STORE: bool = cfg!(any(feature = "_store", feature = "_settings"));
 
 /// As [`field!`](super::field), among the options of the store.
 #[cfg(feature = "_store")]
@@ -18,7 +18,7 @@ macro_rules! of_store {
     };
 }
 
-/// Without a store nothing can be said of one: whoever tries is told so.
+/// Without a store nothing can be said of one: whoever tries is told so, or (feature `_settings`) asks what would hold.
 #[cfg(not(feature = "_store"))]
 macro_rules! of_store {
     ($place:ident) => {
@@ -132,6 +132,7 @@ fn database(value: &Value) -> Result<(), String> {
     let needs = |feature| Err(format!("needs the feature `{feature}` of tasker-telemetry for that database"));
     match url.split_once(':').map_or(url.as_str(), |(scheme, _)| scheme) {
         "" => Ok(()),
+        "sqlite" | "postgres" | "postgresql" if cfg!(feature = "_settings") => Ok(()),
         "sqlite" if cfg!(feature = "sqlite") => Ok(()),
         "sqlite" => needs("sqlite"),
         "postgres" | "postgresql" if cfg!(feature = "postgres") => Ok(()),
