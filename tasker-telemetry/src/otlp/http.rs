@@ -146,7 +146,7 @@ fn compress<'a>(body: &[u8], out: &'a mut Vec<u8>) -> &'a [u8] {
     out
 }
 
-pub(super) fn check_url(url: &str) -> Result<(), BadTarget> {
+pub(crate) fn check_url(url: &str) -> Result<(), BadTarget> {
     let parsed: Result<ureq::http::Uri, _> = url.parse();
     let url = shown(url);
     let parsed = parsed.map_err(|error| BadTarget(format!("`{url}` is no address of a server: {error}")))?;

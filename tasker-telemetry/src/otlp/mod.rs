@@ -16,7 +16,7 @@ mod spans;
 mod wire;
 
 pub(crate) use self::attributes::{attribute, envelope, resource};
-pub(crate) use self::http::{BadTarget, Http};
+pub(crate) use self::http::{BadTarget, Http, check_url};
 pub(crate) use self::logs::{LogSink, log_target};
 pub use self::settings::Otlp;
 pub(crate) use self::settings::{Protocol, Target};

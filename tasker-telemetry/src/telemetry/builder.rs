@@ -371,7 +371,11 @@ impl Builder {
         };
         let metrics_enabled = resolved.enabled && builder.metrics_enabled.unwrap_or(true);
         #[cfg(feature = "_store")]
-        let (store, kept) = if resolved.enabled { builder.store.start()?.unzip() } else { (None, None) };
+        let (store, kept) = if resolved.enabled {
+            builder.store.start().map_err(|error| layers.blame(BuildError::Store(error)))?.unzip()
+        } else {
+            (None, None)
+        };
         #[cfg(not(feature = "_store"))]
         let kept = None;
         let core = Core {
@@ -414,7 +418,7 @@ impl Builder {
         }
         Ok(Telemetry {
             #[cfg(feature = "serve")]
-            server: builder.ways.serve(MetricsBackend::new(Arc::clone(&core)))?,
+            server: builder.ways.serve(MetricsBackend::new(Arc::clone(&core))).map_err(|error| layers.blame(error))?,
             core,
             pushers,
             installed: false,

@@ -51,6 +51,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     // Prometheus' Pushgateway.
     OptionSpec::new("pushgateway.url", Kind::Text, "\"\"", "\"http://localhost:9091\"", "The Pushgateway that metrics are pushed to; none when empty.")
         .field(field!(ways.pushgateway_url))
+        .check(super::otlp::server)
         .features(&["otlp"], OTLP),
     OptionSpec::new("pushgateway.job", Kind::Text, "\"\"", "\"nightly\"", "The job whose metrics they are; the name of the service when empty.")
         .field(field!(ways.pushgateway_job))

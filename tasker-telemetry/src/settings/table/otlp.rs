@@ -17,6 +17,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "The address of the OTLP server, to which the path of the signal is added. For gRPC the default has port 4317.",
     )
     .standard(Standard::Text("OTEL_EXPORTER_OTLP_ENDPOINT"))
+    .check(server)
     .features(&["otlp"], OTLP),
     OptionSpec::new(
         "otlp.protocol",
@@ -62,6 +63,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "The whole address for spans; `otlp.endpoint` when empty.",
     )
     .standard(Standard::Text("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"))
+    .check(server)
     .features(&["otlp"], OTLP),
     OptionSpec::new(
         "otlp.traces.protocol",
@@ -118,6 +120,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "The whole address for log records; `otlp.endpoint` when empty.",
     )
     .standard(Standard::Text("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"))
+    .check(server)
     .features(&["otlp"], OTLP),
     OptionSpec::new(
         "otlp.logs.protocol",
@@ -174,6 +177,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "The whole address for metrics; `otlp.endpoint` when empty.",
     )
     .standard(Standard::Text("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"))
+    .check(server)
     .features(&["otlp"], OTLP),
     OptionSpec::new(
         "otlp.metrics.headers",
@@ -221,4 +225,26 @@ fn protocol(value: &Value) -> Result<(), String> {
         }
         _ => Ok(()),
     }
+}
+
+/// An address of a server, with `http://` or without; never shown, since it may hold a password.
+#[cfg(feature = "otlp")]
+pub(super) fn server(value: &Value) -> Result<(), String> {
+    let Value::Text(url) = value else { return Ok(()) };
+    let is_encrypted = url.starts_with("https://");
+    let url = if url.contains("://") { url.clone() } else { format!("http://{url}") };
+    match crate::otlp::check_url(&url) {
+        Err(_) if is_encrypted && !cfg!(feature = "tls") => {
+            Err("begins with `https`, which needs the feature `tls` of tasker-telemetry".to_owned())
+        }
+        Err(_) if value != &Value::Text(String::new()) => {
+            Err("must be an address of a server, such as `http://host:4318`".to_owned())
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(not(feature = "otlp"))]
+pub(super) fn server(_: &Value) -> Result<(), String> {
+    Ok(())
 }
