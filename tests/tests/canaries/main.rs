@@ -33,7 +33,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 
 use crate::garden::{Garden, Out, Plant, Way};
 use crate::listeners::{All, Typed};
-use crate::program::{LOGINS, baggage, handed_over, order};
+use crate::program::{LOGINS, baggage, elsewhere, handed_over, order};
 use crate::receiver::{CREDENTIAL, receiver};
 
 /// How OTLP travels.
@@ -104,6 +104,7 @@ fn run_over(
         _ = runtime.block_on(telemetry.scope(work));
         LOGINS.with([&garden.plant(Plant::Filtered), &garden.plant_bare()]).inc();
     }
+    runtime.block_on(telemetry.scope(elsewhere(garden, &mut carriers)));
     for carrier in &carriers {
         out.put("carriers", handed_over(carrier).as_bytes());
     }

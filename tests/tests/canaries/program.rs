@@ -9,6 +9,7 @@ use opentelemetry::{Context, KeyValue};
 use secrecy::{SecretBox, SerializableSecret, zeroize::Zeroize};
 use serde_json::json;
 use tasker_telemetry::declare_event;
+use tasker_telemetry::driver::{self, EngineAttempt, NewTask};
 use tasker_telemetry::prelude::*;
 use tasker_telemetry::trace::Carrier;
 
@@ -68,6 +69,12 @@ pub(crate) struct Leaky {
     cause: Option<Box<Leaky>>,
 }
 
+impl Leaky {
+    fn new(told: String) -> Self {
+        Self { told, in_debug: "no".to_owned(), cause: None }
+    }
+}
+
 impl fmt::Display for Leaky {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "it did not work with {:?}: {}", self.told, self.told)
@@ -110,6 +117,14 @@ fn tells(note: String, keys: BTreeMap<String, u8>, customer: Customer) -> Result
     Err(note)
 }
 
+fn customer(garden: &mut Garden) -> Customer {
+    Customer {
+        name: "Ann",
+        email: garden.plant(Plant::Filtered),
+        cards: vec![BTreeMap::from([("secret_number".to_owned(), garden.plant(Plant::Filtered))])],
+    }
+}
+
 /// What the program hands to others.
 pub(crate) fn handed_over(carrier: &Carrier) -> String {
     format!("{carrier:?} {} {:?}", serde_json::to_string(carrier).unwrap(), carrier.to_headers())
@@ -126,11 +141,7 @@ pub(crate) async fn order(
     let card = garden.plant(Plant::Always);
     let parts = Some(vec![garden.plant(Plant::Always)]);
     publish(Sold { lines: 3, card, parts, pin: Some(SecretBox::new(Box::new(Pin(garden.plant(Plant::Always))))) });
-    let customer = Customer {
-        name: "Ann",
-        email: garden.plant(Plant::Filtered),
-        cards: vec![BTreeMap::from([("secret_number".to_owned(), garden.plant(Plant::Filtered))])],
-    };
+    let customer = customer(garden);
     publish(Met {
         customer: customer.clone(),
         session_token: garden.plant(Plant::Filtered),
@@ -145,6 +156,29 @@ pub(crate) async fn order(
     carriers.extend(TaskScope::current().map(|task| task.carrier()));
     let told = (garden.plant(Plant::Filtered), garden.plant(Plant::Filtered), garden.plant(Plant::Filtered));
     fails(told.0, told.1, told.2).await
+}
+
+/// A task that an engine runs, and one that a process handed over that masks nothing.
+pub(crate) async fn elsewhere(garden: &mut Garden, carriers: &mut Vec<Carrier>) {
+    let queued =
+        NewTask::new("queued").field("api_key", garden.plant(Plant::Filtered)).field("note", garden.plant_bare());
+    let queued = driver::begin(queued).hand_over();
+    let task = driver::resume(queued.clone(), EngineAttempt::new("tells", 1));
+    let keys = BTreeMap::from([(garden.plant_bare(), 1)]);
+    _ = task.scope(async { tells(garden.plant_bare(), keys, customer(garden)) }).await;
+    let told = (garden.plant_bare(), garden.plant_bare());
+    task.fail(&Leaky { told: told.0, in_debug: "no".to_owned(), cause: Some(Box::new(Leaky::new(told.1))) });
+    let foreign = json!({
+        "task_id": "from-elsewhere",
+        "task_name": "handed_over",
+        "started_at_unix_nanos": 1_700_000_000_000_000_000_u64,
+        "context": [["api_key", garden.plant(Plant::Filtered)], ["note", garden.plant_bare()], ["deep", {"ssn": garden.plant(Plant::Filtered)}]],
+        "baggage": {"session_token": garden.plant(Plant::Filtered), "plan": garden.plant_bare()},
+    });
+    let task = TaskScope::resume(serde_json::from_value(foreign).unwrap());
+    _ = task.scope(async { TaskScope::current().map(|task| carriers.push(task.carrier())) }).await;
+    task.complete();
+    carriers.push(queued);
 }
 
 /// The baggage that tasks begin with. Both of its keys are let out.

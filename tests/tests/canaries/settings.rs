@@ -40,6 +40,10 @@ pub(crate) fn mistakes(garden: &mut Garden, out: &Out) {
     ];
     let error = Telemetry::from_variables(variables).unwrap_err();
     out.put("settings", format!("{error} {error:?}").as_bytes());
+    let builder = Telemetry::builder().auto_subscribers(false).otlp_with(Otlp::http());
+    let builder = builder.variables([("OTEL_RESOURCE_ATTRIBUTES", format!("host.token={},broken", secret()))]);
+    let error = builder.build().map(drop).unwrap_err();
+    out.put("settings", format!("{error} {error:?}").as_bytes());
     // What comes to light where it is built.
     let address = |secret: String| format!("u:{secret}@host with spaces");
     for (key, value) in [
