@@ -102,7 +102,9 @@ impl OtlpMetrics {
         if let Some((name, value)) = first(variables, "PROTOCOL")
             && value != "http/protobuf"
         {
-            return Err(InvalidVariable::new(&name, &value, "metrics are sent as `http/protobuf` only"));
+            let only = "metrics are sent as `http/protobuf` only; other signals have a protocol of their own \
+                (`otlp.traces.protocol`, `otlp.logs.protocol`)";
+            return Err(InvalidVariable::new(&name, &value, only));
         }
         let gzip = match (self.gzip, first(variables, "COMPRESSION")) {
             (Some(gzip), _) => gzip,

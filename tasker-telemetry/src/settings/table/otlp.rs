@@ -24,7 +24,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         PROTOCOLS,
         "\"http/protobuf\"",
         "\"grpc\"",
-        "How OTLP travels. Metrics go over HTTP only.",
+        "How spans and logs travel over OTLP; metrics go over HTTP only, and are an error with `grpc` here: say it of the others.",
     )
     .standard(Standard::Text("OTEL_EXPORTER_OTLP_PROTOCOL"))
     .check(protocol)
