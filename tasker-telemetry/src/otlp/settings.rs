@@ -261,7 +261,7 @@ impl fmt::Debug for Target {
     }
 }
 
-/// As of [`Target`].
+/// Never the values of headers, either.
 impl fmt::Debug for Otlp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Otlp")
