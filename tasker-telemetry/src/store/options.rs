@@ -51,7 +51,7 @@ pub struct StoreOptions {
 
 /// Everything decided.
 #[derive(Debug, Clone)]
-pub(super) struct Decided {
+pub(crate) struct Decided {
     pub(super) max_connections: u32,
     pub(super) acquire_timeout: Duration,
     pub(super) statement_timeout: Duration,
@@ -148,7 +148,7 @@ impl StoreOptions {
     }
 
     /// The database and how it is used; `None`: there is none.
-    pub(super) fn decided(self) -> Option<(String, Decided)> {
+    pub(crate) fn decided(self) -> Option<(String, Decided)> {
         let url = self.url.filter(|url| !url.is_empty())?;
         let decided = Decided {
             // The pool has a place for each from the beginning.
