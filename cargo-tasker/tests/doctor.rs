@@ -82,7 +82,7 @@ fn settings_and_their_sources_are_shown() {
     let project = Project::new("doctor-settings");
     let port = free();
     let file = format!(
-        "[telemetry]\nservice_name = \"kiosk\"\n\n[telemetry.otlp]\nendpoint = \"http://user:hunter2@127.0.0.1:{port}\"\n\n[telemetry.serve]\naddress = \"127.0.0.1:{port}\"\n"
+        "[telemetry]\nservice_name = \"kiosk\"\nstore.url = \"postgres://shop:hunter2@127.0.0.1:{port}/shop\"\n\n[telemetry.otlp]\nendpoint = \"http://user:hunter2@127.0.0.1:{port}\"\n\n[telemetry.serve]\naddress = \"127.0.0.1:{port}\"\n"
     );
     project.write("tasker.toml", &file);
     let ran = project
@@ -90,9 +90,11 @@ fn settings_and_their_sources_are_shown() {
         .ended(1);
     let text = ran.json()["findings"].to_string();
     assert!(text.contains("service_name") && text.contains("tasker.toml:2"), "{text}");
+    assert!(text.contains("store.url = \\\"postgres://[FILTERED]@127.0.0.1"), "{text}");
     assert!(text.contains("1.2.3") && text.contains("TASKER_TELEMETRY__SERVICE_VERSION"), "{text}");
     assert!(!text.contains("hunter2"), "{text}");
-    says(finding(&ran.json(), "otlp http", "broken"), &["nothing listens", &port.to_string(), "tasker.toml:5"]);
+    says(finding(&ran.json(), "otlp http", "broken"), &["nothing listens", &port.to_string(), "tasker.toml:6"]);
+    says(finding(&ran.json(), "store", "broken"), &["nothing listens", &port.to_string()]);
     says(finding(&ran.json(), "running process", "skipped"), &["no program runs"]);
 
     project.write("tasker.toml", "[telemetry]\nservce_name = \"kiosk\"\nshutdown_timeout = \"soon\"\n");

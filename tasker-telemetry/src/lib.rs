@@ -69,9 +69,9 @@
 //! | `config` | yes | settings from `tasker.toml`: [`Telemetry::from_file`], [`settings`] |
 //! | `console` | yes | waterfalls of tasks in the terminal: [`Builder::console`], [`trace::Waterfall`] |
 //! | `otel` | yes | a step's span is the current context of the `opentelemetry` crate (0.33) while its body is polled |
-//! | `otlp` | yes | spans and metrics over OTLP with HTTP and protobuf: [`Builder::otlp`] |
+//! | `otlp` | yes | spans, logs and metrics over OTLP with HTTP and protobuf: [`Builder::otlp`] |
 //! | `tokio` | yes | waits between attempts use tokio's timer under a tokio runtime (and so its paused clock); async handlers run inside the runtime in which the telemetry was built |
-//! | `grpc` | no | OTLP over gRPC: [`trace::Otlp::grpc`] |
+//! | `grpc` | no | spans and logs over gRPC: [`trace::Otlp::grpc`], `OTEL_EXPORTER_OTLP_PROTOCOL` |
 //! | `logs` | no | lines of logs, as JSON or text, that say of which task and step they are: [`logs`] |
 //! | `metrics-bridge` | no | to and from the facade `metrics` |
 //! | `otel-sdk` | no | exporters and processors of spans for the `opentelemetry_sdk` crate: [`Builder::span_exporter`] |
@@ -100,6 +100,7 @@ mod capture;
 mod catalog;
 mod classify;
 mod correlation;
+mod credentials;
 mod drive;
 pub mod driver;
 pub mod event;

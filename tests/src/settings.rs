@@ -56,13 +56,17 @@ pub fn as_text(option: &OptionSpec) -> String {
     }
 }
 
-/// No test waits for servers that are not there.
+/// No test waits for servers that are not there, and none leaves a database behind.
 ///
 /// # Panics
 /// When it cannot be built.
 pub fn build(builder: Builder, option: &OptionSpec) -> Telemetry {
     let brief = Duration::from_millis(1);
-    let builder = if option.key == "shutdown_timeout" { builder } else { builder.shutdown_timeout(brief) };
+    let builder = match option.key {
+        "shutdown_timeout" => builder,
+        "store.url" => builder.enabled(false),
+        _ => builder.shutdown_timeout(brief),
+    };
     builder.build().unwrap()
 }
 

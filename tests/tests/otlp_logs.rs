@@ -9,6 +9,7 @@ use tasker_telemetry::logs::{LogLevel, OtlpLayer};
 use tasker_telemetry::prelude::*;
 use tasker_telemetry::testing::block_on;
 use tasker_telemetry::trace::InMemorySpans;
+use trace_kit::grpc::GrpcSink;
 use tracing_subscriber::layer::SubscriberExt as _;
 
 #[step]
@@ -66,10 +67,17 @@ fn records_and_what_users_log_arrive_with_their_trace() {
 
     let (records, headers) = received(&server, "/v1/logs");
     assert!(headers.iter().any(|header| header == "x-tenant: 6"), "{headers:?}");
+    check(&records, &spans);
+    let health = telemetry.health().logs.unwrap();
+    assert_eq!((health.produced, health.exported, health.backlog), (2, 2, 0));
+}
+
+/// What must have come of [`order_process`].
+fn check(records: &[LogRecord], spans: &InMemorySpans) {
     let bodies: Vec<_> = records.iter().map(|record| text(record.body.clone().unwrap().value)).collect();
     assert_eq!(bodies, ["charging", "step.failed"]);
     let step = &spans.named("tasker.step.execution")[0];
-    for record in &records {
+    for record in records {
         assert_eq!(record.trace_id, step.trace_id().to_bytes());
         assert_eq!(record.span_id, step.span_id().to_bytes());
         assert_eq!(attribute(record, "correlation_id").as_deref(), Some("req-1"));
@@ -85,8 +93,98 @@ fn records_and_what_users_log_arrive_with_their_trace() {
     assert_eq!(attribute(charging, "paid"), Some(format!("{:?}", Some(Any::BoolValue(true)))));
     assert_eq!(attribute(failed, "error_message").as_deref(), Some("declined"));
     assert_eq!(attribute(failed, "log.target").as_deref(), Some("tasker_telemetry::step"));
+}
+
+#[test]
+fn over_grpc_they_arrive_as_well() {
+    // By the variable for all signals, by the one of logs while spans go elsewhere, and by code.
+    for how in ["all", "logs", "code"] {
+        let (grpc, http, spans) = (GrpcSink::start(), Posted::start(), InMemorySpans::default());
+        let variables = match how {
+            "all" => vec![
+                ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc".to_owned()),
+                ("OTEL_EXPORTER_OTLP_ENDPOINT", grpc.endpoint()),
+                ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip".to_owned()),
+            ],
+            "logs" => vec![
+                ("OTEL_EXPORTER_OTLP_ENDPOINT", http.url()),
+                ("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", "grpc".to_owned()),
+                ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", grpc.endpoint()),
+            ],
+            _ => vec![("OTEL_TRACES_EXPORTER", "none".to_owned())],
+        };
+        let always =
+            [("OTEL_EXPORTER_OTLP_LOGS_HEADERS", "X-Tenant=6".to_owned()), ("OTEL_LOGS_EXPORTER", "otlp".to_owned())];
+        let from = match how {
+            "code" => Telemetry::builder()
+                .variables([("OTEL_EXPORTER_OTLP_LOGS_HEADERS", "X-Tenant=6")])
+                .otlp_logs()
+                .option("otlp.logs.protocol", "grpc")
+                .option("otlp.logs.endpoint", grpc.endpoint()),
+            _ => Telemetry::from_variables(variables.into_iter().chain(always)).unwrap(),
+        };
+        let builder = from.auto_subscribers(false).service_name("shop").log_level(LogLevel::Warn);
+        let telemetry = builder.in_memory_spans(spans.clone()).build().unwrap();
+        let subscriber = tracing_subscriber::registry().with(OtlpLayer::new());
+        tracing::subscriber::with_default(subscriber, || telemetry.in_scope(|| order_process(7)));
+        telemetry.flush_blocking().unwrap();
+
+        check(&grpc.logs(), &spans);
+        let calls = grpc.log_calls();
+        let has = |name: &str, value: &str| calls[0].metadata.iter().any(|pair| pair.0 == name && pair.1 == value);
+        assert!(has("x-tenant", "6"), "{how}: {calls:?}");
+        assert_eq!(has("grpc-encoding", "gzip"), how == "all", "{calls:?}");
+        let paths: Vec<_> = http.take().into_iter().map(|request| request.path).collect();
+        assert!(
+            paths.iter().all(|path| path == "/v1/traces") && paths.is_empty() == (how != "logs"),
+            "{how}: {paths:?}"
+        );
+        let (health, protocol) = (telemetry.health().logs.unwrap(), telemetry.settings());
+        assert_eq!((health.produced, health.exported, health.backlog), (2, 2, 0), "{how}");
+        let protocol = protocol.get(if how == "all" { "otlp.protocol" } else { "otlp.logs.protocol" }).unwrap();
+        assert_eq!(protocol.value, "\"grpc\"", "{how}");
+    }
+}
+
+/// A telemetry whose logs go over gRPC, and nothing else.
+fn over_grpc(grpc: &GrpcSink) -> Telemetry {
+    let builder = Telemetry::builder().auto_subscribers(false).variables([("", "")]).otlp_logs();
+    let builder = builder.option("otlp.logs.protocol", "grpc").option("otlp.logs.endpoint", grpc.endpoint());
+    builder.log_level(LogLevel::Warn).build().unwrap()
+}
+
+#[test]
+fn over_grpc_codes_are_tried_again_as_the_specification_says() {
+    for (codes, exported, calls) in [(&[14, 4][..], 1, 3), (&[13], 0, 1), (&[16], 0, 1)] {
+        let grpc = GrpcSink::start();
+        grpc.refuse_logs(codes);
+        let telemetry = over_grpc(&grpc);
+        telemetry.in_scope(|| order_process(7));
+        telemetry.flush_blocking().unwrap();
+        let health = telemetry.health().logs.unwrap();
+        let lost: u64 = health.dropped.values().sum();
+        assert_eq!(
+            (health.exported, lost, grpc.log_calls().len()),
+            (exported, 1 - exported, calls),
+            "{codes:?}: {health:?}"
+        );
+    }
+}
+
+#[test]
+fn a_batch_that_no_server_would_take_goes_in_parts() {
+    // gRPC's default limit of a message, which this server keeps, is 4 MiB.
+    let grpc = GrpcSink::start();
+    let telemetry = over_grpc(&grpc);
+    let subscriber = tracing_subscriber::registry().with(OtlpLayer::new());
+    let long = "x".repeat(16_000);
+    tracing::subscriber::with_default(subscriber, || {
+        telemetry.in_scope(|| (0..1_000).for_each(|number| tracing::info!(number, long)));
+    });
+    telemetry.flush_blocking().unwrap();
     let health = telemetry.health().logs.unwrap();
-    assert_eq!((health.produced, health.exported, health.backlog), (2, 2, 0));
+    assert_eq!((health.exported, grpc.logs().len()), (1_000, 1_000), "{health:?}");
+    assert!(grpc.log_calls().len() > 3);
 }
 
 #[test]

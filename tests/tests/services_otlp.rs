@@ -2,11 +2,11 @@
 //! Run by `scripts/test-services`.
 #![cfg(feature = "services")]
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tasker_telemetry::prelude::*;
 use tasker_telemetry::testing::{Recording, block_on};
-use tasker_telemetry::trace::Otlp;
+use tasker_telemetry::trace::{InMemorySpans, Otlp};
 use trace_kit::Checker;
 use trace_kit::receivers::{Autotel, Rotel};
 use trace_kit::span::{Fidelity, ReceivedSpan};
@@ -75,6 +75,51 @@ fn over_http_to_rotel() {
         let rotel = Rotel::start();
         let otlp = Otlp::http().endpoint(rotel.http_endpoint()).gzip(gzip);
         arrives(otlp, Rotel::FIDELITY, |count| rotel.wait_for_spans(count, SOON));
+    }
+}
+
+#[test]
+fn logs_to_rotel_over_both() {
+    for (protocol, gzip) in [("grpc", "none"), ("grpc", "gzip"), ("http/protobuf", "gzip")] {
+        let rotel = Rotel::start_for_logs();
+        let endpoint = if protocol == "grpc" { rotel.grpc_endpoint() } else { rotel.http_endpoint() };
+        let from = Telemetry::from_variables([
+            ("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", protocol),
+            ("OTEL_EXPORTER_OTLP_COMPRESSION", gzip),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint),
+            ("OTEL_LOGS_EXPORTER", "otlp"),
+            ("OTEL_TRACES_EXPORTER", "none"),
+            ("TASKER_TELEMETRY__LOG_LEVEL", "debug"),
+        ]);
+        let builder = from.unwrap().auto_subscribers(false).in_memory_spans(InMemorySpans::default());
+        let recording = Recording::with(builder.shutdown_timeout(SOON)).unwrap();
+        for amount in 0..30 {
+            let _ = block_on(recording.scope(order(amount)));
+        }
+        recording.telemetry().flush_blocking().unwrap();
+        let health = recording.telemetry().health().logs.unwrap();
+        assert_eq!((health.exported, health.failed_requests), (health.produced, 0), "{protocol}: {health:?}");
+
+        let begun = Instant::now();
+        while (rotel.logs().len() as u64) < health.produced {
+            assert!(begun.elapsed() < SOON, "{} of {} came", rotel.logs().len(), health.produced);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let mut came = rotel.logs();
+        let mut ran: Vec<_> = recording
+            .events()
+            .iter()
+            .filter(|event| !event.name().starts_with("services."))
+            .map(|event| {
+                let text = |field: &str| event.payload()[field].as_str().unwrap().to_owned();
+                let warns = ["step.failed", "step.max_retries_reached", "task.failed"].contains(&event.name());
+                let level = if warns { "WARN" } else { "DEBUG" };
+                [format!("Str({})", event.name()), level.to_owned(), text("trace_id"), text("span_id")]
+            })
+            .collect();
+        came.sort();
+        ran.sort();
+        assert_eq!(came, ran, "{protocol} {gzip}");
     }
 }
 

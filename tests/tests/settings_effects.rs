@@ -173,9 +173,9 @@ fn every_option_of_the_builder_changes_what_can_be_seen() {
     let plain = observed(Telemetry::builder());
     assert_eq!(plain, observed(Telemetry::builder()), "a run is like another");
     let mut elsewhere = BTreeSet::new();
-    // Those of the builder: the others go by variables, or are ways for metrics to leave (below).
+    // Those of the builder: the others go by variables, are ways for metrics to leave, or of the store.
     let both = ["enabled", "service_name", "service_version", "sampling.ratio", "sampling.parent_based"];
-    let is_a_way = |key: &str| ["pushgateway.", "statsd.", "serve."].iter().any(|way| key.starts_with(way));
+    let is_a_way = |key: &str| ["pushgateway.", "statsd.", "serve.", "store."].iter().any(|way| key.starts_with(way));
     let own = |option: &&OptionSpec| {
         (option.standard_variables().is_empty() || both.contains(&option.key)) && !is_a_way(option.key)
     };
@@ -204,7 +204,7 @@ fn every_option_of_the_builder_changes_what_can_be_seen() {
             elsewhere.insert(option.key);
         }
     }
-    // What is seen elsewhere than in such a run has tests of its own, below or in `settings_ways.rs`.
+    // What is seen elsewhere than in such a run has tests of its own, below, in `settings_ways.rs` or `settings_store.rs`.
     let elsewhere: Vec<_> = elsewhere.into_iter().collect();
     let below = [
         "handler_timeout",

@@ -269,6 +269,32 @@ fn a_mistake_that_comes_to_light_late_is_told_where_it_was_made() {
     };
     let problem = &error.problems()[0];
     assert_eq!((problem.line(), problem.key()), (Some(5), "otlp.protocol"), "{error}");
+    for (line, says) in [
+        (
+            "otlp.endpoint = \"ftp://u:canary@h\"",
+            "`otlp.endpoint` must be an address of a server, such as `http://host:4318`",
+        ),
+        (
+            "otlp.logs.endpoint = \"a b\"",
+            "`otlp.logs.endpoint` must be an address of a server, such as `http://host:4318`",
+        ),
+        (
+            "pushgateway.url = \"/metrics\"",
+            "`pushgateway.url` must be an address of a server, such as `http://host:4318`",
+        ),
+        ("statsd.address = \"localhost\"", "`statsd.address` cannot be used: invalid socket address"),
+        ("serve.address = \"localhost\"", "`serve.address` cannot be used: invalid socket address"),
+        (
+            "store.url = \"postgres://u:canary@h:port/db\"",
+            "`store.url` cannot be used: error with configuration: invalid port number",
+        ),
+    ] {
+        let file = File::new(&format!("[telemetry]\n{line}\n"));
+        let Err(BuildError::Settings(error)) = Telemetry::builder().config_file(file.path()).build() else {
+            panic!("{line} is no mistake");
+        };
+        assert_eq!(error.to_string(), format!("{}:2: {says}", file.path().display()));
+    }
 }
 
 #[test]

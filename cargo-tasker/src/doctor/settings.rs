@@ -60,6 +60,7 @@ impl Plan {
         }
         self.statsd = self.statsd.take().or_else(|| text("statsd.address"));
         self.pushgateway = self.pushgateway.take().or_else(|| text("pushgateway.url"));
+        self.store = self.store.take().or_else(|| text("store.url"));
         // A free port of the system's choice can only be told by the program.
         self.serve = text("serve.address").filter(|address| !address.ends_with(":0"));
     }
@@ -91,7 +92,7 @@ fn in_force() -> Result<(Settings, bool), Vec<Finding>> {
 /// A telemetry as a program here would have it, that exports spans and nothing else.
 pub(super) fn exporting() -> Result<Builder, String> {
     let builder = Telemetry::from_env().map_err(|error| error.to_string())?.auto_subscribers(false);
-    let others = ["serve.address", "statsd.address", "pushgateway.url"];
+    let others = ["serve.address", "statsd.address", "pushgateway.url", "store.url"];
     Ok(others.into_iter().fold(builder, |builder, key| builder.option(key, "")).option("metrics_exporter", "none"))
 }
 

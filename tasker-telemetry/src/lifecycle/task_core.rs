@@ -1,5 +1,6 @@
 //! What a running task is: identity, trace, counters and permits, shared by its steps and its events.
 
+use std::borrow::Cow;
 use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -341,6 +342,9 @@ impl TaskCore {
         let remote = trace.map(TaskTrace::as_remote);
         let keys = self.core.tracing().map(Tracing::baggage_keys).unwrap_or_default();
         let carried = trace.iter().flat_map(|trace| trace.baggage().iter().cloned());
+        // A mask in the place of a value would be taken for one: such an entry stays behind.
+        let filter = self.core.filter();
+        let may_travel = |key: &str, value: &str| !filter.masks(key) && matches!(filter.text(value), Cow::Borrowed(_));
         Carrier {
             task_id: self.id.as_str().to_owned(),
             task_name: self.name.to_owned(),
@@ -353,7 +357,7 @@ impl TaskCore {
             tracestate: remote.as_ref().and_then(|remote| remote.tracestate().map(str::to_owned)),
             parent: trace.and_then(|trace| trace.parent().map(ToString::to_string)),
             link: trace.and_then(|trace| trace.link().map(ToString::to_string)),
-            baggage: carried.chain(crate::otel::baggage(keys)).collect(),
+            baggage: carried.chain(crate::otel::baggage(keys)).filter(|(key, value)| may_travel(key, value)).collect(),
             context: self.context(),
             correlation_id: self.given_correlation_id().map(|id| (**id).to_owned()),
             undecided: Vec::new(),

@@ -64,9 +64,9 @@ impl Builder {
         self
     }
 
-    /// Sends logs over OTLP with HTTP, as the standard variables say (`OTEL_EXPORTER_OTLP_LOGS_*`, `OTEL_EXPORTER_OTLP_*`,
+    /// Sends logs over OTLP, with HTTP or gRPC as the standard variables say (`OTEL_EXPORTER_OTLP_LOGS_*`, `OTEL_EXPORTER_OTLP_*`,
     /// `OTEL_BLRP_*`): the records that [`log_level`](Self::log_level) asks for, and with the feature `logs` and `logs::OtlpLayer` what
-    /// users log.
+    /// users log. In code the same is said by [`option`](Self::option): `.option("otlp.logs.protocol", "grpc")`.
     #[cfg(feature = "otlp")]
     pub const fn otlp_logs(mut self) -> Self {
         self.log.otlp = Some(true);

@@ -87,6 +87,13 @@ impl MetricsBackend {
         Self { core }
     }
 
+    /// The value of a label that a push gives everything, as it may be shown.
+    #[cfg(any(feature = "otlp", feature = "statsd"))]
+    pub(crate) fn shown_label<'v>(&self, name: &str, value: &'v str) -> Cow<'v, str> {
+        let filter = self.core.filter();
+        if filter.masks(name) { filter.mask().to_owned().into() } else { filter.text(value) }
+    }
+
     /// The metrics of the telemetry that applies where the calling code runs; `None` when there is none, or it is off.
     #[must_use]
     pub fn current() -> Option<Self> {

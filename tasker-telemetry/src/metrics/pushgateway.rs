@@ -19,12 +19,14 @@ use std::time::Instant;
 
 use super::push::{Push, PushError};
 use super::{Format, MetricsBackend};
+use crate::credentials::shown;
 use crate::otlp::Http;
 
 /// Pushes metrics to a Pushgateway. See the [module](self).
 pub struct Pushgateway {
     server: String,
-    group: String,
+    /// The job, and the labels that tell its groups apart.
+    group: Vec<(String, String)>,
     headers: Vec<(String, String)>,
     http: Option<Http>,
 }
@@ -39,16 +41,16 @@ impl Pushgateway {
         if job.is_empty() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "a job of a Pushgateway needs a name"));
         }
-        let gateway = Self { server: server.to_owned(), group: part("job", job), headers: Vec::new(), http: None };
+        let group = vec![("job".to_owned(), job.to_owned())];
+        let gateway = Self { server: server.to_owned(), group, headers: Vec::new(), http: None };
         gateway.client()?;
         Ok(gateway)
     }
 
-    /// One more label that tells this group from others of the job, such as the instance.
+    /// One more label that tells this group from others of the job, such as the instance. The filter holds for it as for any label.
     #[must_use]
     pub fn label(mut self, name: &str, value: &str) -> Self {
-        self.group.push('/');
-        self.group.push_str(&part(name, value));
+        self.group.push((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -58,6 +60,16 @@ impl Pushgateway {
         self.headers.push((name.to_owned(), value.to_owned()));
         self.http = None;
         self
+    }
+
+    /// Where the group is, its labels masked.
+    fn url(&self, metrics: &MetricsBackend) -> String {
+        let mut url = format!("{}/metrics", self.server);
+        for (name, value) in &self.group {
+            url.push('/');
+            url.push_str(&part(name, &metrics.shown_label(name, value)));
+        }
+        url
     }
 
     fn client(&self) -> io::Result<Http> {
@@ -76,7 +88,7 @@ impl Push for Pushgateway {
             Some(http) => http,
             None => self.client()?,
         };
-        let url = format!("{}/metrics/{}", self.server, self.group);
+        let url = self.url(metrics);
         let body = metrics.render(Format::Prometheus);
         let sent = http.put(&url, Format::Prometheus.content_type(), body.as_bytes(), deadline);
         self.http = Some(http);
@@ -87,7 +99,7 @@ impl Push for Pushgateway {
 
 impl fmt::Debug for Pushgateway {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pushgateway").field("server", &self.server).field("group", &self.group).finish_non_exhaustive()
+        f.debug_struct("Pushgateway").field("server", &shown(&self.server)).finish_non_exhaustive()
     }
 }
 

@@ -18,6 +18,7 @@ use super::http::{BadTarget, check_url};
 use super::settings::Target;
 use super::sink::{Signal, Transport};
 use super::wire::{Field, Reader};
+use crate::credentials::shown;
 use crate::trace::{Again, SendError};
 
 const TRACES: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
@@ -97,7 +98,7 @@ impl Transport for OverGrpc {
             Signal::Traces => self.traces.uri(),
             Signal::Logs => self.logs.uri(),
         };
-        let uri = uri.to_string();
+        let uri = shown(&uri.to_string());
         let soon = |problem: &dyn fmt::Display| SendError { message: format!("{uri}: {problem}"), again: Again::Soon };
         let left = until.saturating_duration_since(Instant::now());
         if left.is_zero() {
@@ -150,7 +151,10 @@ impl Drop for OverGrpc {
 
 impl fmt::Debug for OverGrpc {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OverGrpc").field("traces", &self.traces.uri()).field("gzip", &self.gzip).finish_non_exhaustive()
+        f.debug_struct("OverGrpc")
+            .field("traces", &shown(&self.traces.uri().to_string()))
+            .field("gzip", &self.gzip)
+            .finish_non_exhaustive()
     }
 }
 
@@ -225,7 +229,7 @@ fn retry_delay(details: &[u8]) -> Option<Duration> {
 
 fn endpoint(url: &str, certificate: Option<&str>) -> Result<Endpoint, BadTarget> {
     check_url(url)?;
-    let bad = |error: tonic::transport::Error| BadTarget(format!("`{url}`: {}", chain(&error)));
+    let bad = |error: tonic::transport::Error| BadTarget(format!("`{}`: {}", shown(url), chain(&error)));
     let endpoint = Endpoint::from_shared(url.to_owned()).map_err(bad)?;
     let endpoint = endpoint.user_agent(concat!("tasker-telemetry/", env!("CARGO_PKG_VERSION"))).map_err(bad)?;
     trust(endpoint, url, certificate)
@@ -252,7 +256,7 @@ fn trust(endpoint: Endpoint, url: &str, certificate: Option<&str>) -> Result<End
             ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem))
         }
     };
-    endpoint.tls_config(tls).map_err(|error| BadTarget(format!("`{url}`: {}", chain(&error))))
+    endpoint.tls_config(tls).map_err(|error| BadTarget(format!("`{}`: {}", shown(url), chain(&error))))
 }
 
 #[cfg(not(feature = "tls"))]

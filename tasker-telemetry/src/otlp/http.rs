@@ -10,6 +10,7 @@ use ureq::RequestBuilder;
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use ureq::typestate::WithBody;
 
+use crate::credentials::shown;
 use crate::trace::{Again, SendError};
 
 /// A client of one server.
@@ -87,7 +88,7 @@ impl Http {
     ) -> Result<Vec<u8>, SendError> {
         let left = until.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return Err(SendError { message: format!("no time was left for {url}"), again: Again::Soon });
+            return Err(SendError { message: format!("no time was left for {}", shown(url)), again: Again::Soon });
         }
         let mut request = request.config().timeout_global(Some(left)).build();
         request = request.header("content-type", content_type);
@@ -100,7 +101,7 @@ impl Http {
         } else {
             body
         };
-        let failed = |error: ureq::Error| SendError { message: format!("{url}: {error}"), again: Again::Soon };
+        let failed = |error: ureq::Error| SendError { message: format!("{}: {error}", shown(url)), again: Again::Soon };
         let answer = request.send(body).map_err(failed)?;
         let (head, answer) = answer.into_parts();
         let text = answer.into_with_config().limit(LONGEST_ANSWER).read_to_vec();
@@ -112,7 +113,7 @@ impl Http {
         let printable = text.chars().all(|c| !c.is_control() || c.is_whitespace());
         let text = if printable && !text.is_empty() { format!(": {}", text.trim()) } else { String::new() };
         Err(SendError {
-            message: format!("{url} answered {}{text}", head.status),
+            message: format!("{} answered {}{text}", shown(url), head.status),
             again: again(head.status, &head.headers),
         })
     }
@@ -145,9 +146,10 @@ fn compress<'a>(body: &[u8], out: &'a mut Vec<u8>) -> &'a [u8] {
     out
 }
 
-pub(super) fn check_url(url: &str) -> Result<(), BadTarget> {
-    let parsed: ureq::http::Uri =
-        url.parse().map_err(|error| BadTarget(format!("`{url}` is no address of a server: {error}")))?;
+pub(crate) fn check_url(url: &str) -> Result<(), BadTarget> {
+    let parsed: Result<ureq::http::Uri, _> = url.parse();
+    let url = shown(url);
+    let parsed = parsed.map_err(|error| BadTarget(format!("`{url}` is no address of a server: {error}")))?;
     match parsed.scheme_str() {
         Some("http") if parsed.host().is_some_and(|host| !host.is_empty()) => Ok(()),
         Some("https") if cfg!(feature = "tls") => Ok(()),

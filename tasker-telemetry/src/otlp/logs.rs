@@ -1,78 +1,58 @@
-//! Log records over OTLP with HTTP: where to, and how they are written. Field numbers are those of `logs/v1/logs.proto`.
+//! Log records over OTLP: where to, and how they are written. Field numbers are those of `logs/v1/logs.proto`.
 
 use std::time::Instant;
 
 use serde_json::Value as Json;
 
 use super::attributes::{attribute, envelope, resource};
-use super::http::{BadTarget, Http};
-use super::sink::{PROTOBUF, partial_success};
+use super::settings::{Protocol, Target, address};
+use super::sink::{Signal, Transport, fitting, partial_success};
 use super::wire::Writer;
 use crate::logs::LogLine;
 use crate::resource::Resource;
 use crate::trace::{AttributeValue, Batching, SendError, Sent, Sink};
 use crate::variables::{InvalidVariable, Variables};
 
-/// Everything decided.
-pub(crate) struct LogTarget {
-    url: String,
-    headers: Vec<(String, String)>,
-    gzip: bool,
-    certificate: Option<String>,
-    pub(crate) batching: Batching,
-}
-
-impl LogTarget {
-    /// What the variables say: those of logs before those of all signals.
-    pub(crate) fn resolve(variables: &Variables) -> Result<Self, InvalidVariable> {
-        if let Some((name, value)) = first(variables, "PROTOCOL")
-            && value != "http/protobuf"
-        {
-            return Err(InvalidVariable::new(&name, &value, "logs are sent as `http/protobuf` only"));
-        }
-        let gzip = match first(variables, "COMPRESSION") {
-            None => false,
-            Some((_, value)) if value == "gzip" => true,
-            Some((_, value)) if value == "none" => false,
-            Some((name, value)) => return Err(InvalidVariable::new(&name, &value, "known are `gzip` and `none`")),
-        };
-        let mut headers = variables.pairs("OTEL_EXPORTER_OTLP_HEADERS")?;
-        for (name, value) in variables.pairs("OTEL_EXPORTER_OTLP_LOGS_HEADERS")? {
-            headers.retain(|(other, _)| !other.eq_ignore_ascii_case(&name));
-            headers.push((name, value));
-        }
-        let default = Batching::default();
-        let timeout = variables.millis(&["OTEL_EXPORTER_OTLP_LOGS_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"])?;
-        let timeout = match timeout {
-            None => variables.millis(&["OTEL_BLRP_EXPORT_TIMEOUT"])?,
-            said => said,
-        };
-        Ok(Self {
-            url: url(variables),
-            headers,
-            gzip,
-            certificate: first(variables, "CERTIFICATE").map(|(_, path)| path),
-            batching: Batching {
-                queue: variables.positive("OTEL_BLRP_MAX_QUEUE_SIZE")?.unwrap_or(default.queue),
-                batch: variables.positive("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE")?.unwrap_or(default.batch),
-                delay: variables.millis(&["OTEL_BLRP_SCHEDULE_DELAY"])?.unwrap_or(default.delay),
-                timeout: timeout.unwrap_or(default.timeout),
-                patience: default.patience,
-            },
-        })
+/// Where the variables say that they go: those of logs before those of all signals.
+pub(crate) fn log_target(variables: &Variables) -> Result<Target, InvalidVariable> {
+    let protocol = match first(variables, "PROTOCOL") {
+        None => Protocol::Http,
+        Some((name, value)) => Protocol::named(&name, &value)?,
+    };
+    let gzip = match first(variables, "COMPRESSION") {
+        None => false,
+        Some((_, value)) if value == "gzip" => true,
+        Some((_, value)) if value == "none" => false,
+        Some((name, value)) => return Err(InvalidVariable::new(&name, &value, "known are `gzip` and `none`")),
+    };
+    let mut headers = variables.pairs("OTEL_EXPORTER_OTLP_HEADERS")?;
+    for (name, value) in variables.pairs("OTEL_EXPORTER_OTLP_LOGS_HEADERS")? {
+        headers.retain(|(other, _)| !other.eq_ignore_ascii_case(&name));
+        headers.push((name, value));
     }
-
-    pub(crate) fn sink(&self, of: &Resource) -> Result<LogSink, BadTarget> {
-        let http = Http::new(&self.url, &self.headers, self.gzip, self.certificate.as_deref())?;
-        Ok(LogSink { http, url: self.url.clone(), resource: resource(of), body: Writer::default() })
-    }
-
-    /// All of it, credentials included, for tests.
-    #[cfg(test)]
-    pub(crate) fn everything(&self) -> String {
-        let Self { url, headers, gzip, certificate, batching } = self;
-        format!("{url} {headers:?} {gzip} {certificate:?} {batching:?}")
-    }
+    let default = Batching::default();
+    let timeout = variables.millis(&["OTEL_EXPORTER_OTLP_LOGS_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"])?;
+    let timeout = match timeout {
+        None => variables.millis(&["OTEL_BLRP_EXPORT_TIMEOUT"])?,
+        said => said,
+    };
+    let logs = url(protocol, variables);
+    Ok(Target {
+        protocol,
+        // No span goes there.
+        traces: logs.clone(),
+        logs,
+        headers,
+        gzip,
+        certificate: first(variables, "CERTIFICATE").map(|(_, path)| path),
+        batching: Batching {
+            queue: variables.positive("OTEL_BLRP_MAX_QUEUE_SIZE")?.unwrap_or(default.queue),
+            batch: variables.positive("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE")?.unwrap_or(default.batch),
+            delay: variables.millis(&["OTEL_BLRP_SCHEDULE_DELAY"])?.unwrap_or(default.delay),
+            timeout: timeout.unwrap_or(default.timeout),
+            patience: default.patience,
+        },
+    })
 }
 
 /// The variable of logs, else that of all signals, with its name.
@@ -81,22 +61,26 @@ fn first(variables: &Variables, what: &str) -> Option<(String, String)> {
     names.into_iter().find_map(|name| variables.get(&name).map(|value| (name, value)))
 }
 
-/// The variable of logs is the whole address; the common one is what the path is added to.
-fn url(variables: &Variables) -> String {
+/// The variable of logs is the whole address; to the common one HTTP adds its path.
+fn url(protocol: Protocol, variables: &Variables) -> String {
     if let Some(url) = variables.get("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT") {
         return url;
     }
-    let base = variables.get("OTEL_EXPORTER_OTLP_ENDPOINT").unwrap_or_else(|| "http://localhost:4318".to_owned());
-    let base = if base.contains("://") { base } else { format!("http://{base}") };
-    format!("{}/v1/logs", base.trim_end_matches('/'))
+    let base = variables.get("OTEL_EXPORTER_OTLP_ENDPOINT").unwrap_or_else(|| protocol.default_server().to_owned());
+    address(protocol, &base, "/v1/logs")
 }
 
 /// Sends them.
 pub(crate) struct LogSink {
-    http: Http,
-    url: String,
+    transport: Box<dyn Transport>,
     resource: Vec<u8>,
     body: Writer,
+}
+
+impl LogSink {
+    pub(super) fn new(transport: Box<dyn Transport>, of: &Resource) -> Self {
+        Self { transport, resource: resource(of), body: Writer::default() }
+    }
 }
 
 impl Sink<LogLine> for LogSink {
@@ -107,9 +91,18 @@ impl Sink<LogLine> for LogSink {
     fn export(&mut self, lines: &[LogLine], until: Instant) -> Result<Sent, SendError> {
         // What sending logs is not to be sent: it would never end.
         let _quiet = crate::logs::quietly();
-        write_request(&self.resource, lines, &mut self.body);
-        let answer = self.http.post(&self.url, PROTOBUF, self.body.as_slice(), until)?;
-        Ok(partial_success(&answer))
+        let sent = fitting(lines, self.transport.most_bytes(), |lines| {
+            write_request(&self.resource, lines, &mut self.body);
+            self.body.as_slice().len()
+        });
+        let answer = self.transport.send(Signal::Logs, self.body.as_slice(), until)?;
+        Ok(Sent { left: lines.len() - sent.len(), ..partial_success(&answer) })
+    }
+
+    fn shutdown(&mut self, _: Instant) -> Result<(), String> {
+        let _quiet = crate::logs::quietly();
+        self.transport.close();
+        Ok(())
     }
 }
 

@@ -16,14 +16,14 @@ mod spans;
 mod wire;
 
 pub(crate) use self::attributes::{attribute, envelope, resource};
-pub(crate) use self::http::{BadTarget, Http};
-pub(crate) use self::logs::{LogSink, LogTarget};
+pub(crate) use self::http::{BadTarget, Http, check_url};
+pub(crate) use self::logs::{LogSink, log_target};
 pub use self::settings::Otlp;
 pub(crate) use self::settings::{Protocol, Target};
 pub(crate) use self::sink::{PROTOBUF, partial_success};
 pub(crate) use self::wire::Writer;
 
-use self::sink::{OtlpSink, OverHttp};
+use self::sink::{OtlpSink, OverHttp, Transport};
 use crate::resource::Resource;
 use crate::trace::SpanSink;
 
@@ -33,10 +33,19 @@ pub(crate) fn span_sink(
     resource: &Resource,
     exception_logs: bool,
 ) -> Result<Box<dyn SpanSink>, BadTarget> {
+    Ok(Box::new(OtlpSink::new(transport(target)?, resource, exception_logs)))
+}
+
+/// The same for lines of logs.
+pub(crate) fn log_sink(target: &Target, resource: &Resource) -> Result<LogSink, BadTarget> {
+    Ok(LogSink::new(transport(target)?, resource))
+}
+
+fn transport(target: &Target) -> Result<Box<dyn Transport>, BadTarget> {
     match target.protocol {
-        Protocol::Http => Ok(Box::new(OtlpSink::new(OverHttp::new(target)?, resource, exception_logs))),
+        Protocol::Http => Ok(Box::new(OverHttp::new(target)?)),
         #[cfg(feature = "grpc")]
-        Protocol::Grpc => Ok(Box::new(OtlpSink::new(grpc::OverGrpc::new(target)?, resource, exception_logs))),
+        Protocol::Grpc => Ok(Box::new(grpc::OverGrpc::new(target)?)),
         #[cfg(not(feature = "grpc"))]
         Protocol::Grpc => Err(BadTarget("gRPC needs the feature `grpc` of tasker-telemetry".to_owned())),
     }

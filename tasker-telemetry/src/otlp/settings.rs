@@ -1,7 +1,9 @@
 //! Where OTLP goes and how: said in code, else by the standard variables, else the standard's defaults.
 
+use std::fmt;
 use std::time::Duration;
 
+use crate::credentials::{names, shown};
 use crate::settings::Value;
 use crate::trace::{Batching, batching};
 use crate::variables::{InvalidVariable, Variables};
@@ -22,7 +24,7 @@ use crate::variables::{InvalidVariable, Variables};
 /// let builder = Telemetry::builder().service_name("shop").otlp_with(honeycomb);
 /// # let _ = builder;
 /// ```
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 #[must_use]
 pub struct Otlp {
     pub(super) protocol: Option<Protocol>,
@@ -173,15 +175,28 @@ impl Otlp {
     }
 }
 
+impl Protocol {
+    /// As a variable names it.
+    pub(super) fn named(variable: &str, name: &str) -> Result<Self, InvalidVariable> {
+        match name {
+            "http/protobuf" => Ok(Self::Http),
+            "grpc" if cfg!(feature = "grpc") => Ok(Self::Grpc),
+            "grpc" => Err(InvalidVariable::new(variable, name, "needs the feature `grpc` of tasker-telemetry")),
+            _ => Err(InvalidVariable::new(variable, name, "known are `http/protobuf` and `grpc`")),
+        }
+    }
+
+    pub(super) const fn default_server(self) -> &'static str {
+        match self {
+            Self::Http => "http://localhost:4318",
+            Self::Grpc => "http://localhost:4317",
+        }
+    }
+}
+
 fn protocol_of(variables: &Variables) -> Result<Protocol, InvalidVariable> {
     let names = ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"];
-    let Some((name, value)) = variables.first(&names) else { return Ok(Protocol::Http) };
-    match value.as_str() {
-        "http/protobuf" => Ok(Protocol::Http),
-        "grpc" if cfg!(feature = "grpc") => Ok(Protocol::Grpc),
-        "grpc" => Err(InvalidVariable::new(name, &value, "needs the feature `grpc` of tasker-telemetry")),
-        _ => Err(InvalidVariable::new(name, &value, "known are `http/protobuf` and `grpc`")),
-    }
+    variables.first(&names).map_or(Ok(Protocol::Http), |(name, value)| Protocol::named(name, &value))
 }
 
 fn compression(variables: &Variables) -> Result<bool, InvalidVariable> {
@@ -198,11 +213,7 @@ fn compression(variables: &Variables) -> Result<bool, InvalidVariable> {
 
 /// A signal's own variable is the whole address; the common one is what the signal's path is added to.
 fn endpoints(protocol: Protocol, variables: &Variables) -> (String, String) {
-    let default = match protocol {
-        Protocol::Http => "http://localhost:4318",
-        Protocol::Grpc => "http://localhost:4317",
-    };
-    let base = variables.get("OTEL_EXPORTER_OTLP_ENDPOINT").unwrap_or_else(|| default.to_owned());
+    let base = variables.get("OTEL_EXPORTER_OTLP_ENDPOINT").unwrap_or_else(|| protocol.default_server().to_owned());
     let (traces, logs) = both(protocol, &base);
     let own = |name| variables.get(name);
     (
@@ -212,15 +223,20 @@ fn endpoints(protocol: Protocol, variables: &Variables) -> (String, String) {
 }
 
 fn both(protocol: Protocol, base: &str) -> (String, String) {
+    // Given with the path already, as people do.
+    let base = match protocol {
+        Protocol::Http => base.trim_end_matches('/').strip_suffix("/v1/traces").unwrap_or(base),
+        Protocol::Grpc => base,
+    };
+    (address(protocol, base, "/v1/traces"), address(protocol, base, "/v1/logs"))
+}
+
+/// The address of a signal at that server: gRPC has no paths of its own.
+pub(super) fn address(protocol: Protocol, base: &str, path: &str) -> String {
     let base = if base.contains("://") { base.to_owned() } else { format!("http://{base}") };
     match protocol {
-        Protocol::Http => {
-            let base = base.trim_end_matches('/');
-            // Given with the path already, as people do.
-            let base = base.strip_suffix("/v1/traces").unwrap_or(base);
-            (format!("{base}/v1/traces"), format!("{base}/v1/logs"))
-        }
-        Protocol::Grpc => (base.clone(), base),
+        Protocol::Http => format!("{}{path}", base.trim_end_matches('/')),
+        Protocol::Grpc => base,
     }
 }
 
@@ -233,15 +249,25 @@ impl Target {
 }
 
 /// Never the values of headers: they hold credentials.
-impl std::fmt::Debug for Target {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let headers: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Target")
             .field("protocol", &self.protocol)
-            .field("traces", &self.traces)
-            .field("headers", &headers)
+            .field("traces", &shown(&self.traces))
+            .field("headers", &names(&self.headers))
             .field("gzip", &self.gzip)
             .field("batching", &self.batching)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Never the values of headers, either.
+impl fmt::Debug for Otlp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Otlp")
+            .field("protocol", &self.protocol)
+            .field("endpoint", &self.endpoint.as_deref().map(shown))
+            .field("headers", &names(&self.headers))
             .finish_non_exhaustive()
     }
 }
@@ -301,7 +327,9 @@ mod tests {
     #[test]
     fn a_target_is_shown_without_its_credentials() {
         let target = Otlp::http().header("x-key", "s3cret").resolve(&given(&[])).unwrap();
-        let shown = format!("{target:?}");
-        assert!(shown.contains("x-key") && !shown.contains("s3cret"), "{shown}");
+        let otlp = Otlp::http().header("x-key", "s3cret").endpoint("http://u:s3cret@a:1");
+        for shown in [format!("{target:?}"), format!("{otlp:?}")] {
+            assert!(shown.contains("x-key") && !shown.contains("s3cret"), "{shown}");
+        }
     }
 }

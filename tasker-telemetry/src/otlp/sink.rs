@@ -1,4 +1,4 @@
-//! Spans on their way to an OTLP server, however they travel.
+//! Spans and log lines on their way to an OTLP server, however they travel.
 
 use std::time::Instant;
 
@@ -29,45 +29,46 @@ pub(super) trait Transport: Send {
     fn close(&mut self) {}
 }
 
-/// See the module.
-#[derive(Debug)]
-pub(super) struct OtlpSink<T> {
-    transport: T,
+/// Writes items into a request, or as many of the first as it may have bytes for, and gives those: at least one.
+pub(super) fn fitting<I>(mut items: &[I], most: usize, mut write: impl FnMut(&[I]) -> usize) -> &[I] {
+    loop {
+        let size = write(items);
+        if size <= most || items.len() < 2 {
+            return items;
+        }
+        // They differ in size: some less than their share, and always fewer than before.
+        let fits = (items.len() / (size / most + 1)).clamp(1, items.len() - 1);
+        items = &items[..fits];
+    }
+}
+
+/// Sends spans.
+pub(super) struct OtlpSink {
+    transport: Box<dyn Transport>,
     /// Exceptions go there as logs, too.
     exception_logs: bool,
     encoder: Encoder,
     body: Writer,
 }
 
-impl<T: Transport> OtlpSink<T> {
-    pub(super) fn new(transport: T, resource: &Resource, exception_logs: bool) -> Self {
+impl OtlpSink {
+    pub(super) fn new(transport: Box<dyn Transport>, resource: &Resource, exception_logs: bool) -> Self {
         let encoder = Encoder::new(attributes::resource(resource));
         Self { transport, exception_logs, encoder, body: Writer::default() }
     }
-
-    /// Writes the spans, or as many of the first as have room, and gives those: at least one.
-    fn encode<'s>(&mut self, mut spans: &'s [Span]) -> &'s [Span] {
-        let most = self.transport.most_bytes();
-        loop {
-            self.encoder.spans(spans, &mut self.body);
-            let size = self.body.as_slice().len();
-            if size <= most || spans.len() < 2 {
-                return spans;
-            }
-            // Spans differ in size: some less than their share, and always fewer than before.
-            let fits = (spans.len() / (size / most + 1)).clamp(1, spans.len() - 1);
-            spans = &spans[..fits];
-        }
-    }
 }
 
-impl<T: Transport> SpanSink for OtlpSink<T> {
+impl SpanSink for OtlpSink {
     fn name(&self) -> &'static str {
         "otlp"
     }
 
     fn export(&mut self, spans: &[Span], until: Instant) -> Result<Sent, SendError> {
-        let (all, spans) = (spans.len(), self.encode(spans));
+        let all = spans.len();
+        let spans = fitting(spans, self.transport.most_bytes(), |spans| {
+            self.encoder.spans(spans, &mut self.body);
+            self.body.as_slice().len()
+        });
         let answer = self.transport.send(Signal::Traces, self.body.as_slice(), until)?;
         let mut sent = partial_success(&answer);
         sent.left = all - spans.len();

@@ -9,7 +9,9 @@ use super::spec::OptionSpec;
 use super::value::Value;
 use super::view::{Entry, Source};
 use super::{FILE_VARIABLE, PREFIX, options};
-use crate::telemetry::Builder;
+#[cfg(feature = "_store")]
+use crate::store::StoreError;
+use crate::telemetry::{BuildError, Builder};
 use crate::variables::{InvalidVariable, Variables};
 
 /// Where settings are read from.
@@ -206,7 +208,10 @@ impl Layers {
             {
                 (field.set)(builder, value);
             }
-            let holds = by_code.or_else(|| Some(((field.get)(builder)?, said?.1.clone())));
+            let holds = by_code.or_else(|| {
+                let (value, source) = said?;
+                Some(((field.get)(builder).unwrap_or_else(|| value.clone()), source.clone()))
+            });
             entries.push(Entry::new(option, holds));
         }
         if !(above.is_empty() && below.is_empty()) {
@@ -214,6 +219,26 @@ impl Layers {
             builder.variables = Variables::Given(above).above(standard.above(Variables::Given(below)));
         }
         entries
+    }
+
+    /// A mistake that came to light where a way out was built, told where it was made.
+    pub(crate) fn blame(&self, error: BuildError) -> BuildError {
+        let (key, problem) = match &error {
+            BuildError::Exporter { exporter: "statsd", problem } => ("statsd.address", problem.clone()),
+            BuildError::Exporter { exporter: "serve", problem } => ("serve.address", problem.clone()),
+            #[cfg(feature = "_store")]
+            BuildError::Store(StoreError::Address(problem)) => ("store.url", problem.clone()),
+            _ => return error,
+        };
+        let said = self.said.iter().find(|(option, ..)| option.key == key);
+        let place = match said.map(|(_, _, source)| source) {
+            Some(Source::File { path, line }) => Place::File { path: path.clone(), line: *line },
+            Some(Source::Variable(name)) => Place::Variable(name.clone()),
+            _ => return error,
+        };
+        let problem = format!("cannot be used: {problem}");
+        let problem = SettingsProblem { place, key: key.to_owned(), problem, nearest: None };
+        BuildError::Settings(SettingsError { problems: vec![problem] })
     }
 
     /// What somebody read from a standard variable that another source stands for is a mistake in that source.

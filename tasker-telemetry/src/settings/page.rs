@@ -114,7 +114,10 @@ pub fn template() -> String {
 
 fn description(option: &OptionSpec) -> String {
     let secret = if option.secret { " Shown nowhere." } else { "" };
-    let feature = option.feature.map_or_else(String::new, |feature| format!(" Feature `{feature}`."));
+    let feature = match option.one_of_its_features() {
+        none if none.is_empty() => none,
+        one => format!(" Feature {one}."),
+    };
     let choices = match option.kind {
         super::Kind::Choice(words) | super::Kind::Choices(words) => {
             let words: Vec<_> = words.iter().map(|word| format!("`{word}`")).collect();

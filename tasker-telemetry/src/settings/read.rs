@@ -109,7 +109,7 @@ impl Builder {
         self.obeys_variables = obeys;
         let mut entries = layers.apply(&mut self);
         let by_code = self.exporter_names();
-        let builder = self.with_named_exporters(&layers)?.with_named_pushes()?;
+        let builder = self.with_named_exporters(&layers)?.with_named_pushes().map_err(|error| layers.blame(error))?;
         // Where code has set exporters up, or nobody has, the table's default is not what holds.
         if let Some(entry) = entries.iter_mut().find(|entry| entry.key() == "traces_exporter") {
             match builder.exporter_names() {

@@ -6,6 +6,8 @@ use super::value::{Kind, Value};
 use crate::filter::FilterRule;
 use crate::logs::LogLevel;
 use crate::metrics::Format;
+#[cfg(feature = "_store")]
+use crate::store::Durability;
 use crate::telemetry::{Builder, Core};
 use crate::trace::TraceParenting;
 use crate::variables::{InvalidVariable, Variables};
@@ -27,8 +29,8 @@ pub struct OptionSpec {
     pub description: &'static str,
     /// Whether its value is shown nowhere.
     pub secret: bool,
-    /// The cargo feature that it needs; `None` where it needs none.
-    pub feature: Option<&'static str>,
+    /// The cargo features of which it needs one; empty where it needs none.
+    pub features: &'static [&'static str],
     pub(super) is_in_build: bool,
     pub(super) standard: Standard,
     pub(super) field: Option<Field>,
@@ -93,7 +95,7 @@ impl OptionSpec {
             example,
             description,
             secret: false,
-            feature: None,
+            features: &[],
             is_in_build: true,
             standard: Standard::None,
             field: None,
@@ -132,8 +134,8 @@ impl OptionSpec {
         self
     }
 
-    pub(super) const fn feature(mut self, name: &'static str, is_in_build: bool) -> Self {
-        self.feature = Some(name);
+    pub(super) const fn features(mut self, names: &'static [&'static str], is_in_build: bool) -> Self {
+        self.features = names;
         self.is_in_build = is_in_build;
         self
     }
@@ -169,10 +171,15 @@ impl OptionSpec {
         self.kind.read_text(self.default.trim_matches('"')).ok()
     }
 
+    /// `a`, or `a` or `b`; empty where it needs none.
+    pub(super) fn one_of_its_features(&self) -> String {
+        self.features.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" or ")
+    }
+
     /// What is wrong with a value of the right kind.
     pub(super) fn refuse(&self, value: &Value) -> Result<(), String> {
-        if let (Some(feature), false) = (self.feature, self.is_in_build) {
-            return Err(format!("needs the feature `{feature}` of tasker-telemetry"));
+        if !self.is_in_build {
+            return Err(format!("needs the feature {} of tasker-telemetry", self.one_of_its_features()));
         }
         self.check.map_or(Ok(()), |check| check(value))
     }
@@ -269,6 +276,19 @@ impl InBuilder for usize {
     }
 }
 
+impl InBuilder for u32 {
+    fn from_value(value: &Value) -> Option<Self> {
+        match value {
+            Value::Count(count) => Some(Self::try_from(*count).unwrap_or(Self::MAX)),
+            _ => None,
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        Value::Count(u64::from(*self))
+    }
+}
+
 impl InBuilder for Vec<FilterRule> {
     fn from_value(value: &Value) -> Option<Self> {
         match value {
@@ -296,6 +316,20 @@ impl InBuilder for Format {
 }
 
 impl InBuilder for LogLevel {
+    fn from_value(value: &Value) -> Option<Self> {
+        match value {
+            Value::Text(name) => Self::named(name),
+            _ => None,
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        Value::Text(self.name().to_owned())
+    }
+}
+
+#[cfg(feature = "_store")]
+impl InBuilder for Durability {
     fn from_value(value: &Value) -> Option<Self> {
         match value {
             Value::Text(name) => Self::named(name),

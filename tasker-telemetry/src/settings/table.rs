@@ -3,6 +3,7 @@
 mod logs;
 mod metrics;
 mod otlp;
+mod store;
 mod traces;
 
 use std::sync::LazyLock;
@@ -24,8 +25,9 @@ macro_rules! field {
 use field;
 
 /// All options, by subject.
-pub(super) static OPTIONS: LazyLock<Vec<OptionSpec>> =
-    LazyLock::new(|| [GENERAL, logs::OPTIONS, traces::OPTIONS, otlp::OPTIONS, metrics::OPTIONS].concat());
+pub(super) static OPTIONS: LazyLock<Vec<OptionSpec>> = LazyLock::new(|| {
+    [GENERAL, logs::OPTIONS, traces::OPTIONS, otlp::OPTIONS, metrics::OPTIONS, store::OPTIONS].concat()
+});
 
 /// The service, the filter, events.
 const GENERAL: &[OptionSpec] = &[

@@ -20,11 +20,11 @@ fn decided(variables: &Variables) -> String {
     #[cfg(feature = "otlp")]
     {
         use crate::metrics::otlp::OtlpMetrics;
-        use crate::otlp::{LogTarget, Otlp};
+        use crate::otlp::{Otlp, log_target};
 
         let spans = Otlp::new().resolve(variables).map(|target| target.everything());
         let metrics = OtlpMetrics::new().resolve(variables).map(|target| target.everything());
-        let logs = LogTarget::resolve(variables).map(|target| target.everything());
+        let logs = log_target(variables).map(|target| target.everything());
         format!("{common} {spans:?} {metrics:?} {logs:?}")
     }
     #[cfg(not(feature = "otlp"))]
@@ -79,4 +79,39 @@ fn the_defaults_of_the_table_are_those_that_hold() {
                 || !option.is_in_build
         );
     }
+}
+
+#[cfg(feature = "_store")]
+#[test]
+fn the_defaults_of_the_store_are_those_of_the_table() {
+    let mut builder = Telemetry::builder();
+    for option in options().iter().filter(|option| option.key.starts_with("store.") && option.key != "store.url") {
+        (option.field.unwrap().set)(&mut builder, &option.default_value().unwrap());
+    }
+    let decided = |said: crate::store::StoreOptions| format!("{:?}", said.at("sqlite://a.db".to_owned()).decided());
+    assert_eq!(decided(builder.store), decided(crate::store::StoreOptions::new()));
+}
+
+/// What is said of a store that this build cannot have.
+#[cfg(not(all(feature = "sqlite", feature = "postgres")))]
+#[test]
+fn a_store_without_its_feature_is_an_error_that_names_it() {
+    let said = |url: &str| {
+        let error = Telemetry::from_variables([("TASKER_TELEMETRY__STORE__URL", url)]).map(drop).err();
+        error.map(|error| error.to_string())
+    };
+    let names = |feature: &str| {
+        Some(format!("TASKER_TELEMETRY__STORE__URL: `store.url` needs the feature {feature} of tasker-telemetry"))
+    };
+    let has = (cfg!(feature = "sqlite"), cfg!(feature = "postgres"), cfg!(feature = "_settings"));
+    let (sqlite, postgres) = match has {
+        (_, _, true) => (None, None),
+        (false, false, _) => (names("`sqlite` or `postgres`"), names("`sqlite` or `postgres`")),
+        (with_sqlite, with_postgres, _) => {
+            let other = |feature: &str| names(feature).map(|text| text + " for that database");
+            let missing = |has: bool, feature: &str| if has { None } else { other(feature) };
+            (missing(with_sqlite, "`sqlite`"), missing(with_postgres, "`postgres`"))
+        }
+    };
+    assert_eq!((said("sqlite://a.db"), said("postgres://a/b")), (sqlite, postgres));
 }

@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer};
 use super::layers::Sources;
 use super::spec::OptionSpec;
 use super::value::Value;
+use crate::credentials;
 use crate::filter::Filter;
 use crate::variables::Variables;
 
@@ -130,15 +131,16 @@ impl InForce {
 /// The value as it may be shown: secrets masked, also those that stand in addresses and under names that the filter masks.
 fn shown(entry: &Entry, value: Value, filter: &Filter) -> String {
     let secret = entry.option.secret;
-    let hide = |name: &str, text: String| {
-        if secret || filter.masks(name) { filter.mask().to_owned() } else { filter.text(&text).into_owned() }
+    let open = |text: &str| {
+        let text = credentials::without(text, filter.mask());
+        filter.text(&text).into_owned()
     };
     let value = match value {
         Value::Text(text) if secret && !text.is_empty() => Value::Text(filter.mask().to_owned()),
-        Value::Text(text) => Value::Text(filter.text(&without_credentials(&text, filter.mask())).into_owned()),
+        Value::Text(text) => Value::Text(open(&text)),
         Value::Pairs(pairs) => {
             let pair = |(name, value): (String, String)| {
-                let value = hide(&name, without_credentials(&value, filter.mask()));
+                let value = if secret || filter.masks(&name) { filter.mask().to_owned() } else { open(&value) };
                 (name, value)
             };
             Value::Pairs(pairs.into_iter().map(pair).collect())
@@ -147,16 +149,6 @@ fn shown(entry: &Entry, value: Value, filter: &Filter) -> String {
         other => other,
     };
     value.to_string()
-}
-
-/// `http://[FILTERED]@host` of `http://user:password@host`.
-pub(super) fn without_credentials(text: &str, mask: &str) -> String {
-    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
-    let end = rest.find('/').unwrap_or(rest.len());
-    match rest[..end].rfind('@') {
-        Some(at) => format!("{scheme}://{mask}@{}", &rest[at + 1..]),
-        None => text.to_owned(),
-    }
 }
 
 /// What is in force for one option.
@@ -222,18 +214,5 @@ impl fmt::Display for Settings {
             writeln!(f, "{:key$}  {:value$}  {}", setting.key, setting.value, setting.source)?;
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn credentials_in_addresses_are_masked() {
-        let shown = |text| without_credentials(text, "*");
-        assert_eq!(shown("http://user:p@ss@host:1/a@b"), "http://*@host:1/a@b");
-        assert_eq!(shown("http://host/a@b"), "http://host/a@b");
-        assert_eq!(shown("plain@text"), "plain@text");
     }
 }

@@ -16,9 +16,9 @@ use sqlx::sqlite::{Sqlite, SqliteConnectOptions, SqliteJournalMode, SqlitePool, 
 use sqlx::{ConnectOptions as _, Row as _, SqlSafeStr, SqlStr};
 
 use super::error::StoreError;
+use super::options::Decided;
 #[cfg(feature = "sqlite")]
 use super::options::Durability;
-use super::options::StoreOptions;
 
 /// Which database it is, where their SQL differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,7 +115,7 @@ macro_rules! on {
 
 impl Db {
     /// Understands the address; connects to nothing yet.
-    pub(super) fn new(url: &str, options: &StoreOptions, connections: u32) -> Result<Self, StoreError> {
+    pub(super) fn new(url: &str, options: &Decided, connections: u32) -> Result<Self, StoreError> {
         let pool = match url.split_once(':').map_or("", |(scheme, _)| scheme) {
             #[cfg(feature = "sqlite")]
             "sqlite" => Pool::Sqlite(sqlite(url, options, connections)?),
@@ -334,7 +334,7 @@ fn migrations() -> Vec<Migration> {
 }
 
 #[cfg(feature = "sqlite")]
-fn sqlite(url: &str, options: &StoreOptions, connections: u32) -> Result<SqlitePool, StoreError> {
+fn sqlite(url: &str, options: &Decided, connections: u32) -> Result<SqlitePool, StoreError> {
     let file = SqliteConnectOptions::from_str(url).map_err(|error| StoreError::Address(error.to_string()))?;
     let name = file.get_filename();
     if name.as_os_str().is_empty() || url.contains(":memory:") || url.contains("mode=memory") {
@@ -356,7 +356,7 @@ fn sqlite(url: &str, options: &StoreOptions, connections: u32) -> Result<SqliteP
 }
 
 #[cfg(feature = "postgres")]
-fn postgres(url: &str, options: &StoreOptions, connections: u32) -> Result<PgPool, StoreError> {
+fn postgres(url: &str, options: &Decided, connections: u32) -> Result<PgPool, StoreError> {
     let server = PgConnectOptions::from_str(url).map_err(|error| StoreError::Address(error.to_string()))?;
     let limit = options.statement_timeout.as_millis().clamp(1, 1 << 30).to_string();
     let server = server
@@ -366,6 +366,6 @@ fn postgres(url: &str, options: &StoreOptions, connections: u32) -> Result<PgPoo
     Ok(pool_options(options, connections).connect_lazy_with(server))
 }
 
-fn pool_options<DB: sqlx::Database>(options: &StoreOptions, connections: u32) -> PoolOptions<DB> {
+fn pool_options<DB: sqlx::Database>(options: &Decided, connections: u32) -> PoolOptions<DB> {
     PoolOptions::new().max_connections(connections).acquire_timeout(options.acquire_timeout)
 }

@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep_until};
 use super::db::Db;
 use super::error::{Fault, fault};
 use super::health::State;
-use super::options::{Durability, StoreOptions};
+use super::options::{Decided, Durability};
 use super::rows::{self, fold};
 use super::write::{Sign, Statements, WriteError};
 use crate::publisher::{Books, Fact, Held, Keeper, Record, Ticket};
@@ -75,7 +75,7 @@ type Writing = (usize, Pin<Box<dyn Future<Output = Result<(), WriteError>>>>);
 pub(super) struct Writer {
     pub(super) db: Db,
     pub(super) statements: Arc<Statements>,
-    pub(super) options: StoreOptions,
+    pub(super) options: Decided,
     pub(super) worker_id: Arc<str>,
     pub(super) books: Books,
     pub(super) state: Arc<State>,
@@ -104,7 +104,7 @@ impl Writer {
     pub(super) fn new(
         db: Db,
         statements: Arc<Statements>,
-        options: StoreOptions,
+        options: Decided,
         worker_id: Arc<str>,
         books: Books,
         state: Arc<State>,

@@ -78,6 +78,7 @@ pub use self::query::{
 use self::db::Db;
 use self::health::State;
 use self::keeper::{Gate, Writer};
+use self::options::Decided;
 use self::write::Statements;
 use crate::id;
 use crate::publisher::{Books, Kept};
@@ -97,7 +98,7 @@ struct Inner {
     /// The writer's own connection, so that no query keeps it waiting.
     writer: Db,
     runtime: Handle,
-    options: StoreOptions,
+    options: Decided,
     worker_id: Arc<str>,
     books: Books,
     state: Arc<State>,
@@ -115,20 +116,13 @@ impl fmt::Debug for Store {
     }
 }
 
-/// A store that is wanted.
-#[derive(Debug)]
-pub(crate) struct PlannedStore {
-    pub(crate) url: String,
-    pub(crate) options: StoreOptions,
-}
-
 /// What the store's thread says when it has tried to reach the database.
 type Started = Result<(Db, Db, Handle, bool), StoreError>;
 
-impl PlannedStore {
-    /// Starts the store's thread and waits until it has reached the database, or not.
-    pub(crate) fn start(self) -> Result<(Store, Kept), StoreError> {
-        let Self { url, options } = self;
+impl StoreOptions {
+    /// Starts the store's thread and waits until it has reached the database, or not. `None`: no store is wanted.
+    pub(crate) fn start(self) -> Result<Option<(Store, Kept)>, StoreError> {
+        let Some((url, options)) = self.decided() else { return Ok(None) };
         let worker_id: Arc<str> = match &options.worker_id {
             Some(name) => name.as_str().into(),
             None => format!("{}-{:016x}", std::process::id(), id::nonce()).into(),
@@ -178,12 +172,12 @@ impl PlannedStore {
         let kept = Kept { keeper: Box::new(Gate { orders }), books: books.clone() };
         let core = OnceLock::new();
         let inner = Inner { db, writer, runtime, options, worker_id, books, state, core, _alive: alive };
-        Ok((Store { inner: Arc::new(inner) }, kept))
+        Ok(Some((Store { inner: Arc::new(inner) }, kept)))
     }
 }
 
 /// Opens the database and brings its tables up to date; says whether it could be reached.
-async fn open(url: &str, options: &StoreOptions, state: &State) -> Result<(Db, Db, bool), StoreError> {
+async fn open(url: &str, options: &Decided, state: &State) -> Result<(Db, Db, bool), StoreError> {
     let db = Db::new(url, options, options.max_connections.max(2) - 1)?;
     let writer = Db::new(url, options, 1)?;
     match state.migrate(&writer).await {
@@ -216,7 +210,7 @@ impl Store {
     }
 
     pub(crate) fn strict_limit(&self) -> Option<Duration> {
-        let StoreOptions { durability, statement_timeout, .. } = self.inner.options;
+        let Decided { durability, statement_timeout, .. } = self.inner.options;
         (durability == Durability::Strict).then_some(statement_timeout)
     }
 

@@ -17,7 +17,7 @@ use crate::metrics::{self, MetricsBackend};
 use crate::publisher::{Limits, Publisher};
 use crate::settings::{InForce, Layers, SettingsError, Sources};
 #[cfg(feature = "_store")]
-use crate::store::{PlannedStore, StoreError, StoreOptions};
+use crate::store::{StoreError, StoreOptions};
 use crate::subscriber::{Registration, Subscriber};
 #[cfg(feature = "otlp")]
 use crate::trace::Exporter;
@@ -103,7 +103,7 @@ pub struct Builder {
     pub(crate) metrics_series_limit: Option<usize>,
     pub(crate) pushes: Vec<PlannedPush>,
     #[cfg(feature = "_store")]
-    store: Option<PlannedStore>,
+    pub(crate) store: StoreOptions,
     pub(crate) metrics_format: Option<metrics::Format>,
     pub(crate) traces: TraceOptions,
     pub(crate) ways: Ways,
@@ -305,10 +305,10 @@ impl Builder {
         self.store_with(url, StoreOptions::new())
     }
 
-    /// The same with settings of your own.
+    /// The same with settings of your own. What they leave open is taken from `store.*` in file and environment, where those are read.
     #[cfg(feature = "_store")]
     pub fn store_with(mut self, url: impl Into<String>, options: StoreOptions) -> Self {
-        self.store = Some(PlannedStore { url: url.into(), options });
+        self.store = options.at(url.into());
         self
     }
 
@@ -371,7 +371,11 @@ impl Builder {
         };
         let metrics_enabled = resolved.enabled && builder.metrics_enabled.unwrap_or(true);
         #[cfg(feature = "_store")]
-        let (store, kept) = builder.store.filter(|_| resolved.enabled).map(PlannedStore::start).transpose()?.unzip();
+        let (store, kept) = if resolved.enabled {
+            builder.store.start().map_err(|error| layers.blame(BuildError::Store(error)))?.unzip()
+        } else {
+            (None, None)
+        };
         #[cfg(not(feature = "_store"))]
         let kept = None;
         let core = Core {
@@ -414,7 +418,7 @@ impl Builder {
         }
         Ok(Telemetry {
             #[cfg(feature = "serve")]
-            server: builder.ways.serve(MetricsBackend::new(Arc::clone(&core)))?,
+            server: builder.ways.serve(MetricsBackend::new(Arc::clone(&core))).map_err(|error| layers.blame(error))?,
             core,
             pushers,
             installed: false,

@@ -170,8 +170,8 @@ pub(crate) fn resolve(builder: &mut Builder, filter: &Filter) -> Result<Resolved
     #[cfg(feature = "otlp")]
     let logs = match builder.log.otlp {
         Some(true) if enabled => {
-            let target = otlp::LogTarget::resolve(variables)?;
-            let sink = target.sink(&resource);
+            let target = otlp::log_target(variables)?;
+            let sink = otlp::log_sink(&target, &resource);
             let sink = sink.map_err(|error| BuildError::Exporter { exporter: "otlp logs", problem: error.0 })?;
             Some((sink, target.batching))
         }

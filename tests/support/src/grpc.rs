@@ -1,5 +1,6 @@
 //! An OTLP/gRPC receiver inside the test process, which fails on demand.
 
+use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -16,6 +17,7 @@ use socket2::Socket;
 use tokio::sync::watch;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::codec::CompressionEncoding;
+use tonic::metadata::{KeyAndValueRef, MetadataMap};
 use tonic::transport::{Identity, ServerTlsConfig};
 use tonic::{Code, Request, Response, Status};
 
@@ -67,12 +69,26 @@ pub struct Call {
     pub code: Option<i32>,
 }
 
+/// A call about log records as it came.
+#[derive(Debug, Clone)]
+pub struct LogCall {
+    /// The metadata that is text, names in lower case.
+    pub metadata: Vec<(String, String)>,
+    /// Records in it.
+    pub records: usize,
+    /// The code it was answered with.
+    pub code: i32,
+}
+
 #[derive(Debug, Default)]
 struct State {
     mode: Option<GrpcMode>,
     spans: Vec<ReceivedSpan>,
     calls: Vec<Call>,
     logs: Vec<LogRecord>,
+    log_calls: Vec<LogCall>,
+    /// The answers to the next calls about logs.
+    log_codes: VecDeque<i32>,
 }
 
 #[derive(Debug, Default)]
@@ -154,7 +170,18 @@ impl GrpcSink {
         self.shared.lock().spans.clone()
     }
 
-    /// All log records. They are taken whatever the mode.
+    /// Answers the next calls about logs with these codes and keeps nothing of them; the mode is for calls about spans.
+    pub fn refuse_logs(&self, codes: &[i32]) {
+        self.shared.lock().log_codes.extend(codes);
+    }
+
+    /// All calls about logs.
+    #[must_use]
+    pub fn log_calls(&self) -> Vec<LogCall> {
+        self.shared.lock().log_calls.clone()
+    }
+
+    /// All log records that were taken.
     #[must_use]
     pub fn logs(&self) -> Vec<LogRecord> {
         self.shared.lock().logs.clone()
@@ -228,14 +255,31 @@ impl Drop for Server {
 #[derive(Debug)]
 struct Service(Arc<Shared>);
 
+/// The metadata that is text.
+fn texts(metadata: &MetadataMap) -> Vec<(String, String)> {
+    let text = |pair| match pair {
+        KeyAndValueRef::Ascii(name, value) => Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())),
+        KeyAndValueRef::Binary(..) => None,
+    };
+    metadata.iter().filter_map(text).collect()
+}
+
 #[tonic::async_trait]
 impl LogsService for Service {
     async fn export(
         &self,
         request: Request<ExportLogsServiceRequest>,
     ) -> Result<Response<ExportLogsServiceResponse>, Status> {
+        let metadata = texts(request.metadata());
         let scopes = request.into_inner().resource_logs.into_iter().flat_map(|of_resource| of_resource.scope_logs);
-        self.0.lock().logs.extend(scopes.flat_map(|of_scope| of_scope.log_records));
+        let records: Vec<_> = scopes.flat_map(|of_scope| of_scope.log_records).collect();
+        let mut state = self.0.lock();
+        let code = state.log_codes.pop_front().unwrap_or(0);
+        state.log_calls.push(LogCall { metadata, records: records.len(), code });
+        if code != 0 {
+            return Err(Status::new(Code::from(code), "the sink was told to"));
+        }
+        state.logs.extend(records);
         Ok(Response::new(ExportLogsServiceResponse::default()))
     }
 }
@@ -246,13 +290,7 @@ impl TraceService for Service {
         &self,
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
-        let metadata = request.metadata().iter().filter_map(|pair| match pair {
-            tonic::metadata::KeyAndValueRef::Ascii(name, value) => {
-                Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
-            }
-            tonic::metadata::KeyAndValueRef::Binary(..) => None,
-        });
-        let mut call = Call { metadata: metadata.collect(), spans: 0, kept: 0, code: Some(0) };
+        let mut call = Call { metadata: texts(request.metadata()), spans: 0, kept: 0, code: Some(0) };
         let mut spans = decode::spans(request.into_inner());
         call.spans = spans.len();
         let mode = {

@@ -2,8 +2,11 @@
 
 use std::sync::{Arc, Mutex};
 
+use integration_tests::store::Database;
 use tasker_telemetry::api::{ApiError, ApiResponse, ApiStepHandler, Connection};
+use tasker_telemetry::logs::LogLevel;
 use tasker_telemetry::prelude::*;
+use tasker_telemetry::subscribers::JsonLines;
 use tasker_telemetry::testing::Recording;
 use tasker_telemetry::trace::InMemorySpans;
 
@@ -64,7 +67,10 @@ async fn no_secret_of_request_or_answer_is_seen() {
     let _logging = tracing::subscriber::set_default(subscriber);
     let service = Service::start().await;
     let spans = InMemorySpans::default();
-    let builder = Telemetry::builder().auto_subscribers(false).in_memory_spans(spans.clone());
+    let database = Database::sqlite();
+    let lines = database.path().with_extension("jsonl");
+    let builder = database.builder().in_memory_spans(spans.clone());
+    let builder = builder.subscriber(JsonLines::new(&lines).unwrap()).log_level(LogLevel::Debug);
     let recording = Recording::with(builder).unwrap();
     let base = format!("http://user:{CANARY}@{}/v1", service.address);
     let connection = Connection::builder(&base).bearer_token(CANARY).header("x-api-key", CANARY).build().unwrap();
@@ -92,6 +98,16 @@ async fn no_secret_of_request_or_answer_is_seen() {
     for event in &recording.events() {
         seen.push(event.payload().to_string());
     }
+    // The database, what it wrote ahead, and the file of lines, byte for byte.
+    let mut stored = Vec::new();
+    for file in std::fs::read_dir(database.path().parent().unwrap()).unwrap() {
+        stored.extend(std::fs::read(file.unwrap().path()).unwrap());
+    }
+    let stored = String::from_utf8_lossy(&stored).into_owned();
+    for there in ["api.secretive", "404 Not Found", "JSON of another form", "\"event\":\"step.failed\""] {
+        assert!(stored.contains(there), "{there} was stored");
+    }
+    seen.push(stored);
     seen.push(String::from_utf8_lossy(&log.0.lock().unwrap()).into_owned());
     let seen = seen.join("\n");
     assert!(

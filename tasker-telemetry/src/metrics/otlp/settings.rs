@@ -1,9 +1,11 @@
 //! Where metrics go and how: said in code, else by the standard variables, else the standard's defaults.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::OtlpPush;
 use super::encode::Encoder;
+use crate::credentials::{names, shown};
 use crate::otlp::{BadTarget, Http};
 use crate::resource::Resource;
 use crate::settings::Value;
@@ -21,7 +23,7 @@ pub enum Temporality {
 }
 
 /// The settings of metrics over OTLP. See the [module](super).
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 #[must_use]
 pub struct OtlpMetrics {
     endpoint: Option<String>,
@@ -100,7 +102,9 @@ impl OtlpMetrics {
         if let Some((name, value)) = first(variables, "PROTOCOL")
             && value != "http/protobuf"
         {
-            return Err(InvalidVariable::new(&name, &value, "metrics are sent as `http/protobuf` only"));
+            let only = "metrics are sent as `http/protobuf` only; other signals have a protocol of their own \
+                (`otlp.traces.protocol`, `otlp.logs.protocol`)";
+            return Err(InvalidVariable::new(&name, &value, only));
         }
         let gzip = match (self.gzip, first(variables, "COMPRESSION")) {
             (Some(gzip), _) => gzip,
@@ -130,6 +134,16 @@ impl OtlpMetrics {
             },
             every: self.every.or(every).unwrap_or(Duration::from_mins(1)),
         })
+    }
+}
+
+/// Never the values of headers: they hold credentials.
+impl fmt::Debug for OtlpMetrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OtlpMetrics")
+            .field("endpoint", &self.endpoint.as_deref().map(shown))
+            .field("headers", &names(&self.headers))
+            .finish_non_exhaustive()
     }
 }
 

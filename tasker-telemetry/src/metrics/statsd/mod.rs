@@ -58,7 +58,7 @@ pub struct StatsD {
     sink: Box<dyn MetricSink + Send>,
     dialect: Dialect,
     prefix: String,
-    tags: String,
+    tags: Vec<(String, String)>,
     packet: usize,
     told: HashMap<String, Told>,
 }
@@ -84,7 +84,7 @@ impl StatsD {
             sink: Box::new(sink),
             dialect: Dialect::Plain,
             prefix: String::new(),
-            tags: String::new(),
+            tags: Vec::new(),
             packet: PACKET,
             told: HashMap::new(),
         }
@@ -104,10 +104,10 @@ impl StatsD {
         self
     }
 
-    /// A tag that everything is given, `env`, `production`. Only `DogStatsD` has tags.
+    /// A tag that everything is given, `env`, `production`. Only `DogStatsD` has tags. The filter holds for it as for any label.
     #[must_use]
     pub fn tag(mut self, name: &str, value: &str) -> Self {
-        lines::tag(&mut self.tags, name, value);
+        self.tags.push((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -164,7 +164,11 @@ impl Push for StatsD {
     }
 
     fn push(&mut self, metrics: &MetricsBackend, deadline: Instant) -> Result<(), PushError> {
-        let mut gather = Gather::new(self.dialect, &self.prefix, &self.tags);
+        let mut tags = String::new();
+        for (name, value) in &self.tags {
+            lines::tag(&mut tags, name, &metrics.shown_label(name, value));
+        }
+        let mut gather = Gather::new(self.dialect, &self.prefix, &tags);
         metrics.visit(&mut gather);
         let changes = gather.changes(&self.told);
         self.send(changes, deadline)?;

@@ -39,7 +39,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         Kind::Choices(&["otlp", "none"]),
         "[\"none\"]",
         "[\"otlp\"]",
-        "Whether logs are sent over OTLP with HTTP: the records that `log_level` asks for, and what `logs::OtlpLayer` sees.",
+        "Whether logs are sent over OTLP: the records that `log_level` asks for, and what `logs::OtlpLayer` sees.",
     )
     .standard(Standard::List("OTEL_LOGS_EXPORTER")),
     OptionSpec::new(
@@ -51,15 +51,21 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     )
     .unit("lines")
     .standard(Standard::Count("OTEL_BLRP_MAX_QUEUE_SIZE"))
-    .feature("otlp", OTLP),
+    .features(&["otlp"], OTLP),
     OptionSpec::new("logs.batch", Kind::Count(1), "4_096", "512", "How many lines of logs one request has at most.")
         .unit("lines")
         .standard(Standard::Count("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE"))
-        .feature("otlp", OTLP),
-    OptionSpec::new("logs.delay", Kind::Time, "\"1s\"", "\"250ms\"", "How long a line waits for others before it is sent.")
-        .standard(Standard::Millis("OTEL_BLRP_SCHEDULE_DELAY"))
-        .feature("otlp", OTLP),
+        .features(&["otlp"], OTLP),
+    OptionSpec::new(
+        "logs.delay",
+        Kind::Time,
+        "\"1s\"",
+        "\"250ms\"",
+        "How long a line waits for others before it is sent.",
+    )
+    .standard(Standard::Millis("OTEL_BLRP_SCHEDULE_DELAY"))
+    .features(&["otlp"], OTLP),
     OptionSpec::new("logs.timeout", Kind::Time, "\"10s\"", "\"3s\"", "How long one request with lines may take.")
         .standard(Standard::Millis("OTEL_BLRP_EXPORT_TIMEOUT"))
-        .feature("otlp", OTLP),
+        .features(&["otlp"], OTLP),
 ];

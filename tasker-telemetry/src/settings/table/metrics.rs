@@ -38,7 +38,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     .standard(Standard::List("OTEL_METRICS_EXPORTER")),
     OptionSpec::new("metrics_interval", Kind::Time, "\"1m\"", "\"10s\"", "How often metrics are pushed over OTLP.")
         .standard(Standard::Millis("OTEL_METRIC_EXPORT_INTERVAL"))
-        .feature("otlp", OTLP),
+        .features(&["otlp"], OTLP),
     OptionSpec::new(
         "metrics_temporality",
         Kind::Choice(&["cumulative", "delta", "lowmemory"]),
@@ -47,50 +47,51 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "Since when the sums are told that OTLP carries: since the start, or since the last push.",
     )
     .standard(Standard::Text("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"))
-    .feature("otlp", OTLP),
+    .features(&["otlp"], OTLP),
     // Prometheus' Pushgateway.
     OptionSpec::new("pushgateway.url", Kind::Text, "\"\"", "\"http://localhost:9091\"", "The Pushgateway that metrics are pushed to; none when empty.")
         .field(field!(ways.pushgateway_url))
-        .feature("otlp", OTLP),
+        .check(super::otlp::server)
+        .features(&["otlp"], OTLP),
     OptionSpec::new("pushgateway.job", Kind::Text, "\"\"", "\"nightly\"", "The job whose metrics they are; the name of the service when empty.")
         .field(field!(ways.pushgateway_job))
-        .feature("otlp", OTLP),
+        .features(&["otlp"], OTLP),
     OptionSpec::new("pushgateway.labels", Kind::Pairs, "{}", "{ \"instance\" = \"a\" }", "What tells this group from others of the job.")
         .field(field!(ways.pushgateway_labels))
-        .feature("otlp", OTLP),
+        .features(&["otlp"], OTLP),
     OptionSpec::new("pushgateway.headers", Kind::Pairs, "{}", "{ \"x-tenant\" = \"7\" }", "Headers of every request.")
         .field(field!(ways.pushgateway_headers))
         .secret()
-        .feature("otlp", OTLP),
+        .features(&["otlp"], OTLP),
     OptionSpec::new("pushgateway.interval", Kind::Time, "\"1m\"", "\"10s\"", "How often metrics are pushed there.")
         .field(field!(ways.pushgateway_interval))
-        .feature("otlp", OTLP),
+        .features(&["otlp"], OTLP),
     // StatsD.
     OptionSpec::new("statsd.address", Kind::Text, "\"\"", "\"127.0.0.1:8125\"", "The StatsD server that metrics are sent to over UDP; none when empty.")
         .field(field!(ways.statsd_address))
-        .feature("statsd", STATSD),
+        .features(&["statsd"], STATSD),
     OptionSpec::new("statsd.dialect", Kind::Choice(&["statsd", "dogstatsd"]), "\"statsd\"", "\"dogstatsd\"", "Whether labels become parts of the name, or tags.")
         .field(field!(ways.statsd_dialect))
-        .feature("statsd", STATSD),
+        .features(&["statsd"], STATSD),
     OptionSpec::new("statsd.prefix", Kind::Text, "\"\"", "\"shop\"", "What all names begin with.")
         .field(field!(ways.statsd_prefix))
-        .feature("statsd", STATSD),
+        .features(&["statsd"], STATSD),
     OptionSpec::new("statsd.tags", Kind::Pairs, "{}", "{ \"env\" = \"production\" }", "Tags that everything is given; DogStatsD only.")
         .field(field!(ways.statsd_tags))
-        .feature("statsd", STATSD),
+        .features(&["statsd"], STATSD),
     OptionSpec::new("statsd.max_packet", Kind::Count(1), "1_432", "8_192", "How many bytes a datagram may have.")
         .unit("bytes")
         .field(field!(ways.statsd_max_packet))
-        .feature("statsd", STATSD),
+        .features(&["statsd"], STATSD),
     OptionSpec::new("statsd.interval", Kind::Time, "\"10s\"", "\"1s\"", "How often metrics are sent there.")
         .field(field!(ways.statsd_interval))
-        .feature("statsd", STATSD),
+        .features(&["statsd"], STATSD),
     // Pages over HTTP.
     OptionSpec::new("serve.address", Kind::Text, "\"\"", "\"127.0.0.1:0\"", "Where `/metrics` and `/health` are served; nowhere when empty.")
         .field(field!(ways.serve_address))
-        .feature("serve", SERVE),
+        .features(&["serve"], SERVE),
     OptionSpec::new("serve.bearer_token", Kind::Text, "\"\"", "\"a long secret\"", "What clients of these pages must send as `Authorization: Bearer ..`; nothing when empty.")
         .field(field!(ways.serve_token))
         .secret()
-        .feature("serve", SERVE),
+        .features(&["serve"], SERVE),
 ];

@@ -17,17 +17,18 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "The address of the OTLP server, to which the path of the signal is added. For gRPC the default has port 4317.",
     )
     .standard(Standard::Text("OTEL_EXPORTER_OTLP_ENDPOINT"))
-    .feature("otlp", OTLP),
+    .check(server)
+    .features(&["otlp"], OTLP),
     OptionSpec::new(
         "otlp.protocol",
         PROTOCOLS,
         "\"http/protobuf\"",
         "\"grpc\"",
-        "How OTLP travels. Metrics go over HTTP only.",
+        "How spans and logs travel over OTLP; metrics go over HTTP only, and are an error with `grpc` here: say it of the others.",
     )
     .standard(Standard::Text("OTEL_EXPORTER_OTLP_PROTOCOL"))
     .check(protocol)
-    .feature("otlp", OTLP),
+    .features(&["otlp"], OTLP),
     OptionSpec::new(
         "otlp.headers",
         Kind::Pairs,
@@ -37,13 +38,13 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     )
     .standard(Standard::Pairs("OTEL_EXPORTER_OTLP_HEADERS"))
     .secret()
-    .feature("otlp", OTLP),
+    .features(&["otlp"], OTLP),
     OptionSpec::new("otlp.compression", COMPRESSIONS, "\"none\"", "\"gzip\"", "Whether requests are compressed.")
         .standard(Standard::Text("OTEL_EXPORTER_OTLP_COMPRESSION"))
-        .feature("otlp", OTLP),
+        .features(&["otlp"], OTLP),
     OptionSpec::new("otlp.timeout", Kind::Time, "\"10s\"", "\"3s\"", "How long one request may take.")
         .standard(Standard::Millis("OTEL_EXPORTER_OTLP_TIMEOUT"))
-        .feature("otlp", OTLP),
+        .features(&["otlp"], OTLP),
     OptionSpec::new(
         "otlp.certificate",
         Kind::Text,
@@ -52,7 +53,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "A PEM file with the certificates to trust; those of the web's authorities when empty.",
     )
     .standard(Standard::Text("OTEL_EXPORTER_OTLP_CERTIFICATE"))
-    .feature("otlp", OTLP),
+    .features(&["otlp"], OTLP),
     // OTLP, for one signal.
     OptionSpec::new(
         "otlp.traces.endpoint",
@@ -62,7 +63,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "The whole address for spans; `otlp.endpoint` when empty.",
     )
     .standard(Standard::Text("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"))
-    .feature("otlp", OTLP),
+    .check(server)
+    .features(&["otlp"], OTLP),
     OptionSpec::new(
         "otlp.traces.protocol",
         PROTOCOLS,
@@ -72,7 +74,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     )
     .standard(Standard::Text("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"))
     .check(protocol)
-    .feature("otlp", OTLP),
+    .features(&["otlp"], OTLP),
     OptionSpec::new(
         "otlp.traces.headers",
         Kind::Pairs,
@@ -82,7 +84,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     )
     .standard(Standard::Pairs("OTEL_EXPORTER_OTLP_TRACES_HEADERS"))
     .secret()
-    .feature("otlp", OTLP),
+    .features(&["otlp"], OTLP),
     OptionSpec::new(
         "otlp.traces.compression",
         COMPRESSIONS,
@@ -91,7 +93,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "The same for spans; as `otlp.compression` says unless set.",
     )
     .standard(Standard::Text("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION"))
-    .feature("otlp", OTLP),
+    .features(&["otlp"], OTLP),
     OptionSpec::new(
         "otlp.traces.timeout",
         Kind::Time,
@@ -100,7 +102,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "The same for spans; as `otlp.timeout` says unless set.",
     )
     .standard(Standard::Millis("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT"))
-    .feature("otlp", OTLP),
+    .features(&["otlp"], OTLP),
     OptionSpec::new(
         "otlp.traces.certificate",
         Kind::Text,
@@ -109,7 +111,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "The same for spans; as `otlp.certificate` says when empty.",
     )
     .standard(Standard::Text("OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE"))
-    .feature("otlp", OTLP),
+    .features(&["otlp"], OTLP),
     OptionSpec::new(
         "otlp.logs.endpoint",
         Kind::Text,
@@ -118,7 +120,18 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "The whole address for log records; `otlp.endpoint` when empty.",
     )
     .standard(Standard::Text("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"))
-    .feature("otlp", OTLP),
+    .check(server)
+    .features(&["otlp"], OTLP),
+    OptionSpec::new(
+        "otlp.logs.protocol",
+        PROTOCOLS,
+        "\"http/protobuf\"",
+        "\"grpc\"",
+        "How log records travel; as `otlp.protocol` says unless set.",
+    )
+    .standard(Standard::Text("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL"))
+    .check(protocol)
+    .features(&["otlp"], OTLP),
     OptionSpec::new(
         "otlp.logs.headers",
         Kind::Pairs,
@@ -128,7 +141,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     )
     .standard(Standard::Pairs("OTEL_EXPORTER_OTLP_LOGS_HEADERS"))
     .secret()
-    .feature("otlp", OTLP),
+    .features(&["otlp"], OTLP),
     OptionSpec::new(
         "otlp.logs.compression",
         COMPRESSIONS,
@@ -137,7 +150,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "The same for lines; as `otlp.compression` says unless set.",
     )
     .standard(Standard::Text("OTEL_EXPORTER_OTLP_LOGS_COMPRESSION"))
-    .feature("otlp", OTLP),
+    .features(&["otlp"], OTLP),
     OptionSpec::new(
         "otlp.logs.timeout",
         Kind::Time,
@@ -146,7 +159,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "The same for lines; as `otlp.timeout` says unless set.",
     )
     .standard(Standard::Millis("OTEL_EXPORTER_OTLP_LOGS_TIMEOUT"))
-    .feature("otlp", OTLP),
+    .features(&["otlp"], OTLP),
     OptionSpec::new(
         "otlp.logs.certificate",
         Kind::Text,
@@ -155,7 +168,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "The same for lines; as `otlp.certificate` says when empty.",
     )
     .standard(Standard::Text("OTEL_EXPORTER_OTLP_LOGS_CERTIFICATE"))
-    .feature("otlp", OTLP),
+    .features(&["otlp"], OTLP),
     OptionSpec::new(
         "otlp.metrics.endpoint",
         Kind::Text,
@@ -164,7 +177,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "The whole address for metrics; `otlp.endpoint` when empty.",
     )
     .standard(Standard::Text("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"))
-    .feature("otlp", OTLP),
+    .check(server)
+    .features(&["otlp"], OTLP),
     OptionSpec::new(
         "otlp.metrics.headers",
         Kind::Pairs,
@@ -174,7 +188,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     )
     .standard(Standard::Pairs("OTEL_EXPORTER_OTLP_METRICS_HEADERS"))
     .secret()
-    .feature("otlp", OTLP),
+    .features(&["otlp"], OTLP),
     OptionSpec::new(
         "otlp.metrics.compression",
         COMPRESSIONS,
@@ -183,7 +197,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "The same for metrics; as `otlp.compression` says unless set.",
     )
     .standard(Standard::Text("OTEL_EXPORTER_OTLP_METRICS_COMPRESSION"))
-    .feature("otlp", OTLP),
+    .features(&["otlp"], OTLP),
     OptionSpec::new(
         "otlp.metrics.timeout",
         Kind::Time,
@@ -192,7 +206,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "The same for metrics; as `otlp.timeout` says unless set.",
     )
     .standard(Standard::Millis("OTEL_EXPORTER_OTLP_METRICS_TIMEOUT"))
-    .feature("otlp", OTLP),
+    .features(&["otlp"], OTLP),
     OptionSpec::new(
         "otlp.metrics.certificate",
         Kind::Text,
@@ -201,7 +215,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "The same for metrics; as `otlp.certificate` says when empty.",
     )
     .standard(Standard::Text("OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE"))
-    .feature("otlp", OTLP),
+    .features(&["otlp"], OTLP),
 ];
 
 fn protocol(value: &Value) -> Result<(), String> {
@@ -211,4 +225,27 @@ fn protocol(value: &Value) -> Result<(), String> {
         }
         _ => Ok(()),
     }
+}
+
+/// An address of a server, with `http://` or without; never shown, since it may hold a password.
+#[cfg(feature = "otlp")]
+pub(super) fn server(value: &Value) -> Result<(), String> {
+    let Value::Text(url) = value else { return Ok(()) };
+    let is_encrypted = url.starts_with("https://");
+    let url = if url.contains("://") { url.clone() } else { format!("http://{url}") };
+    match crate::otlp::check_url(&url) {
+        Err(_) if is_encrypted && !cfg!(feature = "tls") => {
+            Err("begins with `https`, which needs the feature `tls` of tasker-telemetry".to_owned())
+        }
+        Err(_) if value != &Value::Text(String::new()) => {
+            Err("must be an address of a server, such as `http://host:4318`".to_owned())
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(not(feature = "otlp"))]
+#[allow(clippy::unnecessary_wraps, reason = "the form of a check")]
+pub(super) fn server(_: &Value) -> Result<(), String> {
+    Ok(())
 }

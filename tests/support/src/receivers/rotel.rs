@@ -29,10 +29,23 @@ impl Rotel {
     /// When it is not installed or does not start.
     #[must_use]
     pub fn start() -> Self {
+        Self::that_prints("traces")
+    }
+
+    /// One that prints log records instead of spans.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    #[must_use]
+    pub fn start_for_logs() -> Self {
+        Self::that_prints("logs")
+    }
+
+    fn that_prints(signal: &str) -> Self {
         let [http, grpc] = free();
         let mut command = Command::new(installed("rotel-agent"));
         command
-            .args(["start", "--exporter", "blackhole", "--debug-log", "traces", "--debug-log-verbosity", "detailed"])
+            .args(["start", "--exporter", "blackhole", "--debug-log", signal, "--debug-log-verbosity", "detailed"])
             .args(["--otlp-http-endpoint", &http.to_string(), "--otlp-grpc-endpoint", &grpc.to_string()]);
         Self { receiver: Receiver::start(&mut command, &[http, grpc]), http, grpc }
     }
@@ -47,6 +60,20 @@ impl Rotel {
     #[must_use]
     pub fn grpc_endpoint(&self) -> String {
         format!("http://{}", self.grpc)
+    }
+
+    /// The log records that it has printed so far: of each what it says of body, severity, trace and span.
+    #[must_use]
+    pub fn logs(&self) -> Vec<[String; 4]> {
+        let printed = self.receiver.printed();
+        let records = printed.split("LogRecord #").skip(1);
+        // The flags are the last that it prints of one.
+        let whole = records.filter(|record| record.contains("\nFlags: "));
+        let says = |record: &str, what: &str| {
+            let mut lines = record.lines().filter_map(|line| line.trim().strip_prefix(what));
+            lines.next().unwrap_or_default().trim_start_matches([' ', ':']).to_owned()
+        };
+        whole.map(|record| ["Body", "SeverityText", "Trace ID", "Span ID"].map(|what| says(record, what))).collect()
     }
 
     /// The spans that it has printed so far.
