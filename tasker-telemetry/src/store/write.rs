@@ -82,8 +82,9 @@ impl Statements {
             }
             put(conn, &self.steps, &batch.steps).await?;
             put(conn, &self.attempts, &batch.attempts).await?;
-            put(conn, &self.errors, &batch.errors).await?;
-            put(conn, &self.transitions, &batch.transitions).await
+            put(conn, &self.transitions, &batch.transitions).await?;
+            // Last: who has counted errors of a class keeps others from counting them until the commit.
+            put(conn, &self.errors, &batch.errors).await
         })
         .await
     }
