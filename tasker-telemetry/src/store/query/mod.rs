@@ -172,20 +172,21 @@ const ERRORS: &str = "SELECT event_id, task_id, step_id, step_name, attempt, occ
 fn slowest(dialect: Dialect) -> String {
     let columns =
         "step_id, attempt, task_id, step_name, state, requested_at, started_at, ended_at, queue_nanos, duration_nanos";
-    let number = "(SELECT number FROM counted)";
-    let (mut by_end, mut by_duration) = ("", "");
-    let if_so = match dialect {
+    let (few, many) = ("(SELECT number FROM counted) <= 3000", "(SELECT number FROM counted) > 3000");
+    let [by_end, by_duration, is_few, is_many, most_of_few, most_of_many] = match dialect {
+        // It knows nothing of the times in a column, and would ask a condition of every row.
         #[cfg(feature = "sqlite")]
-        Dialect::Sqlite => {
-            // It knows nothing of the times in a column, and would ask a condition of every row.
-            (by_end, by_duration) = ("INDEXED BY tasker_attempts_by_end", "INDEXED BY tasker_attempts_by_duration");
-            |so: &str| ("true".to_owned(), format!("CASE WHEN {so} THEN $2 ELSE 0 END"))
-        }
+        Dialect::Sqlite => [
+            "INDEXED BY tasker_attempts_by_end",
+            "INDEXED BY tasker_attempts_by_duration",
+            "true",
+            "true",
+            &format!("CASE WHEN {few} THEN $2 ELSE 0 END"),
+            &format!("CASE WHEN {many} THEN $2 ELSE 0 END"),
+        ],
         #[cfg(feature = "postgres")]
-        Dialect::Postgres => |so: &str| (so.to_owned(), "$2".to_owned()),
+        Dialect::Postgres => ["", "", few, many, "$2", "$2"],
     };
-    let (is_few, most_of_few) = if_so(&format!("{number} <= 3000"));
-    let (is_many, most_of_many) = if_so(&format!("{number} > 3000"));
     format!(
         "WITH counted AS (SELECT COUNT(*) AS number FROM \
          (SELECT 1 AS one FROM tasker_attempts {by_end} WHERE ended_at >= $1 LIMIT 3001) AS ended) \
