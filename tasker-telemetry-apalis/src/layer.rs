@@ -212,3 +212,34 @@ fn without_wrapping(error: BoxDynError) -> BoxDynError {
         Err(error) => error,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn what_follows_is_what_the_steps_say_unless_the_engine_failed() {
+        let wait = Duration::from_secs(7);
+        let of_node = || BoxDynError::from(GraphFlowError::NodeExecutionError("busy".into()));
+        let of_backend = || BoxDynError::from(GraphFlowError::Backend("no connection".into()));
+        let aborted = || {
+            let abort = AbortError::new(std::io::Error::other("no use"));
+            BoxDynError::from(GraphFlowError::NodeExecutionError(abort.into()))
+        };
+        for (error, verdict, then) in [
+            (of_node(), Verdict::Retry(wait), Then::Again(wait)),
+            (of_node(), Verdict::Failed, Then::End),
+            (of_node(), Verdict::Open, Then::End),
+            (of_node(), Verdict::Completed, Then::End),
+            (of_backend(), Verdict::Open, Then::Engine),
+            (of_backend(), Verdict::Completed, Then::Engine),
+            (of_backend(), Verdict::Failed, Then::End),
+            (of_backend(), Verdict::Retry(wait), Then::Again(wait)),
+            (aborted(), Verdict::Retry(wait), Then::End),
+        ] {
+            assert_eq!(judge(&error, verdict), then, "{error} and {verdict:?}");
+        }
+    }
+}

@@ -181,17 +181,18 @@ fn slowest(dialect: Dialect) -> String {
             "INDEXED BY tasker_attempts_by_duration",
             "true",
             "true",
-            &format!("CASE WHEN {few} THEN $2 ELSE 0 END"),
+            &format!("CASE WHEN {few} THEN 3000 ELSE 0 END"),
             &format!("CASE WHEN {many} THEN $2 ELSE 0 END"),
         ],
         #[cfg(feature = "postgres")]
-        Dialect::Postgres => ["", "", few, many, "$2", "$2"],
+        Dialect::Postgres => ["", "", few, many, "3000", "$2"],
     };
     format!(
         "WITH counted AS (SELECT COUNT(*) AS number FROM \
          (SELECT 1 AS one FROM tasker_attempts {by_end} WHERE ended_at >= $1 LIMIT 3001) AS ended) \
-         SELECT * FROM (SELECT {columns} FROM tasker_attempts {by_end} \
-         WHERE {is_few} AND ended_at >= $1 AND duration_nanos IS NOT NULL ORDER BY duration_nanos + 0 DESC LIMIT {most_of_few}) AS few \
+         SELECT * FROM (SELECT * FROM (SELECT {columns} FROM tasker_attempts {by_end} \
+         WHERE {is_few} AND ended_at >= $1 AND duration_nanos IS NOT NULL LIMIT {most_of_few}) AS all_of_few \
+         ORDER BY duration_nanos DESC LIMIT $2) AS few \
          UNION ALL SELECT * FROM (SELECT {columns} FROM tasker_attempts {by_duration} \
          WHERE {is_many} AND ended_at + 0 >= $1 AND duration_nanos IS NOT NULL ORDER BY duration_nanos DESC LIMIT {most_of_many}) AS many \
          ORDER BY duration_nanos DESC"
