@@ -56,6 +56,9 @@ async fn delete_some(db: &Db, before: i64) -> Result<u64, WriteError> {
     db.write(async |conn: &mut Conn| -> Result<u64, WriteError> {
         let sql = "SELECT task_id FROM tasker_tasks WHERE ended_at < $1 ORDER BY ended_at LIMIT $2";
         let rows = conn.fetch(sql, vec![Arg::from(before), Arg::from(MOST_TASKS)]).await?;
+        if rows.is_empty() {
+            return Ok(0);
+        }
         let ids = rows.iter().map(|row| row.text("task_id")).collect::<Result<Vec<_>, _>>()?;
         let ids = serde_json::Value::from(ids).to_string();
         // As what is written: first the tasks, errors last.
