@@ -87,9 +87,9 @@ async fn the_slowest_are_found_among_few_and_among_many() {
     let database = database();
     let telemetry = database.telemetry();
     let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_nanos();
-    // A thousand an hour, and the older, the slower: none of the last hours is among the slowest of all. One runs still, and one was
+    // A thousand in the middle of each hour, and the older, the slower: none of the last hours is among the slowest of all. One runs still, and one was
     // cancelled before it ran.
-    let at = format!("{now} - n * 3600000000 - 1800000000");
+    let at = format!("{now} - n / 1000 * 3600000000000 - CAST(n % 1000 AS BIGINT) * 1800000000 - 900000000000");
     let all = "WITH RECURSIVE r(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM r WHERE n < 39999)";
     let sql = format!(
         "INSERT INTO tasker_attempts {all} SELECT 'step-' || n, 1, 'task', 'work', 'complete', {at}, {at}, {at}, 0, n * 7 FROM r"
