@@ -257,16 +257,90 @@ fn with_carrier<Args>(job: Task<Args>, way: &str, task: &TaskScope) -> Task<Args
 
 #[cfg(test)]
 mod tests {
+    use apalis_core::task::metadata::MetadataStore;
+    use tasker_telemetry::driver::{self, NewTask};
+    use tasker_telemetry::testing::{block_on, record};
+
     use super::*;
 
     #[derive(Debug, thiserror::Error)]
     #[error("error returned from database")]
     struct Outer(#[source] std::io::Error);
 
+    const THERE: &str = "duplicate key value violates unique constraint \"idx_jobs_idempotency_key\"";
+
+    /// Takes what it is sent, but for the first times, when it says why not.
+    #[derive(Default)]
+    struct Moody {
+        says: VecDeque<&'static str>,
+        sent: Option<Task<u32>>,
+        taken: Vec<u32>,
+    }
+
+    impl WireFormatBackend for Moody {
+        type Codec = ();
+        type Compact = u32;
+
+        fn codec(&self) -> &() {
+            &()
+        }
+    }
+
+    impl Sink<Task<u32>> for Moody {
+        type Error = Outer;
+
+        fn poll_ready(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), Outer>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn start_send(mut self: Pin<&mut Self>, job: Task<u32>) -> Result<(), Outer> {
+            self.sent = Some(job);
+            Ok(())
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), Outer>> {
+            if let Some(job) = self.sent.take() {
+                if let Some(problem) = self.says.pop_front() {
+                    return Poll::Ready(Err(Outer(std::io::Error::other(problem))));
+                }
+                self.taken.push(job.args);
+            }
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Outer>> {
+            self.poll_flush(cx)
+        }
+    }
+
+    #[test]
+    fn a_node_is_sent_until_the_backend_has_it() {
+        for (says, taken) in [(vec![], [7, 8].as_slice()), (vec!["no connection"], &[7, 8]), (vec![THERE], &[8])] {
+            let mut backend = TracedBackend::new(Moody { says: says.clone().into(), ..Moody::default() });
+            let sending = async {
+                let task = driver::begin(NewTask::new("graph"));
+                let send = async {
+                    for number in [7, 8] {
+                        let mut metadata = MetadataStore::new();
+                        let node = number.to_string();
+                        metadata.extend([("apalis_workflow.graph.root_task_id", "R")]);
+                        metadata.extend([("apalis_workflow.graph.current_node", node.as_str())]);
+                        backend.send(TaskBuilder::new(number).with_metadata(metadata).build()).await?;
+                    }
+                    Ok::<_, Outer>(())
+                };
+                task.scope(send).await
+            };
+            let mut sent = None;
+            let _ = block_on(record(async { sent = Some(sending.await) }));
+            assert!(sent.is_some_and(|sent| sent.is_ok()), "{says:?}");
+            assert_eq!(backend.inner().taken, taken, "{says:?}");
+        }
+    }
+
     #[test]
     fn postgres_says_that_a_node_is_there_already() {
-        let says = "duplicate key value violates unique constraint \"idx_jobs_idempotency_key\"";
-        assert!(is_there_already(&Outer(std::io::Error::other(says))));
+        assert!(is_there_already(&Outer(std::io::Error::other(THERE))));
         assert!(!is_there_already(&Outer(std::io::Error::other("connection refused"))));
     }
 }

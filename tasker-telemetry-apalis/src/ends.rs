@@ -1,7 +1,7 @@
 //! Who tells that a task has ended, when several processes may think so.
 
+use tasker_telemetry::driver::ResumedTask;
 use tasker_telemetry::state::State;
-use tasker_telemetry::trace::Carrier;
 
 /// Where the processes of a task agree on its end.
 #[derive(Debug, Clone, Default)]
@@ -18,29 +18,29 @@ impl Ends {
 
     /// Whether this process tells the end. A store that does not answer decides nothing: an end told twice can be recognised by
     /// its task, one that nobody tells cannot.
-    pub(crate) async fn claim(&self, carrier: &Carrier, state: State) -> bool {
+    pub(crate) async fn claim(&self, task: &ResumedTask, state: State) -> bool {
         let Some(store) = &self.store else { return true };
-        store.claim_end(carrier, state).await.unwrap_or_else(|error| {
+        store.claim_end(&task.carrier(), state).await.unwrap_or_else(|error| {
             tracing::warn!(target: "tasker_telemetry", %error, "whether the task had ended could not be asked");
             true
         })
     }
 
     /// Whether the task has ended already, so that nothing more of it is run.
-    pub(crate) async fn has_ended(&self, carrier: &Carrier) -> bool {
+    pub(crate) async fn has_ended(&self, task: &ResumedTask) -> bool {
         let Some(store) = &self.store else { return false };
-        store.has_ended(carrier).await.unwrap_or(false)
+        store.has_ended(&task.carrier()).await.unwrap_or(false)
     }
 }
 
 #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
 #[allow(clippy::unused_self, clippy::unused_async, reason = "there is no store to ask")]
 impl Ends {
-    pub(crate) async fn claim(&self, _: &Carrier, _: State) -> bool {
+    pub(crate) async fn claim(&self, _: &ResumedTask, _: State) -> bool {
         true
     }
 
-    pub(crate) async fn has_ended(&self, _: &Carrier) -> bool {
+    pub(crate) async fn has_ended(&self, _: &ResumedTask) -> bool {
         false
     }
 }

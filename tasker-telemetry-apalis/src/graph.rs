@@ -22,11 +22,14 @@ struct Shape {
     name: String,
     /// By index: the node's name, the nodes that follow it, and how many come after it, nearest or farthest.
     nodes: Vec<Node>,
+    /// Those that follow none.
+    first: Vec<usize>,
 }
 
 #[derive(Debug, Default)]
 struct Node {
     name: String,
+    unit: String,
     next: Vec<usize>,
     after: u64,
 }
@@ -86,7 +89,7 @@ impl Orchestration {
                     if index != nodes.len() {
                         return Err(unreadable());
                     }
-                    nodes.push(Node { name: label.to_owned(), ..Node::default() });
+                    nodes.push(Node { name: label.to_owned(), unit: format!("{label}#{index}"), ..Node::default() });
                 }
                 _ => {}
             }
@@ -105,7 +108,9 @@ impl Orchestration {
         for (node, after) in nodes.iter_mut().zip(after) {
             node.after = after;
         }
-        Ok(Self { shape: Arc::new(Shape { name: name.to_owned(), nodes }), ends: Ends::default() })
+        let followers: HashSet<_> = nodes.iter().flat_map(|node| &node.next).copied().collect();
+        let first = (0..all).filter(|node| !followers.contains(node)).collect();
+        Ok(Self { shape: Arc::new(Shape { name: name.to_owned(), nodes, first }), ends: Ends::default() })
     }
 
     /// Lets the processes that run it agree in that store on how a task ended, and stop where an operator cancelled it.
@@ -134,9 +139,8 @@ impl Orchestration {
     }
 
     /// The nodes that follow none.
-    pub(crate) fn first(&self) -> Vec<usize> {
-        let followers: HashSet<_> = self.shape.nodes.iter().flat_map(|node| &node.next).copied().collect();
-        (0..self.shape.nodes.len()).filter(|node| !followers.contains(node)).collect()
+    pub(crate) fn first(&self) -> &[usize] {
+        &self.shape.first
     }
 
     /// How many nodes come after that one.
@@ -145,9 +149,8 @@ impl Orchestration {
     }
 
     /// What we call a node towards the life cycle: its name and index, so that two nodes of one name stay two.
-    pub(crate) fn unit(&self, node: usize) -> String {
-        let name = self.shape.nodes.get(node).map_or("", |node| &node.name);
-        format!("{name}#{node}")
+    pub(crate) fn unit(&self, node: usize) -> &str {
+        self.shape.nodes.get(node).map_or("", |node| &node.unit)
     }
 }
 
@@ -179,7 +182,7 @@ mod tests {
     #[test]
     fn the_shape_is_read_from_the_dot() {
         let graph = Orchestration::read("diamond", DIAMOND).unwrap();
-        assert_eq!((graph.name(), graph.node_count(), graph.first()), ("diamond", 4, vec![0]));
+        assert_eq!((graph.name(), graph.node_count(), graph.first()), ("diamond", 4, [0].as_slice()));
         assert_eq!((graph.next(0), graph.next(3)), ([1, 2].as_slice(), [].as_slice()));
         assert_eq!([0, 1, 2, 3, 9].map(|node| graph.after(node)), [3, 1, 1, 0, 0]);
         assert_ne!(graph.unit(1), graph.unit(2));

@@ -70,7 +70,7 @@ where
         let run = Run::begin(&self.orchestration, job.ctx());
         let future = run.task.scope(run.task.in_scope(|| self.inner.call(job)));
         Box::pin(async move {
-            if run.orchestration.ends.has_ended(&run.task.carrier()).await {
+            if run.orchestration.ends.has_ended(&run.task).await {
                 return Err(run.not_run());
             }
             run.begins();
@@ -99,17 +99,16 @@ struct Run {
 impl Run {
     fn begin(orchestration: &Orchestration, job: &Arc<ExecutionContext>) -> Self {
         let place = Place::of(job);
-        let first = orchestration.first();
         // Where a graph begins with several nodes, the job that begins it only enqueues them.
-        let node = match (place, first.as_slice()) {
+        let node = match (place, orchestration.first()) {
             (Place::Node(node), _) => Some(node),
             (Place::Entry, [only]) => Some(*only),
             (Place::Entry, _) => None,
         };
-        let unit = node.map_or_else(|| "the graph".to_owned(), |node| orchestration.unit(node));
+        let unit = node.map_or("the graph", |node| orchestration.unit(node));
         // The engine counts from 0, and its own count goes up later, when the work below is polled.
         let before = job.attempt();
-        let mut attempt = EngineAttempt::new(&unit, u32::try_from(before).unwrap_or(u32::MAX).saturating_add(1));
+        let mut attempt = EngineAttempt::new(unit, u32::try_from(before).unwrap_or(u32::MAX).saturating_add(1));
         let carrier = match Carried::of(job) {
             Some(Carried { carrier, enqueued_at }) => {
                 if before == 0 {
@@ -153,7 +152,7 @@ impl Run {
             }
             GraphNodeResponse::Complete { .. } => {
                 told::went_on(&self.task, &self.orchestration, node);
-                if self.orchestration.ends.claim(&self.task.carrier(), State::Complete).await {
+                if self.orchestration.ends.claim(&self.task, State::Complete).await {
                     told::is_over(&self.task);
                     self.task.complete();
                 }
@@ -168,7 +167,7 @@ impl Run {
         if then == Then::End {
             // Else the backend would fetch the job again, as often as its own limit says.
             self.job.raw_status().store(Status::Killed);
-            if self.orchestration.ends.claim(&self.task.carrier(), State::Error).await {
+            if self.orchestration.ends.claim(&self.task, State::Error).await {
                 told::is_over(&self.task);
                 self.task.fail(&*source);
             }
@@ -211,5 +210,36 @@ fn without_wrapping(error: BoxDynError) -> BoxDynError {
             error => error.into(),
         },
         Err(error) => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn what_follows_is_what_the_steps_say_unless_the_engine_failed() {
+        let wait = Duration::from_secs(7);
+        let of_node = || BoxDynError::from(GraphFlowError::NodeExecutionError("busy".into()));
+        let of_backend = || BoxDynError::from(GraphFlowError::Backend("no connection".into()));
+        let aborted = || {
+            let abort = AbortError::new(std::io::Error::other("no use"));
+            BoxDynError::from(GraphFlowError::NodeExecutionError(abort.into()))
+        };
+        for (error, verdict, then) in [
+            (of_node(), Verdict::Retry(wait), Then::Again(wait)),
+            (of_node(), Verdict::Failed, Then::End),
+            (of_node(), Verdict::Open, Then::End),
+            (of_node(), Verdict::Completed, Then::End),
+            (of_backend(), Verdict::Open, Then::Engine),
+            (of_backend(), Verdict::Completed, Then::Engine),
+            (of_backend(), Verdict::Failed, Then::End),
+            (of_backend(), Verdict::Retry(wait), Then::Again(wait)),
+            (aborted(), Verdict::Retry(wait), Then::End),
+        ] {
+            assert_eq!(judge(&error, verdict), then, "{error} and {verdict:?}");
+        }
     }
 }

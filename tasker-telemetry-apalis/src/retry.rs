@@ -51,3 +51,38 @@ impl<Args: Clone, Response> Policy<Task<Args>, Response, AttemptError> for Retry
         Some(job.clone())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use apalis_core::task::builder::TaskBuilder;
+
+    use super::*;
+
+    fn failed(then: Then) -> Result<(), AttemptError> {
+        Err(AttemptError { source: "busy".into(), then })
+    }
+
+    #[test]
+    fn nobody_waits_in_a_worker_that_stops() {
+        let mut worker = WorkerContext::new("worker");
+        worker.start().unwrap();
+        let mut job = TaskBuilder::new(()).data(worker.clone()).build();
+        let mut retries = RetryByVerdict::default();
+        let again = || failed(Then::Again(Duration::from_mins(1)));
+        assert!(retries.retry(&mut job, &mut again()).is_some());
+        worker.stop().unwrap();
+        assert!(retries.retry(&mut job, &mut again()).is_none());
+    }
+
+    #[test]
+    fn an_engine_that_fails_is_asked_again_some_times_a_task_that_ended_never() {
+        let mut job = TaskBuilder::new(()).build();
+        let mut retries = RetryByVerdict::default();
+        for _ in 0..ENGINE_TRIES {
+            assert!(retries.retry(&mut job, &mut failed(Then::Engine)).is_some());
+        }
+        assert!(retries.retry(&mut job, &mut failed(Then::Engine)).is_none());
+        assert!(RetryByVerdict::default().retry(&mut job, &mut failed(Then::End)).is_none());
+        assert!(RetryByVerdict::default().retry(&mut job, &mut Ok(())).is_none());
+    }
+}

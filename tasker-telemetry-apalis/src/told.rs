@@ -2,7 +2,7 @@
 
 use tasker_telemetry::driver::ResumedTask;
 use tasker_telemetry::event::{observability, workflow};
-use tasker_telemetry::{TaskScope, Timestamp, publish};
+use tasker_telemetry::{TaskScope, Timestamp, publish, publish_with};
 
 use crate::graph::Orchestration;
 
@@ -22,25 +22,23 @@ pub(crate) fn picked_up(task: &ResumedTask, worker: &str, graph: &Orchestration)
 /// A node has ended well, or none has and the graph's first nodes come next.
 pub(crate) fn went_on(task: &ResumedTask, graph: &Orchestration, node: Option<usize>) {
     task.in_scope(|| {
-        let next = match node {
-            Some(node) => {
-                publish(workflow::StepCompleted::new(task.step_id(&graph.unit(node)), graph.after(node)));
-                graph.next(node).to_vec()
-            }
-            None => graph.first(),
-        };
+        let next = node.map_or_else(|| graph.first(), |node| graph.next(node));
+        if let Some(node) = node {
+            publish_with(|| workflow::StepCompleted::new(task.step_id(graph.unit(node)), graph.after(node)));
+        }
         if !next.is_empty() {
-            let mode = if next.len() > 1 { "concurrent" } else { "sequential" };
-            let ids = next.iter().map(|node| task.step_id(&graph.unit(*node))).collect();
-            publish(workflow::ViableStepsDiscovered::new(ids, next.len() as u64, mode.to_owned()));
+            publish_with(|| {
+                let mode = if next.len() > 1 { "concurrent" } else { "sequential" };
+                let ids = next.iter().map(|node| task.step_id(graph.unit(*node))).collect();
+                workflow::ViableStepsDiscovered::new(ids, next.len() as u64, mode.to_owned())
+            });
         }
     });
 }
 
 /// A node was called that has to wait for others.
 pub(crate) fn has_to_wait(task: &ResumedTask, others: usize) {
-    let reason = format!("waits for {others} nodes");
-    task.in_scope(|| publish(workflow::NoViableSteps::new(reason)));
+    task.in_scope(|| publish_with(|| workflow::NoViableSteps::new(format!("waits for {others} nodes"))));
 }
 
 /// The graph is at its end, or will not come to it.

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use apalis_core::backend::ext::BackendExt as _;
+use apalis_core::backend::ext::poll_strategy::{IntervalStrategy, PollWith};
 use apalis_core::error::BoxDynError;
 use apalis_core::task::task_fn::task_fn;
 use apalis_core::worker::builder::WorkerBuilder;
 use apalis_core::worker::context::WorkerContext;
-use apalis_sqlite::{Config, SqlitePoolOptions, SqliteStorage};
+use apalis_sqlite::{Config, SqlitePool, SqlitePoolOptions, SqliteStorage};
 use apalis_workflow::GraphFlow;
 use tasker_telemetry::driver::{self, EngineAttempt};
 use tasker_telemetry::prelude::*;
@@ -59,28 +60,28 @@ async fn never(n: u32) -> u32 {
     n
 }
 
-#[tokio::test]
-async fn of_a_cancelled_task_no_further_node_is_run() {
-    let (recording, folder) = recording("cancel");
-    let recording = Arc::new(recording);
-    let pool = SqlitePoolOptions::new().max_connections(1).connect(":memory:").await.unwrap();
-    SqliteStorage::setup(&pool).await.unwrap();
-    let queue = || {
-        let storage = SqliteStorage::new(&pool).with_config(Config::default().queue("orders"));
-        TracedBackend::new(storage.poll_with_interval(Duration::from_millis(5)))
-    };
-    let graph = GraphFlow::new("order_process");
-    let of_step = Arc::clone(&recording);
-    let first = graph.add_node("first", task_fn(move |n: u32| cancel_me(Arc::clone(&of_step), n)));
-    let _second = graph.add_node("second", task_fn(never)).depends_on(&first);
+#[step]
+async fn end_elsewhere(telemetry: Arc<Recording>, n: u32) -> Result<u32, BoxDynError> {
+    let telemetry = telemetry.telemetry();
+    telemetry.flush().await?;
+    let carrier = TaskScope::current().ok_or("no task")?.carrier();
+    assert!(
+        telemetry.store().ok_or("no store")?.claim_end(&carrier, State::Complete).await?,
+        "as another process would"
+    );
+    Ok(n)
+}
+
+/// Starts one task of that graph and works until so many of its jobs are over.
+async fn run(recording: &Recording, graph: GraphFlow<Queue>, pool: &SqlitePool, jobs: i64) {
     let orchestration = Orchestration::of(&graph).unwrap().store(&recording.telemetry().store().unwrap());
     let context = WorkerContext::new("worker");
     let work = async {
-        start_task(&mut queue(), NewTask::new("order_process").id("T-1"), 1_u32).await.unwrap();
-        let worker = WorkerBuilder::new(&context).backend(queue()).telemetry(&orchestration).build(graph);
+        start_task(&mut queue(pool), NewTask::new("order_process").id("T-1"), 1_u32).await.unwrap();
+        let worker = WorkerBuilder::new(&context).backend(queue(pool)).telemetry(&orchestration).build(graph);
         let idle = async {
             let ended = "SELECT COUNT(*) FROM Jobs WHERE status IN ('Done', 'Killed')";
-            while sqlx::query_scalar::<_, i64>(ended).fetch_one(&pool).await.unwrap() < 2 {
+            while sqlx::query_scalar::<_, i64>(ended).fetch_one(pool).await.unwrap() < jobs {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
             context.stop().unwrap();
@@ -89,6 +90,46 @@ async fn of_a_cancelled_task_no_further_node_is_run() {
     };
     recording.scope(work).await;
     recording.telemetry().flush().await.unwrap();
+}
+
+type Queue = TracedBackend<PollWith<SqliteStorage<Vec<u8>>, IntervalStrategy>>;
+
+fn queue(pool: &SqlitePool) -> Queue {
+    let storage = SqliteStorage::new(pool).with_config(Config::default().queue("orders"));
+    TracedBackend::new(storage.poll_with_interval(Duration::from_millis(5)))
+}
+
+async fn engine() -> SqlitePool {
+    let pool = SqlitePoolOptions::new().max_connections(1).connect(":memory:").await.unwrap();
+    SqliteStorage::setup(&pool).await.unwrap();
+    pool
+}
+
+#[tokio::test]
+async fn an_end_that_another_process_told_is_not_told_again() {
+    let (recording, folder) = recording("elsewhere");
+    let recording = Arc::new(recording);
+    let pool = engine().await;
+    let graph = GraphFlow::new("order_process");
+    let of_step = Arc::clone(&recording);
+    let _only = graph.add_node("only", task_fn(move |n: u32| end_elsewhere(Arc::clone(&of_step), n)));
+    run(&recording, graph, &pool, 1).await;
+    let events = recording.events();
+    assert_eq!(events.count("step.completed"), 1);
+    assert_eq!((events.count("task.completed"), events.count("workflow.task_completed")), (0, 0));
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[tokio::test]
+async fn of_a_cancelled_task_no_further_node_is_run() {
+    let (recording, folder) = recording("cancel");
+    let recording = Arc::new(recording);
+    let pool = engine().await;
+    let graph = GraphFlow::new("order_process");
+    let of_step = Arc::clone(&recording);
+    let first = graph.add_node("first", task_fn(move |n: u32| cancel_me(Arc::clone(&of_step), n)));
+    let _second = graph.add_node("second", task_fn(never)).depends_on(&first);
+    run(&recording, graph, &pool, 2).await;
     let events = recording.events();
     assert_eq!(
         (events.count("task.cancelled"), events.count("task.completed"), events.count("task.failed")),

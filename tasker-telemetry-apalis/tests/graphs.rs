@@ -19,7 +19,7 @@ use tasker_telemetry::testing::{Events, Recording, expect};
 use tasker_telemetry::trace::InMemorySpans;
 use tasker_telemetry::{Backoff, RetryAdvice, Retryable};
 use tasker_telemetry_apalis::{
-    NewTask, Orchestration, ShapeError, TracedBackend, WorkerBuilderExt as _, start_task, start_task_after,
+    NewTask, Orchestration, ShapeError, StartError, TracedBackend, WorkerBuilderExt as _, start_task, start_task_after,
 };
 
 type Queue = TracedBackend<PollWith<SqliteStorage<Vec<u8>>, IntervalStrategy>>;
@@ -246,6 +246,11 @@ async fn a_failed_step_is_tried_again_by_the_engine_as_it_says_itself() {
         expect("task.completed").with("total_steps", 1),
     ]);
     assert_eq!(engine.statuses().await, ["Done"]);
+    // Time in the queue is the first attempt's; the waits between attempts are nobody's.
+    let started = events.named("step.started");
+    let queued = started[2].payload()["queue_time"].as_f64().unwrap_or_default();
+    let since_first = started[2].timestamp().saturating_duration_since(started[0].timestamp());
+    assert!(queued < since_first.as_secs_f64(), "queued {queued} s, {since_first:?} after the first");
     let attempts = engine.spans.named("tasker.step.execution");
     assert_eq!(attempts.iter().map(|span| span.links().len()).collect::<Vec<_>>(), [0, 1, 1]);
     // The engine really waited: an attempt begins no sooner than the one before said.
@@ -312,6 +317,23 @@ async fn a_graph_started_inside_a_step_is_a_task_of_its_own_and_linked() {
     };
     engine.recording.scope(work).await;
     engine.recording.telemetry().flush().await.unwrap();
+    let expected = [
+        "task.initialize_requested",
+        "observability.task.enqueue",
+        "task.start_requested",
+        "observability.task.start",
+        "workflow.task_started",
+        "step.execution_requested",
+        "step.started",
+        "step.completed",
+        "workflow.step_completed",
+        "workflow.task_completed",
+        "task.completed",
+    ];
+    let events = engine.recording.events();
+    for task in ["outer", "inner"] {
+        assert_eq!(events.select("*").of_task(task).names(), expected, "{task}");
+    }
     let roots = engine.spans.named("tasker.task.execution");
     let named = |name: &str| {
         let has = |span: &&tasker_telemetry::trace::Span| {
@@ -431,6 +453,17 @@ async fn a_node_that_ran_twice_enqueues_what_follows_once() {
     assert_eq!(completed.len(), 3, "the first node ran twice, the second once");
     assert_eq!(completed[0].split(' ').next(), completed[2].split(' ').next(), "and is the same step both times");
     assert_eq!(events.count("task.completed"), 1);
+}
+
+#[tokio::test]
+async fn a_task_that_the_backend_does_not_take_is_cancelled() {
+    let mut engine = Engine::new().await;
+    engine.pool = SqlitePoolOptions::new().max_connections(1).connect(":memory:").await.unwrap(); // without tables
+    let mut queue = engine.queue("chain");
+    let start = start_task(&mut queue, NewTask::new("chain").id("T-1"), 1_u32);
+    let error = engine.recording.scope(start).await.unwrap_err();
+    assert!(matches!(error, StartError::Backend(_)), "{error}");
+    assert_eq!(engine.recording.events().names(), ["task.initialize_requested", "task.cancelled"]);
 }
 
 #[tokio::test]

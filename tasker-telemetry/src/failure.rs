@@ -140,6 +140,8 @@ fn shortened(mut text: String) -> String {
     if text.len() > LONGEST_TEXT {
         text.truncate(text.floor_char_boundary(LONGEST_TEXT));
         text.push('…');
+        // Else the memory of the whole text would be kept with the beginning.
+        text.shrink_to_fit();
     }
     text
 }

@@ -159,7 +159,7 @@ pub use self::filter::{DEFAULT_FILTER_MASK, DEFAULT_FILTER_PARAMETERS, FilterRul
 pub use self::handler::StepHandler;
 pub use self::lifecycle::ResumedTask;
 pub use self::metrics::MetricsBackend;
-pub use self::publish::{PublishError, publish, publish_event};
+pub use self::publish::{PublishError, publish, publish_event, publish_with};
 pub use self::publisher::{Health, QueueHealth, SubscriberHealth};
 pub use self::retry::Backoff;
 pub use self::scope::{InCurrentScope, InScope, StepScope, TaskScope, with_current_scope};

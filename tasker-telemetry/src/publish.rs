@@ -38,6 +38,11 @@ use crate::trace::TaskTrace;
 /// assert_eq!(run.named("order.checked")[0].payload()["lines"], 3);
 /// ```
 pub fn publish<E: Publishable>(event: E) {
+    publish_with(|| event);
+}
+
+/// As [`publish`], but the event is made only if somebody subscribed to it: for what is dear to make and often told.
+pub fn publish_with<E: Publishable>(event: impl FnOnce() -> E) {
     let kind = match Category::of(E::NAME) {
         Category::Custom => EventKind::Custom,
         _ => EventKind::of_name(E::NAME).unwrap_or(EventKind::Custom),
@@ -47,7 +52,7 @@ pub fn publish<E: Publishable>(event: E) {
         return;
     }
     let mut record = here.record(kind);
-    let (mut event, filter) = (event, here.core.filter());
+    let (mut event, filter) = (event(), here.core.filter());
     let masked = filter.event(&mut event);
     let payload = if kind == EventKind::Custom {
         let event: Arc<dyn ErasedEvent> = Arc::new(event);

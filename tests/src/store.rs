@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use sqlx::AssertSqlSafe;
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::sqlite::SqlitePool;
+use sqlx::{AssertSqlSafe, SqlSafeStr as _};
 use tasker_telemetry::store::{Store, StoreOptions};
 use tasker_telemetry::{Builder, Telemetry};
 
@@ -89,6 +90,18 @@ impl Database {
         self.builder().build().expect("a telemetry with a store")
     }
 
+    /// As [`reader`](Self::reader), before there is a file.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    #[must_use]
+    pub fn new_reader(&self) -> Reader {
+        if self.url.starts_with("sqlite") {
+            std::fs::File::create_new(self.path()).expect("a new file");
+        }
+        self.reader()
+    }
+
     /// A connection that is not the library's.
     ///
     /// # Panics
@@ -127,6 +140,35 @@ impl Reader {
             Self::Sqlite(pool) => sqlx::query_scalar(sql).fetch_all(pool).await,
             #[cfg(feature = "services")]
             Self::Postgres(pool) => sqlx::query_scalar(sql).fetch_all(pool).await,
+        }
+    }
+
+    /// Runs a statement; says how many rows it changed.
+    ///
+    /// # Errors
+    /// When it cannot be run.
+    pub async fn execute(&self, sql: &str) -> Result<u64, sqlx::Error> {
+        let sql = AssertSqlSafe(sql.to_owned());
+        match self {
+            Self::Sqlite(pool) => Ok(sqlx::query(sql).execute(pool).await?.rows_affected()),
+            #[cfg(feature = "services")]
+            Self::Postgres(pool) => Ok(sqlx::query(sql).execute(pool).await?.rows_affected()),
+        }
+    }
+
+    /// Makes tables as the first version of the store did.
+    ///
+    /// # Errors
+    /// When they cannot be made.
+    pub async fn make_first_tables(&self) -> Result<(), MigrateError> {
+        let sql = include_str!("../../tasker-telemetry/src/store/schema.sql").into_sql_str();
+        let tables = Migration::new(1, "tables".into(), MigrationType::Simple, sql, false);
+        let mut migrator = Migrator::with_migrations(vec![tables]);
+        migrator.dangerous_set_table_name("tasker_migrations");
+        match self {
+            Self::Sqlite(pool) => migrator.run(pool).await,
+            #[cfg(feature = "services")]
+            Self::Postgres(pool) => migrator.run(pool).await,
         }
     }
 

@@ -3,6 +3,11 @@
 
 use integration_tests::store::Database;
 
+#[path = "store_cases/audit.rs"]
+#[allow(dead_code, reason = "the outcomes are for processes that were killed")]
+mod audit;
+#[path = "store_cases/counts.rs"]
+mod counts;
 #[path = "store_cases/delivery.rs"]
 mod delivery;
 #[path = "store_cases/operators.rs"]

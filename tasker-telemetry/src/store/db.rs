@@ -157,9 +157,11 @@ impl Db {
 
     /// Brings the tables up to date.
     pub(super) async fn migrate(&self) -> Result<(), StoreError> {
-        let mut migrator = Migrator::with_migrations(migrations());
+        let mut migrator = Migrator::with_migrations(migrations(self.dialect()));
         // The host may keep migrations of its own in the same database.
         migrator.dangerous_set_table_name("tasker_migrations");
+        // A newer version may have been here: what it adds does not disturb this one.
+        migrator.set_ignore_missing(true);
         let migrated = async {
             // Two processes that start at the same moment: SQLite has no lock for that, one of them finds the tables there.
             let mut last = Ok(());
@@ -328,9 +330,21 @@ impl Row {
     }
 }
 
-fn migrations() -> Vec<Migration> {
-    let sql = include_str!("schema.sql").into_sql_str();
-    vec![Migration::new(1, "tables".into(), MigrationType::Simple, sql, false)]
+/// What was released stays as it is: sqlx compares it with what a database was made with.
+fn migrations(dialect: Dialect) -> Vec<Migration> {
+    let counts = match dialect {
+        #[cfg(feature = "sqlite")]
+        Dialect::Sqlite => include_str!("counts.sqlite.sql"),
+        #[cfg(feature = "postgres")]
+        Dialect::Postgres => include_str!("counts.postgres.sql"),
+    };
+    [("tables", include_str!("schema.sql")), ("error counts", counts), ("indexes", include_str!("indexes.sql"))]
+        .into_iter()
+        .zip(1..)
+        .map(|((name, sql), version)| {
+            Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
+        })
+        .collect()
 }
 
 #[cfg(feature = "sqlite")]

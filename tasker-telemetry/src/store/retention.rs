@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::AssertSqlSafe;
+
 use super::Store;
-use super::db::{Arg, Conn, Db};
+use super::db::{Arg, Conn, Db, Dialect};
 use super::error::StoreError;
 use super::health::State;
 use super::query::ago;
@@ -45,20 +47,24 @@ async fn delete(db: &Db, age: Duration) -> Result<u64, StoreError> {
 }
 
 async fn delete_some(db: &Db, before: i64) -> Result<u64, WriteError> {
+    let named = match db.dialect() {
+        #[cfg(feature = "sqlite")]
+        Dialect::Sqlite => "task_id IN (SELECT value FROM json_each($1))",
+        #[cfg(feature = "postgres")]
+        Dialect::Postgres => "task_id = ANY (ARRAY(SELECT json_array_elements_text($1::json)))",
+    };
     db.write(async |conn: &mut Conn| -> Result<u64, WriteError> {
         let sql = "SELECT task_id FROM tasker_tasks WHERE ended_at < $1 ORDER BY ended_at LIMIT $2";
         let rows = conn.fetch(sql, vec![Arg::from(before), Arg::from(MOST_TASKS)]).await?;
-        for row in &rows {
-            let id = row.text("task_id")?;
-            for sql in [
-                "DELETE FROM tasker_transitions WHERE task_id = $1",
-                "DELETE FROM tasker_errors WHERE task_id = $1",
-                "DELETE FROM tasker_attempts WHERE task_id = $1",
-                "DELETE FROM tasker_steps WHERE task_id = $1",
-                "DELETE FROM tasker_tasks WHERE task_id = $1",
-            ] {
-                conn.execute(sql, vec![Arg::from(id.as_str())]).await?;
-            }
+        if rows.is_empty() {
+            return Ok(0);
+        }
+        let ids = rows.iter().map(|row| row.text("task_id")).collect::<Result<Vec<_>, _>>()?;
+        let ids = serde_json::Value::from(ids).to_string();
+        // As what is written: first the tasks, errors last.
+        for table in ["tasks", "steps", "attempts", "transitions", "errors"] {
+            let sql = AssertSqlSafe(format!("DELETE FROM tasker_{table} WHERE {named}"));
+            conn.execute(sql, vec![Arg::from(ids.as_str())]).await?;
         }
         Ok(rows.len() as u64)
     })

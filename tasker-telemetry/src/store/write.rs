@@ -28,7 +28,11 @@ pub(super) struct Statements {
 pub(super) enum WriteError {
     Sql(sqlx::Error),
     Other(StoreError),
+    /// What it was decided upon is another one by now: nothing of it may stay.
+    Changed,
 }
+
+const CHANGED: &str = "somebody else changed it meanwhile";
 
 impl From<sqlx::Error> for WriteError {
     fn from(error: sqlx::Error) -> Self {
@@ -47,6 +51,7 @@ impl WriteError {
         match self {
             Self::Sql(error) => error.into(),
             Self::Other(error) => error,
+            Self::Changed => StoreError::Unavailable(CHANGED.to_owned()),
         }
     }
 }
@@ -56,6 +61,7 @@ impl std::fmt::Display for WriteError {
         match self {
             Self::Sql(error) => error.fmt(f),
             Self::Other(error) => error.fmt(f),
+            Self::Changed => f.write_str(CHANGED),
         }
     }
 }
@@ -82,8 +88,9 @@ impl Statements {
             }
             put(conn, &self.steps, &batch.steps).await?;
             put(conn, &self.attempts, &batch.attempts).await?;
-            put(conn, &self.errors, &batch.errors).await?;
-            put(conn, &self.transitions, &batch.transitions).await
+            put(conn, &self.transitions, &batch.transitions).await?;
+            // Last: who has counted errors of a class keeps others from counting them until the commit.
+            put(conn, &self.errors, &batch.errors).await
         })
         .await
     }

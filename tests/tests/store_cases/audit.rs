@@ -71,6 +71,15 @@ const WRONG: &[(&str, &str)] = &[
          WHERE x.event_id = e.event_id AND x.event IN ('step.failed', 'task.failed') AND x.to_state = 'error')",
     ),
     (
+        "the counts of errors are not those of the errors",
+        "WITH counted AS (SELECT span, begins_at, error_class, error_type, attempts, tasks FROM tasker_error_counts), \
+         there AS (SELECT span, occurred_at / span * span AS begins_at, error_class, error_type, COUNT(step_id) AS attempts, \
+         COUNT(*) - COUNT(step_id) AS tasks \
+         FROM tasker_errors, (SELECT 3600000000000 AS span UNION ALL SELECT 86400000000000) s GROUP BY 1, 2, 3, 4) \
+         SELECT (SELECT count(*) FROM (SELECT * FROM counted EXCEPT SELECT * FROM there) x) \
+         + (SELECT count(*) FROM (SELECT * FROM there EXCEPT SELECT * FROM counted) y)",
+    ),
+    (
         "a failure's event lacks its error",
         "SELECT count(*) FROM tasker_transitions x WHERE x.event IN ('step.failed', 'task.failed') AND NOT EXISTS \
          (SELECT 1 FROM tasker_errors e WHERE e.event_id = x.event_id)",

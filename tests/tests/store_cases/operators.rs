@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use integration_tests::store::{Database, store};
+use tasker_telemetry::driver::ResumedTask;
 use tasker_telemetry::prelude::*;
 use tasker_telemetry::state::State;
-use tasker_telemetry::store::{StoreError, StoreOptions, TaskHistory};
+use tasker_telemetry::store::{StoreError, StoreOptions, StoredTransition, TaskHistory};
 use tasker_telemetry::trace::InMemorySpans;
 
 use super::database;
@@ -282,5 +283,60 @@ async fn of_many_that_claim_a_task_one_gets_it() {
             }
         }
         assert_eq!(won, 1, "order {order}");
+    }
+}
+
+/// Whether the changes of state follow each other: each state was left as often as it was come to, but for the last.
+fn follow_each_other<'a>(events: impl Iterator<Item = &'a StoredTransition>, last: State) -> bool {
+    let mut left = std::collections::BTreeMap::<_, i32>::new();
+    for (from, to) in events.filter_map(|event| event.to.map(|to| (event.from, to))) {
+        *left.entry(to.as_str()).or_default() += 1;
+        if let Some(from) = from {
+            *left.entry(from.as_str()).or_default() -= 1;
+        }
+    }
+    left.into_iter().all(|(state, times)| times == i32::from(state == last.as_str()))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_changes_at_the_same_moment_each_begins_where_another_ended() {
+    let database = database();
+    let telemetries: Vec<_> = (0..4).map(|_| database.telemetry()).collect();
+    for order in 1..=20 {
+        telemetries[0].scope(order_process(order, true)).await.unwrap_err();
+    }
+    telemetries[0].flush().await.unwrap();
+    for order in 1..=20_u64 {
+        let id = order.to_string();
+        let steps = store(&telemetries[0]).task_history(&id).await.unwrap().unwrap().steps;
+        let step = steps.iter().find(|step| step.state == State::Error).unwrap().step_id.clone();
+        let changes = telemetries.iter().map(|telemetry| {
+            let (store, id, step) = (store(telemetry), id.clone(), step.clone());
+            tokio::spawn(async move {
+                let resumed = async { store.resume(&id).await.map(ResumedTask::hand_over).map(drop) };
+                let (one, two, three, four, five, six) = futures::join!(
+                    store.retry_task(&id, ""),
+                    store.resolve_task_manually(&id, "ann", ""),
+                    resumed,
+                    store.retry_step(&step, ""),
+                    store.resolve_step_manually(&step, "ann", ""),
+                    store.cancel_task(&id, ""),
+                );
+                [one, two, three, four, five, six]
+            })
+        });
+        let results: Vec<_> = futures::future::join_all(changes).await.into_iter().flat_map(Result::unwrap).collect();
+        let changed = results.iter().filter(|result| result.is_ok()).count();
+        let refused = |error: &StoreError| matches!(error, StoreError::Illegal(_) | StoreError::Taken { .. });
+        assert!(results.iter().filter_map(|result| result.as_ref().err()).all(refused), "{results:?}");
+
+        let history = history(&telemetries[0], &id).await;
+        let of_task = || history.transitions.iter().filter(|event| event.step_id.is_none());
+        assert!(follow_each_other(of_task(), history.task.state), "{:#?}", of_task().collect::<Vec<_>>());
+        for step in &history.steps {
+            let of_step = || history.transitions.iter().filter(|event| event.step_id.as_ref() == Some(&step.step_id));
+            assert!(follow_each_other(of_step(), step.state), "{:#?}", of_step().collect::<Vec<_>>());
+        }
+        assert!(changed >= 2, "one of the task and one of the step at least");
     }
 }

@@ -220,3 +220,31 @@ async fn the_books_add_up_and_go_on_after_shutdown() {
     assert!(health.is_up && health.transactions <= 450);
     assert_eq!(store(&telemetry).tasks(&TaskFilter::new().state(State::Complete)).await.unwrap().len(), 50);
 }
+
+#[tokio::test]
+async fn a_row_that_the_database_refuses_is_lost_alone() {
+    let database = database();
+    let telemetry = database.telemetry();
+    telemetry.scope(order_process(10)).await.unwrap();
+    telemetry.flush().await.unwrap();
+    let reader = database.reader();
+    let refuse = if database.url().starts_with("sqlite") {
+        "CREATE TRIGGER refuse BEFORE INSERT ON tasker_transitions WHEN NEW.task_id = '13' AND NEW.event = 'step.started' \
+         BEGIN SELECT RAISE(ABORT, 'no such rows'); END"
+    } else {
+        "ALTER TABLE tasker_transitions ADD CHECK (task_id <> '13' OR event <> 'step.started')"
+    };
+    reader.execute(refuse).await.unwrap();
+    for order in 11..20 {
+        telemetry.scope(order_process(order)).await.unwrap();
+    }
+    telemetry.flush().await.unwrap();
+    let health = telemetry.health().store.unwrap();
+    // The beginnings of two steps, of ten orders with nine events each.
+    assert_eq!((health.written, health.waiting, health.lost), (88, 0, [("refused", 2)].into()));
+    assert!(health.is_up && health.last_error.is_some());
+    for order in 10..20 {
+        let events = history(&telemetry, order).await.transitions.len();
+        assert_eq!(events, if order == 13 { 7 } else { 9 }, "order {order}");
+    }
+}

@@ -90,12 +90,15 @@ impl Change {
     }
 }
 
-/// Cancels steps that nobody runs any more, and their open attempts.
+/// Cancels steps that nobody runs any more, and their open attempts; none of them if one is in another state by now.
 pub(super) async fn close_steps(conn: &mut Conn, steps: &[FoundStep], now: i64) -> Result<(), WriteError> {
     for step in steps {
         let args = || vec![Arg::from(now), Arg::from(step.step_id.as_str())];
-        let of_step = "UPDATE tasker_steps SET state = 'cancelled', ended_at = $1, retry_at = NULL WHERE step_id = $2";
-        conn.execute(of_step, args()).await?;
+        let of_step = "UPDATE tasker_steps SET state = 'cancelled', ended_at = $1, retry_at = NULL \
+                       WHERE step_id = $2 AND state = $3";
+        if conn.execute(of_step, [args(), vec![Arg::from(step.state.as_str())]].concat()).await? == 0 {
+            return Err(WriteError::Changed);
+        }
         let of_attempts = "UPDATE tasker_attempts SET state = 'cancelled', ended_at = $1 \
                            WHERE step_id = $2 AND state IN ('pending', 'in_progress')";
         conn.execute(of_attempts, args()).await?;

@@ -103,12 +103,12 @@ impl Store {
                     change.write(conn, &found.task_id, &worker).await?;
                     Ok(Taking::Done)
                 })
-                .await
-                .map_err(WriteError::into_store)?;
+                .await;
             match taken {
-                Taking::Done => Ok(true),
-                Taking::Changed => Ok(false),
-                Taking::Taken(worker_id) => Err(StoreError::Taken { task_id: found.task_id, worker_id }),
+                Ok(Taking::Done) => Ok(true),
+                Ok(Taking::Changed) | Err(WriteError::Changed) => Ok(false),
+                Err(error) => Err(error.into_store()),
+                Ok(Taking::Taken(worker_id)) => Err(StoreError::Taken { task_id: found.task_id, worker_id }),
             }
         })
         .await

@@ -192,7 +192,8 @@ impl Store {
                 Arg::from(step_id),
                 Arg::from(found.state.as_str()),
             ];
-            let open = if to == State::Cancelled { vec![found] } else { Vec::new() };
+            // Its attempts are closed when it is cancelled itself.
+            let open = if to == State::Cancelled { vec![FoundStep { state: to, ..found }] } else { Vec::new() };
             if self.put(sql, args, change, task.task_id, open).await? {
                 operated.tell();
                 return Ok(());
@@ -212,16 +213,18 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let (db, worker) = (self.db().clone(), Arc::clone(&self.inner.worker_id));
         self.run(async move {
-            db.write(async |conn: &mut Conn| -> Result<bool, WriteError> {
+            let put = db.write(async |conn: &mut Conn| -> Result<(), WriteError> {
                 if conn.execute(sql, args).await? == 0 {
-                    return Ok(false);
+                    return Err(WriteError::Changed);
                 }
                 close_steps(conn, &open, now()).await?;
-                change.write(conn, &task_id, &worker).await?;
-                Ok(true)
-            })
-            .await
-            .map_err(WriteError::into_store)
+                change.write(conn, &task_id, &worker).await
+            });
+            match put.await {
+                Ok(()) => Ok(true),
+                Err(WriteError::Changed) => Ok(false),
+                Err(error) => Err(error.into_store()),
+            }
         })
         .await
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sqlx::AssertSqlSafe;
 
-use super::{ERROR_CLASSES, ERRORS, SLOWEST, STATS, TaskFilter, ago};
+use super::{ERROR_CLASSES, ERRORS, STATS, TaskFilter, ago, error_classes, slowest};
 use crate::state::State;
 use crate::store::Store;
 use crate::store::db::{Arg, Row};
@@ -18,7 +18,7 @@ pub enum Question {
     TaskStats,
     /// [`Store::tasks`] in one state, older than an hour
     TasksByStateAndAge,
-    /// [`Store::errors_by_class`] of the last hour
+    /// [`Store::errors_by_class`] of the last 30 days
     ErrorsByClass,
     /// [`Store::errors`] of the last hour
     Errors,
@@ -38,9 +38,9 @@ impl Store {
             Question::TasksByStateAndAge => {
                 TaskFilter::new().state(State::Error).older_than(Duration::from_hours(1)).statement()
             }
-            Question::ErrorsByClass => (ERROR_CLASSES.to_owned(), vec![hour(), Arg::from(i64::MAX)]),
+            Question::ErrorsByClass => (ERROR_CLASSES.to_owned(), error_classes(Duration::from_hours(30 * 24))),
             Question::Errors => (ERRORS.to_owned(), vec![hour(), Arg::from(i64::MAX), Arg::from(10)]),
-            Question::SlowestSteps => (SLOWEST.to_owned(), vec![hour(), Arg::from(10)]),
+            Question::SlowestSteps => (slowest(self.db().dialect()), vec![hour(), Arg::from(10)]),
         };
         let dialect = self.db().dialect();
         let read = match dialect {

@@ -14,7 +14,7 @@ pub use self::rows::{
 };
 
 use super::Store;
-use super::db::{Arg, Row};
+use super::db::{Arg, Dialect, Row};
 use super::error::StoreError;
 use super::rows::nanos;
 use crate::state::State;
@@ -137,19 +137,67 @@ const STATS: &str = "SELECT t.task_id, t.task_name, t.state, t.created_at, t.sta
      WHERE t.task_id = $1 \
      GROUP BY t.task_id, t.task_name, t.state, t.created_at, t.started_at, t.ended_at, t.run, t.retries";
 
-const ERROR_CLASSES: &str = "SELECT error_class, error_type, \
-     COUNT(step_id) AS attempts, COUNT(*) - COUNT(step_id) AS tasks, \
-     MIN(occurred_at) AS first_at, MAX(occurred_at) AS last_at \
-     FROM tasker_errors WHERE occurred_at >= $1 AND occurred_at < $2 \
-     GROUP BY error_class, error_type ORDER BY COUNT(*) DESC, error_class LIMIT 1000";
+/// What lies before the first whole hour of the time is counted one by one, the rest was counted when it was written.
+const ERROR_CLASSES: &str = "SELECT c.error_class, c.error_type, c.attempts, c.tasks, \
+     (SELECT MIN(e.occurred_at) FROM tasker_errors e \
+     WHERE e.error_class = c.error_class AND e.error_type = c.error_type AND e.occurred_at >= $1) AS first_at, \
+     (SELECT MAX(e.occurred_at) FROM tasker_errors e \
+     WHERE e.error_class = c.error_class AND e.error_type = c.error_type) AS last_at \
+     FROM (SELECT error_class, error_type, CAST(SUM(attempts) AS BIGINT) AS attempts, CAST(SUM(tasks) AS BIGINT) AS tasks \
+     FROM (SELECT error_class, error_type, COUNT(step_id) AS attempts, COUNT(*) - COUNT(step_id) AS tasks \
+     FROM tasker_errors WHERE occurred_at >= $1 AND occurred_at < $2 GROUP BY error_class, error_type \
+     UNION ALL SELECT error_class, error_type, attempts, tasks FROM tasker_error_counts \
+     WHERE span = 3600000000000 AND begins_at >= $2 AND begins_at < $3 \
+     UNION ALL SELECT error_class, error_type, attempts, tasks FROM tasker_error_counts \
+     WHERE span = 86400000000000 AND begins_at >= $3) AS parts \
+     GROUP BY error_class, error_type ORDER BY SUM(attempts + tasks) DESC, error_class, error_type LIMIT 1000) AS c \
+     ORDER BY c.attempts + c.tasks DESC, c.error_class, c.error_type";
+
+/// Since when, the first whole hour since then, and the first whole day.
+fn error_classes(within: Duration) -> Vec<Arg> {
+    let since = ago(within);
+    let first = |span: Duration| {
+        let span = nanos(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX));
+        Arg::from(since.saturating_add(span - 1) / span * span)
+    };
+    vec![Arg::from(since), first(Duration::from_hours(1)), first(Duration::from_hours(24))]
+}
 
 const ERRORS: &str = "SELECT event_id, task_id, step_id, step_name, attempt, occurred_at, error_class, error_type, \
      error_message, error_chain, backtrace, retryable \
      FROM tasker_errors WHERE occurred_at >= $1 AND occurred_at < $2 ORDER BY occurred_at DESC LIMIT $3";
 
-const SLOWEST: &str = "SELECT step_id, attempt, task_id, step_name, state, requested_at, started_at, ended_at, queue_nanos, \
-     duration_nanos FROM tasker_attempts WHERE duration_nanos IS NOT NULL AND ended_at >= $1 \
-     ORDER BY duration_nanos DESC LIMIT $2";
+/// Where few ended within that time, those are compared; where many did, one finds them soon among the slowest of all. What the
+/// database cannot know before it looks is asked first, of the index alone.
+fn slowest(dialect: Dialect) -> String {
+    let columns =
+        "step_id, attempt, task_id, step_name, state, requested_at, started_at, ended_at, queue_nanos, duration_nanos";
+    let (few, many) = ("(SELECT number FROM counted) <= 3000", "(SELECT number FROM counted) > 3000");
+    let [by_end, by_duration, is_few, is_many, most_of_few, most_of_many] = match dialect {
+        // It knows nothing of the times in a column, and would ask a condition of every row.
+        #[cfg(feature = "sqlite")]
+        Dialect::Sqlite => [
+            "INDEXED BY tasker_attempts_by_end",
+            "INDEXED BY tasker_attempts_by_duration",
+            "true",
+            "true",
+            &format!("CASE WHEN {few} THEN 3000 ELSE 0 END"),
+            &format!("CASE WHEN {many} THEN $2 ELSE 0 END"),
+        ],
+        #[cfg(feature = "postgres")]
+        Dialect::Postgres => ["", "", few, many, "3000", "$2"],
+    };
+    format!(
+        "WITH counted AS (SELECT COUNT(*) AS number FROM \
+         (SELECT 1 AS one FROM tasker_attempts {by_end} WHERE ended_at >= $1 LIMIT 3001) AS ended) \
+         SELECT * FROM (SELECT * FROM (SELECT {columns} FROM tasker_attempts {by_end} \
+         WHERE {is_few} AND ended_at >= $1 AND duration_nanos IS NOT NULL LIMIT {most_of_few}) AS all_of_few \
+         ORDER BY duration_nanos DESC LIMIT $2) AS few \
+         UNION ALL SELECT * FROM (SELECT {columns} FROM tasker_attempts {by_duration} \
+         WHERE {is_many} AND ended_at + 0 >= $1 AND duration_nanos IS NOT NULL ORDER BY duration_nanos DESC LIMIT {most_of_many}) AS many \
+         ORDER BY duration_nanos DESC"
+    )
+}
 
 impl Store {
     /// How far a task is, in one statement; `None`: the store does not know it.
@@ -183,7 +231,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`] when the database does not answer in time.
     pub async fn errors_by_class(&self, within: Duration) -> Result<Vec<ErrorClass>, StoreError> {
-        self.all(ERROR_CLASSES, vec![Arg::from(ago(within)), Arg::from(i64::MAX)], ErrorClass::read).await
+        self.all(ERROR_CLASSES, error_classes(within), ErrorClass::read).await
     }
 
     /// The last errors, the newest first: of attempts, and of tasks, which have no step.
@@ -200,7 +248,8 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`] when the database does not answer in time.
     pub async fn slowest_steps(&self, within: Duration, limit: u32) -> Result<Vec<StoredAttempt>, StoreError> {
-        self.all(SLOWEST, vec![Arg::from(ago(within)), Arg::from(i64::from(limit))], StoredAttempt::read).await
+        let sql = AssertSqlSafe(slowest(self.db().dialect()));
+        self.all(sql, vec![Arg::from(ago(within)), Arg::from(i64::from(limit))], StoredAttempt::read).await
     }
 
     /// A task with everything that is known of it; `None`: the store does not know it. Five statements: what happens meanwhile

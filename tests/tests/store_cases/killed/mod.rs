@@ -4,6 +4,7 @@
 
 #[path = "../audit.rs"]
 mod audit;
+mod between;
 mod worker;
 
 use std::collections::{BTreeMap, HashSet};
@@ -28,7 +29,12 @@ struct Moment {
     events: usize,
     /// And so much later, so that no kill falls together with what was just seen.
     later: Duration,
+    /// While it waits for this table, or between two of its transactions.
+    between: Option<&'static str>,
 }
+
+/// What a transaction writes, in an order that is none of its own.
+const TABLES: [&str; 5] = ["tasker_errors", "tasker_transitions", "tasker_steps", "tasker_attempts", "tasker_tasks"];
 
 /// What was seen of a process.
 #[derive(Debug, Default)]
@@ -43,15 +49,17 @@ fn number(seed: u64, of: u64, below: u64) -> u64 {
 }
 
 /// One of ten moments is in the start of the process, when tables are made; all others are in mid-run, before the last tasks
-/// have been begun.
+/// have been begun, and two of three of these while the database is held.
 fn moment(seed: u64, kill: u64, all_events: usize) -> Moment {
     if kill.is_multiple_of(10) {
-        return Moment { events: 0, later: Duration::from_micros(number(seed, kill, 80_000)) };
+        return Moment { events: 0, later: Duration::from_micros(number(seed, kill, 80_000)), between: None };
     }
     let share = (ORDERS - AHEAD as u64) * 9 / 10;
     let most = all_events as u64 * share / ORDERS;
     let events = usize::try_from(1 + number(seed, kill, most)).expect("a few thousand");
-    Moment { events, later: Duration::from_micros(number(seed, kill + 1_000, 3_000)) }
+    let table = TABLES[usize::try_from(kill / 2).expect("a few") % TABLES.len()];
+    let between = (!kill.is_multiple_of(3)).then_some(table);
+    Moment { events, later: Duration::from_micros(number(seed, kill + 1_000, 3_000)), between }
 }
 
 /// Runs a process in that role, to its end or to that moment.
@@ -79,7 +87,10 @@ fn watch(role: &str, url: &str, ledger: &Path, kill_at: Option<Moment>) -> Seen 
             while reached.elapsed() < moment.later {
                 std::hint::spin_loop();
             }
+            let held = moment.between.map(|table| between::hold(url, table));
             child.kill().expect("SIGKILL");
+            child.wait().expect("it ends");
+            drop(held);
             is_dead = true;
         }
         line.clear();
