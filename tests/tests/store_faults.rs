@@ -207,3 +207,31 @@ async fn strict_has_written_a_failure_when_the_step_returns() {
     let sql = "SELECT count(*) FROM tasker_errors WHERE step_id IS NOT NULL";
     assert_eq!(database.reader().number(sql, &[]).await.unwrap(), 1);
 }
+
+#[tokio::test]
+async fn a_transaction_that_takes_too_long_leaves_nothing_behind() {
+    let database = Database::sqlite();
+    let limit = Duration::from_millis(200);
+    let options = StoreOptions::new().statement_timeout(limit).delivery_timeout(limit);
+    let telemetry = database.builder_with(options).build().unwrap();
+    run(&telemetry, 1..=1);
+    telemetry.flush().await.unwrap();
+    let reader = database.reader();
+    let slow = "CREATE TRIGGER slow AFTER INSERT ON tasker_errors BEGIN SELECT max(n) FROM \
+                (WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 5000000) SELECT n FROM r); END";
+    reader.execute(slow).await.unwrap();
+    run(&telemetry, 2..=10);
+    while health(&telemetry).is_up {
+        tokio::task::yield_now().await;
+    }
+    assert!(health(&telemetry).last_error.is_some());
+    // Its lock goes with its connection, which nobody else gets.
+    while reader.execute("DROP TRIGGER slow").await.is_err() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    tokio::time::timeout(Duration::from_mins(1), telemetry.flush()).await.expect("it is written again").unwrap();
+    let after = health(&telemetry);
+    assert_eq!((after.is_up, after.written, after.waiting, after.lost_total()), (true, 8 * PLAIN + 2 * RETRIED, 0, 0));
+    let rows = database.reader().number("SELECT count(*) FROM tasker_transitions", &[]).await.unwrap();
+    assert_eq!(u64::try_from(rows).unwrap(), after.written);
+}
