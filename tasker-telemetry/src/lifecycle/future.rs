@@ -96,7 +96,12 @@ fn poll_on<R>(
         let (mut lent, mut short) = (Lent::NOTHING, None);
         match Short::begin(spec, true, &mut lent, &mut short) {
             Begun::Quiet => {
-                mem::forget(short); // there is nothing in it: forgotten, it is not asked again what it holds
+                // There is nothing in it: forgotten, it is not asked again what it holds.
+                #[allow(
+                    clippy::forget_non_drop,
+                    reason = "without the feature `otel` it never holds what has to be dropped"
+                )]
+                mem::forget(short);
                 *step = Late::Bare;
                 // A panic needs no more than that what was lent goes back, and drops do that.
                 let polled = body.poll(cx);
