@@ -221,15 +221,22 @@ async fn a_transaction_that_takes_too_long_leaves_nothing_behind() {
                 (WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 5000000) SELECT n FROM r); END";
     reader.execute(slow).await.unwrap();
     run(&telemetry, 2..=10);
-    while health(&telemetry).is_up {
-        tokio::task::yield_now().await;
-    }
+    let minute = Duration::from_mins(1);
+    let down = async {
+        while health(&telemetry).is_up {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(minute, down).await.expect("it is noticed");
     assert!(health(&telemetry).last_error.is_some());
     // Its lock goes with its connection, which nobody else gets.
-    while reader.execute("DROP TRIGGER slow").await.is_err() {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    tokio::time::timeout(Duration::from_mins(1), telemetry.flush()).await.expect("it is written again").unwrap();
+    let dropped = async {
+        while reader.execute("DROP TRIGGER slow").await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(minute, dropped).await.expect("its lock is gone");
+    tokio::time::timeout(minute, telemetry.flush()).await.expect("it is written again").unwrap();
     let after = health(&telemetry);
     assert_eq!((after.is_up, after.written, after.waiting, after.lost_total()), (true, 8 * PLAIN + 2 * RETRIED, 0, 0));
     let rows = database.reader().number("SELECT count(*) FROM tasker_transitions", &[]).await.unwrap();
