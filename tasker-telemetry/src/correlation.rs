@@ -111,9 +111,7 @@ impl Correlation {
         });
         let id = own.or_else(|| {
             let outer = scope::with_current(|scope| match scope {
-                Scope::Task(task) | Scope::Step(task, ..) => {
-                    task.correlation().map(|outer| (outer.id.clone(), outer.around.clone()))
-                }
+                Scope::Task(task, ..) => task.correlation().map(|outer| (outer.id.clone(), outer.around.clone())),
                 _ => None,
             });
             let same = |one: &Option<Arc<str>>| match (one, &around) {

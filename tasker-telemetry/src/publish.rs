@@ -148,8 +148,7 @@ impl Here {
             return None;
         }
         let (task, step) = match scope::current() {
-            Scope::Task(task) => (Some(task), None),
-            Scope::Step(task, place, _) => (Some(task), Some(place)),
+            Scope::Task(task, step, _) => (Some(task), step),
             Scope::Empty | Scope::Telemetry(_) | Scope::Light(..) | Scope::Installed(..) => (None, None),
         };
         Some(Self { core, task, step })

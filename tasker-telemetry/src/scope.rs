@@ -21,7 +21,7 @@ use crate::catalog::StepSpec;
 use crate::id;
 use crate::lifecycle::TaskCore;
 use crate::otel::Spot;
-use crate::publisher::StepPlace;
+use crate::publisher::{Lanes, StepPlace};
 use crate::telemetry::{self, Core};
 use crate::trace::{Remote, SpanId, TaskTrace, TraceId};
 
@@ -33,10 +33,8 @@ pub(crate) enum Scope {
     Empty,
     /// Inside `telemetry.scope(..)`.
     Telemetry(Arc<Core>),
-    /// Inside a task.
-    Task(Arc<TaskCore>),
-    /// Inside a step.
-    Step(Arc<TaskCore>, StepPlace, Permit),
+    /// Inside a task, and inside a step of it if there is one.
+    Task(Arc<TaskCore>, Option<StepPlace>, Permit),
     /// Inside a step outside any task, of which nobody has wanted to know yet: no task is made for it until somebody does.
     Light(Arc<Core>, &'static StepSpec, u32),
     /// The same under the installed telemetry, which is looked up when somebody wants to know: which installation it was.
@@ -55,16 +53,18 @@ pub(crate) struct Here {
     pub(crate) scope: Scope,
     /// Whether this thread is inside a poll of ours: then it must not block, the tasks around it need it.
     pub(crate) polling: bool,
+    /// Its ways to the publishers. Here because each step looks here anyway: another look elsewhere is 20 instructions.
+    pub(crate) lanes: Lanes,
 }
 
 impl Here {
     const fn nowhere() -> Self {
-        Self { scope: Scope::Empty, polling: false }
+        Self { scope: Scope::Empty, polling: false, lanes: Lanes::new() }
     }
 }
 
 thread_local! {
-    // One cell for both: each access of a thread-local with a destructor checks first whether it has run (4 instructions).
+    // One cell for all: each access of a thread-local with a destructor checks first whether it has run (4 instructions).
     static HERE: RefCell<Here> = const { RefCell::new(Here::nowhere()) };
 }
 
@@ -83,6 +83,12 @@ pub(crate) fn with_current<R>(mut look: impl FnMut(&mut Scope) -> R) -> R {
     with_here(|here| look(&mut here.scope))
 }
 
+/// Looks at the thread's lanes; `None` while it looks here already, and when it is being torn down.
+#[inline]
+pub(crate) fn with_lanes<R>(look: impl FnOnce(&mut Lanes) -> R) -> Option<R> {
+    HERE.try_with(|here| here.try_borrow_mut().ok().map(|mut here| look(&mut here.lanes))).ok().flatten()
+}
+
 /// A copy of the current scope.
 pub(crate) fn current() -> Scope {
     with_current(|scope| scope.clone())
@@ -91,7 +97,7 @@ pub(crate) fn current() -> Scope {
 /// The span of the step that the calling code runs in, if that is one of this task.
 pub(crate) fn step_span_in(task: &Arc<TaskCore>) -> Option<SpanId> {
     with_current(|scope| match scope {
-        Scope::Step(around, place, _) if Arc::ptr_eq(around, task) => {
+        Scope::Task(around, Some(place), _) if Arc::ptr_eq(around, task) => {
             Some(SpanId::of_step(task.nonce(), place.number, place.attempt))
         }
         _ => None,
@@ -101,8 +107,8 @@ pub(crate) fn step_span_in(task: &Arc<TaskCore>) -> Option<SpanId> {
 /// The span that the calling code runs in: that of a step, else that of a task.
 pub(crate) fn span() -> Option<Remote> {
     with_current(|scope| match scope {
-        Scope::Task(task) => task.trace().map(TaskTrace::as_remote),
-        Scope::Step(task, place, _) => task.trace().map(|trace| {
+        Scope::Task(task, None, _) => task.trace().map(TaskTrace::as_remote),
+        Scope::Task(task, Some(place), _) => task.trace().map(|trace| {
             let span = SpanId::of_step(task.nonce(), place.number, place.attempt);
             Remote::new(trace.id(), span, trace.is_sampled())
         }),
@@ -148,13 +154,18 @@ impl Drop for Entered<'_> {
 }
 
 impl Scope {
+    /// That of a task's body.
+    pub(crate) const fn of_task(task: Arc<TaskCore>) -> Self {
+        Self::Task(task, None, Permit::NotHeld)
+    }
+
     /// The task of this scope; made now if so far nobody wanted to know.
     pub(crate) fn task(&mut self) -> Option<&Arc<TaskCore>> {
         if let Self::Light(..) | Self::Installed(..) = self {
             self.make_task();
         }
         match self {
-            Self::Task(task) | Self::Step(task, ..) => Some(task),
+            Self::Task(task, ..) => Some(task),
             Self::Empty | Self::Telemetry(_) | Self::Light(..) | Self::Installed(..) => None,
         }
     }
@@ -167,11 +178,11 @@ impl Scope {
                 Some(core) => (core, *spec, 1),
                 None => return, // it was shut down meanwhile
             },
-            Self::Empty | Self::Telemetry(_) | Self::Task(_) | Self::Step(..) => return,
+            Self::Empty | Self::Telemetry(_) | Self::Task(..) => return,
         };
         let task = TaskCore::implicit(core, spec, None);
         let number = task.next_step();
-        *self = Self::Step(task, StepPlace { spec, number, attempt, parent: 0 }, Permit::NotHeld);
+        *self = Self::Task(task, Some(StepPlace { spec, number, attempt, parent: 0 }), Permit::NotHeld);
     }
 }
 
@@ -285,7 +296,7 @@ impl StepScope {
         with_current(|scope| {
             scope.task();
             match scope {
-                Scope::Step(task, place, _) => Some(Self { task: Arc::clone(task), place: *place }),
+                Scope::Task(task, Some(place), _) => Some(Self { task: Arc::clone(task), place: *place }),
                 _ => None,
             }
         })

@@ -9,7 +9,10 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Entries in the order in which they were added.
 struct List<T> {
-    chunks: [OnceLock<Box<[OnceLock<T>]>>; CHUNKS],
+    /// The first few lie here: they are found without another step or check.
+    first: [OnceLock<T>; FIRST_CHUNK],
+    /// The chunks from the second on.
+    chunks: [OnceLock<Box<[OnceLock<T>]>>; CHUNKS - 1],
     len: AtomicUsize,
 }
 
@@ -19,7 +22,11 @@ const FIRST_CHUNK: usize = 16;
 
 impl<T> List<T> {
     const fn new() -> Self {
-        Self { chunks: [const { OnceLock::new() }; CHUNKS], len: AtomicUsize::new(0) }
+        Self {
+            first: [const { OnceLock::new() }; FIRST_CHUNK],
+            chunks: [const { OnceLock::new() }; CHUNKS - 1],
+            len: AtomicUsize::new(0),
+        }
     }
 
     fn len(&self) -> usize {
@@ -28,24 +35,28 @@ impl<T> List<T> {
 
     #[inline]
     fn get(&self, number: usize) -> Option<&T> {
-        if number < FIRST_CHUNK {
-            return self.chunks[0].get()?.get(number)?.get();
+        match self.first.get(number) {
+            Some(entry) => entry.get(),
+            None => self.get_far(number),
         }
-        self.get_far(number)
     }
 
     fn get_far(&self, number: usize) -> Option<&T> {
         let (chunk, place) = Self::place(number);
-        self.chunks.get(chunk)?.get()?.get(place)?.get()
+        self.chunks.get(chunk.checked_sub(1)?)?.get()?.get(place)?.get()
     }
 
     /// The caller holds the lock of the table.
     fn push(&self, entry: T) -> Option<(usize, &T)> {
         let number = self.len.load(Ordering::Relaxed);
         let (chunk, place) = Self::place(number);
-        let chunk =
-            self.chunks.get(chunk)?.get_or_init(|| (0..FIRST_CHUNK << chunk).map(|_| OnceLock::new()).collect());
-        let slot = chunk.get(place)?;
+        let places = match chunk.checked_sub(1) {
+            None => &self.first[..],
+            Some(far) => {
+                self.chunks.get(far)?.get_or_init(|| (0..FIRST_CHUNK << chunk).map(|_| OnceLock::new()).collect())
+            }
+        };
+        let slot = places.get(place)?;
         let entry = slot.get_or_init(|| entry);
         self.len.store(number + 1, Ordering::Release);
         Some((number, entry))
@@ -62,7 +73,9 @@ impl<T> List<T> {
 pub(crate) struct Table<T> {
     entries: List<T>,
     /// In each slot the upper half of an entry's hash and its number plus one; 0 is free.
-    levels: [OnceLock<Box<[AtomicU64]>>; LEVELS],
+    first: [AtomicU64; FIRST_LEVEL],
+    /// The levels from the second on.
+    levels: [OnceLock<Box<[AtomicU64]>>; LEVELS - 1],
     adding: Mutex<()>,
 }
 
@@ -78,7 +91,12 @@ pub(crate) struct Full;
 
 impl<T> Table<T> {
     pub(crate) const fn new() -> Self {
-        Self { entries: List::new(), levels: [const { OnceLock::new() }; LEVELS], adding: Mutex::new(()) }
+        Self {
+            entries: List::new(),
+            first: [const { AtomicU64::new(0) }; FIRST_LEVEL],
+            levels: [const { OnceLock::new() }; LEVELS - 1],
+            adding: Mutex::new(()),
+        }
     }
 
     /// How many entries there are.
@@ -106,9 +124,8 @@ impl<T> Table<T> {
     #[inline]
     fn find(&self, hash: u64, is_it: impl Fn(&T) -> bool) -> Option<(u32, &T)> {
         // Most are where they are looked for first.
-        let first = self.levels[0].get().and_then(|slots| window(slots, hash, 0).next());
-        if let Some(taken) = first.map(|slot| slot.load(Ordering::Acquire))
-            && taken >> 32 == hash >> 32
+        let taken = self.first[start(hash, 0) & (FIRST_LEVEL - 1)].load(Ordering::Acquire);
+        if taken >> 32 == hash >> 32
             && let Some(number) = low_half(taken).checked_sub(1)
             && let Some(entry) = self.entries.get(number as usize).filter(|entry| is_it(entry))
         {
@@ -119,8 +136,8 @@ impl<T> Table<T> {
 
     #[cold]
     fn find_all_along(&self, hash: u64, is_it: impl Fn(&T) -> bool) -> Option<(u32, &T)> {
-        for (level, slots) in self.levels.iter().enumerate() {
-            for slot in window(slots.get()?, hash, level) {
+        for level in 0..LEVELS {
+            for slot in window(self.level(level)?, hash, level) {
                 match slot.load(Ordering::Acquire) {
                     // Nothing is ever taken out, so what is not before the first free slot is nowhere.
                     0 => return None,
@@ -167,8 +184,12 @@ impl<T> Table<T> {
         if let Some(found) = self.find(hash, &is_it) {
             return Ok(found);
         }
-        for (level, slots) in self.levels.iter().enumerate() {
-            let slots = slots.get_or_init(|| (0..FIRST_LEVEL << (2 * level)).map(|_| AtomicU64::new(0)).collect());
+        for level in 0..LEVELS {
+            let slots = match level.checked_sub(1) {
+                None => &self.first[..],
+                Some(far) => self.levels[far]
+                    .get_or_init(|| (0..FIRST_LEVEL << (2 * level)).map(|_| AtomicU64::new(0)).collect()),
+            };
             let free = window(slots, hash, level).find(|slot| slot.load(Ordering::Relaxed) == 0);
             if let Some(slot) = free {
                 let (number, entry) = make().and_then(|entry| self.entries.push(entry)).ok_or(Full)?;
@@ -180,17 +201,29 @@ impl<T> Table<T> {
         Err(Full)
     }
 
+    /// The slots of that level, if anything has ever lain there.
+    fn level(&self, level: usize) -> Option<&[AtomicU64]> {
+        match level.checked_sub(1) {
+            None => Some(&self.first),
+            Some(far) => self.levels.get(far)?.get().map(|slots| &**slots),
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, ()> {
         self.adding.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The slots of a level that an entry of that hash may take, in the order in which they are tried.
+/// Where a hash is looked for first in a level. Other bits on each level: what collided once need not collide again.
 #[inline]
+#[allow(clippy::cast_possible_truncation, reason = "a hash: any bits will do")]
+const fn start(hash: u64, level: usize) -> usize {
+    hash.rotate_left(7 * level as u32) as usize
+}
+
+/// The slots of a level that an entry of that hash may take, in the order in which they are tried.
 fn window(slots: &[AtomicU64], hash: u64, level: usize) -> impl Iterator<Item = &AtomicU64> {
-    // Other bits on each level: what collided once need not collide again.
-    #[allow(clippy::cast_possible_truncation, reason = "a hash: any bits will do")]
-    let start = hash.rotate_left(7 * level as u32) as usize;
+    let start = start(hash, level);
     (0..WINDOW).filter_map(move |step| slots.get(start.wrapping_add(step) & (slots.len() - 1)))
 }
 

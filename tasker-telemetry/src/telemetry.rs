@@ -129,7 +129,7 @@ pub(crate) fn current() -> Option<Arc<Core>> {
     let core = scope::with_current(|scope| match scope {
         Scope::Empty | Scope::Installed(..) => None,
         Scope::Telemetry(core) | Scope::Light(core, ..) => Some(Arc::clone(core)),
-        Scope::Task(task) | Scope::Step(task, ..) => Some(Arc::clone(task.core())),
+        Scope::Task(task, ..) => Some(Arc::clone(task.core())),
     });
     core.or_else(installed).filter(|core| core.enabled)
 }
@@ -146,7 +146,7 @@ fn is_listened_to_here() -> bool {
     let found = scope::with_current(|scope| match scope {
         Scope::Empty | Scope::Installed(..) => None,
         Scope::Telemetry(core) | Scope::Light(core, ..) => Some(listens(core)),
-        Scope::Task(task) | Scope::Step(task, ..) => Some(task.is_watched()),
+        Scope::Task(task, ..) => Some(task.is_watched()),
     });
     found.unwrap_or_else(|| INSTALLED.load().as_deref().is_some_and(listens))
 }

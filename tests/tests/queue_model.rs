@@ -9,9 +9,26 @@
 mod sync {
     pub(super) use std::sync::OnceLock;
 
+    pub(super) use shuttle::sync::MutexGuard;
     pub(super) use shuttle::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
-    pub(super) use shuttle::sync::{Mutex, MutexGuard};
     pub(super) use shuttle::thread::{Thread, park, park_timeout};
+
+    /// As `parking_lot` has it.
+    pub(super) struct Mutex<T>(shuttle::sync::Mutex<T>);
+
+    impl<T> Mutex<T> {
+        pub(super) fn new(inside: T) -> Self {
+            Self(shuttle::sync::Mutex::new(inside))
+        }
+
+        pub(super) fn lock(&self) -> MutexGuard<'_, T> {
+            self.0.lock().unwrap()
+        }
+
+        pub(super) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+            self.0.try_lock().ok()
+        }
+    }
 
     /// A list with a lock: what is checked is the protocol around it, and each operation is a point to switch at.
     pub(super) struct SegQueue<T>(Mutex<std::collections::VecDeque<T>>);
@@ -22,15 +39,15 @@ mod sync {
         }
 
         pub(super) fn push(&self, item: T) {
-            self.0.lock().unwrap().push_back(item);
+            self.0.lock().push_back(item);
         }
 
         pub(super) fn pop(&self) -> Option<T> {
-            self.0.lock().unwrap().pop_front()
+            self.0.lock().pop_front()
         }
 
         pub(super) fn is_empty(&self) -> bool {
-            self.0.lock().unwrap().is_empty()
+            self.0.lock().is_empty()
         }
     }
 }
@@ -70,7 +87,7 @@ fn no_schedule_loses_a_wake_up() {
                     thread::spawn(move || {
                         let lane = queue.open_lane();
                         for number in 0..2 {
-                            assert!(queue.push_in(&lane, 0, &mut || (producer, number)));
+                            assert!(queue.push_in(&lane, 0, || (producer, number)).is_ok());
                         }
                     })
                 })
@@ -104,8 +121,8 @@ fn no_schedule_loses_an_item_at_the_close() {
                     thread::spawn(move || {
                         let lane = queue.open_lane();
                         let push = |number: &u32| match producer {
-                            0 => queue.push(0, &mut || (producer, *number)),
-                            _ => queue.push_in(&lane, 0, &mut || (producer, *number)),
+                            0 => queue.push(0, (producer, *number)).is_ok(),
+                            _ => queue.push_in(&lane, 0, || (producer, *number)).is_ok(),
                         };
                         (0..2).filter(push).count()
                     })
@@ -123,7 +140,7 @@ fn no_schedule_loses_an_item_at_the_close() {
             let let_in: usize = producers.into_iter().map(|producer| producer.join().unwrap()).sum();
             assert_eq!(taken.len(), let_in);
             let lane = queue.open_lane();
-            assert!(!queue.push_in(&lane, 0, &mut || (9, 9)), "closed for good");
+            assert!(queue.push_in(&lane, 0, || (9, 9)).is_err(), "closed for good");
         },
         SCHEDULES,
     );
@@ -156,7 +173,7 @@ fn no_schedule_turns_cause_and_effect_around() {
                         let number = numbers.fetch_add(1, Ordering::Relaxed);
                         Labelled(what, Event { next: std::sync::Arc::clone(&next), number })
                     };
-                    assert!(queue.push_in(lane, 0, &mut make));
+                    assert!(queue.push_in(lane, 0, &mut make).is_ok());
                 }
             };
             let chain = thread::spawn({

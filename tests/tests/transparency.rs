@@ -275,9 +275,12 @@ fn telling(set: impl FnOnce(Builder) -> Builder, program: &Program) -> (Seen, Ve
             ["tasker_task", "tasker_step", "tasker_events_published"].iter().any(|name| line.starts_with(name));
         counted && !line.contains("_sum") && !line.contains("duration_seconds_bucket")
     });
+    // Which step's series comes first is not said: some are recorded when a step begins, some when it ends.
+    let mut counts: Vec<_> = counts.map(str::to_owned).collect();
+    counts.sort();
     let mut all = told.0.lock().unwrap().clone();
     all.extend(lines);
-    all.extend(counts.map(str::to_owned));
+    all.extend(counts);
     (seen, all)
 }
 

@@ -103,10 +103,12 @@ fn poll_on<R>(
                 )]
                 mem::forget(short);
                 *step = Late::Bare;
-                // A panic needs no more than that what was lent goes back, and drops do that.
+                // A panic needs no more than that what was lent goes back, and its drop does that.
                 let polled = body.poll(cx);
                 if polled.is_pending() {
                     keep(step, tail, StepRun::quiet(spec, &mut lent));
+                } else {
+                    lent.end();
                 }
                 return polled;
             }
@@ -147,7 +149,7 @@ fn poll_short<R>(
     cx: &mut Context<'_>,
 ) -> Poll<R> {
     let polled = {
-        let _attached = short.as_ref().map(Short::attach);
+        let _attached = Short::attach(short.as_ref());
         catch_unwind(AssertUnwindSafe(|| body.poll(cx)))
     };
     match polled {

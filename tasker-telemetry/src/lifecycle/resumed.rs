@@ -120,7 +120,7 @@ impl ResumedTask {
 
     fn place(&self) -> (Scope, Spot) {
         match &self.task {
-            Some(Resumed { task, spot, .. }) => (Scope::Task(Arc::clone(task)), spot.clone()),
+            Some(Resumed { task, spot, .. }) => (Scope::of_task(Arc::clone(task)), spot.clone()),
             None => (Scope::Empty, Spot::none()),
         }
     }

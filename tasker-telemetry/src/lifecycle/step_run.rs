@@ -213,10 +213,10 @@ impl StepRun {
     pub(super) fn begin(&mut self) -> bool {
         let found = scope::with_here(|here| {
             let permit = match &here.scope {
-                Scope::Step(_, _, permit) => *permit,
+                Scope::Task(_, Some(_), permit) => *permit,
                 _ => Permit::NotHeld,
             };
-            let is_inside_step = matches!(here.scope, Scope::Step(..));
+            let is_inside_step = matches!(here.scope, Scope::Task(_, Some(_), _));
             if let Some(task) = here.scope.task() {
                 self.watched = task.is_watched();
                 self.metering = if task.metrics().is_some() { Metering::Step } else { Metering::Off };
@@ -231,7 +231,7 @@ impl StepRun {
                     }
                     _ => StepPlace { spec: self.spec, number: self.number_in(task), attempt: self.attempt, parent: 0 },
                 };
-                let scope = Scope::Step(Arc::clone(task), place, permit);
+                let scope = Scope::Task(Arc::clone(task), Some(place), permit);
                 self.set_scope(scope);
                 return Found::Task;
             }
@@ -304,7 +304,7 @@ impl StepRun {
         // The task may be one of those whose spans nobody wants.
         self.watched = task.is_watched();
         let place = StepPlace { spec: self.spec, number: task.next_step(), attempt: self.attempt, parent: 0 };
-        self.set_scope(Scope::Step(task, place, Permit::NotHeld));
+        self.set_scope(Scope::Task(task, Some(place), Permit::NotHeld));
     }
 
     #[inline]
@@ -370,7 +370,7 @@ impl StepRun {
 
     fn task(&self) -> Option<(&Arc<TaskCore>, StepPlace)> {
         match self.scope()? {
-            Scope::Step(task, place, _) => Some((task, *place)),
+            Scope::Task(task, Some(place), _) => Some((task, *place)),
             _ => None,
         }
     }

@@ -20,7 +20,11 @@ pub fn run_step_sync<R>(spec: &'static StepSpec, fields: Fields, body: impl FnOn
     if fields.is_none() {
         let (mut lent, mut short) = (Lent::NOTHING, None);
         match Short::begin(spec, false, &mut lent, &mut short) {
-            Begun::Quiet => return body(), // what was lent goes back when this returns, or unwinds
+            Begun::Quiet => {
+                let output = body(); // if it unwinds, what was lent goes back by a drop
+                lent.end();
+                return output;
+            }
             Begun::Told => return call_short(spec, &mut lent, &mut short, body, classify),
             Begun::No => {}
         }
@@ -49,7 +53,7 @@ fn call_short<R>(
     classify: Classify<R>,
 ) -> R {
     let called = {
-        let _attached = short.as_ref().map(Short::attach);
+        let _attached = Short::attach(short.as_ref());
         catch_unwind(AssertUnwindSafe(body))
     };
     match called {

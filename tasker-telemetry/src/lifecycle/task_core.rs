@@ -1,7 +1,6 @@
 //! What a running task is: identity, trace, counters and permits, shared by its steps and its events.
 
 use std::borrow::Cow;
-use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -16,7 +15,7 @@ use crate::event::EventKind;
 use crate::filter::Secrets;
 use crate::id::{self, TaskId};
 use crate::metrics::TaskSeries;
-use crate::publisher::{Fact, Inputs, OUT_OF_LINE, Record, StepPlace};
+use crate::publisher::{Fact, Inputs, Lanes, OUT_OF_LINE, Opening, Record, StepPlace};
 use crate::telemetry::Core;
 use crate::time::{Moment, Timestamp};
 use crate::trace::{Carrier, TaskTrace, TraceId, Tracing};
@@ -53,16 +52,19 @@ pub(crate) struct TaskCore {
     /// For a task that was taken up: the function that it is goes on with it, and its end was told.
     continued: AtomicBool,
     ended: AtomicBool,
-    steps: AtomicU32,
+    /// How many steps have begun, and above that how many events that go through the queue have happened: a step's beginning
+    /// counts both at once. (After four thousand million steps an event's number is left out.)
+    numbers: AtomicU64,
     completed: AtomicU32,
     failed: AtomicU32,
-    events: AtomicU32,
-    /// Those that do not go through the queue.
+    /// Events that do not go through the queue.
     others: AtomicU32,
     /// The bits of the kinds that do.
     queued: u32,
     /// The bits of those that go nowhere else.
     direct: u32,
+    /// What the beginning of a short step is told by.
+    opening: Opening,
     pace: Pace,
     in_line: InLine,
     permits: Option<Arc<Semaphore>>,
@@ -196,6 +198,7 @@ impl TaskCore {
         let direct = if is_undecided { 0 } else { queued & !publisher.inline_mask() };
         Self {
             direct,
+            opening: Opening::among(direct),
             pace: Pace::Long,
             wanted: publisher.mask() | if spans { publisher.span_mask() } else { 0 },
             trace,
@@ -215,10 +218,9 @@ impl TaskCore {
             event_nonce: nonce,
             engine: None,
             started_at: AtomicU64::new(0),
-            steps: AtomicU32::new(0),
+            numbers: AtomicU64::new(0),
             completed: AtomicU32::new(0),
             failed: AtomicU32::new(0),
-            events: AtomicU32::new(0),
             others: AtomicU32::new(0),
             queued,
             in_line: InLine::default(),
@@ -437,7 +439,7 @@ impl TaskCore {
 
     /// The number of the step that begins now, from 0.
     pub(crate) fn next_step(&self) -> u32 {
-        self.steps.fetch_add(1, Ordering::Relaxed)
+        steps_of(self.numbers.fetch_add(1, Ordering::Relaxed))
     }
 
     pub(crate) fn step_completed(&self) {
@@ -452,7 +454,7 @@ impl TaskCore {
         let read = |counter: &AtomicU32| u64::from(counter.load(Ordering::Relaxed));
         let before = self.origin().map(|origin| origin.counts).unwrap_or_default();
         Counts {
-            total: before.total + read(&self.steps),
+            total: before.total + u64::from(steps_of(self.numbers.load(Ordering::Relaxed))),
             completed: before.completed + read(&self.completed),
             failed: before.failed + read(&self.failed),
         }
@@ -462,7 +464,7 @@ impl TaskCore {
     #[inline]
     pub(crate) fn next_event(&self, kind: EventKind) -> u32 {
         if self.queued & kind.bit() != 0 {
-            self.events.fetch_add(1, Ordering::Relaxed) & !OUT_OF_LINE
+            events_of(self.numbers.fetch_add(1 << 32, Ordering::Relaxed)) & !OUT_OF_LINE
         } else {
             self.others.fetch_add(1, Ordering::Relaxed) | OUT_OF_LINE
         }
@@ -489,64 +491,82 @@ impl TaskCore {
     }
 
     #[inline(never)]
-    fn emit_wanted(self: &Arc<Self>, kind: EventKind, at: Timestamp, step: Option<StepPlace>, mut fact: Fact) {
-        let mut record = || {
-            let fact = mem::replace(&mut fact, Fact::Bare);
-            Record { kind, sequence: self.next_event(kind), at, task: Some(Arc::clone(self)), step, fact }
-        };
+    fn emit_wanted(self: &Arc<Self>, kind: EventKind, at: Timestamp, step: Option<StepPlace>, fact: Fact) {
+        let record = Record { kind, sequence: self.next_event(kind), at, task: Some(Arc::clone(self)), step, fact };
         if self.direct & kind.bit() != 0 {
-            self.core.publisher().send(kind, record);
+            self.core.publisher().send(record);
         } else {
-            self.publish(record());
+            self.publish(record);
         }
     }
 
     /// Whether a step that begins at once can say so in one record.
     #[inline]
     pub(crate) const fn wants_begun(&self) -> bool {
-        const BOTH: u32 = EventKind::StepExecutionRequested.bit() | EventKind::StepStarted.bit();
-        self.direct & BOTH == BOTH
+        matches!(self.opening, Opening::Both)
     }
 
     /// Hands `step.execution_requested` and `step.started` to the publisher, if [`wants_begun`](Self::wants_begun).
     #[inline(never)]
-    pub(crate) fn emit_begun(self: &Arc<Self>, at: Timestamp, step: StepPlace, mut inputs: Option<Inputs>) {
-        self.core.publisher().send_begun(|| Record {
+    pub(crate) fn emit_begun(self: &Arc<Self>, at: Timestamp, step: StepPlace, inputs: Option<Inputs>) {
+        self.core.publisher().send_begun(Record {
             kind: EventKind::StepStarted,
-            sequence: self.events.fetch_add(2, Ordering::Relaxed) & !OUT_OF_LINE,
+            sequence: events_of(self.numbers.fetch_add(2 << 32, Ordering::Relaxed)) & !OUT_OF_LINE,
             at,
             task: Some(Arc::clone(self)),
             step: Some(step),
-            fact: Fact::Begun(inputs.take()),
+            fact: Fact::Begun(inputs),
         });
     }
 
-    /// Hands `step.started` of a step that has waited for nothing to the publisher, if somebody wants it; in a task of short
-    /// steps. (Each of these makes its record where it stays: moved there, a record costs as much as all the rest.)
+    /// A short step begins: its number, and that of the first event that its beginning is told by.
     #[inline]
-    pub(crate) fn emit_started(self: &Arc<Self>, at: Timestamp, step: StepPlace) {
-        self.emit_short(EventKind::StepStarted, at, step, || Fact::Started { queue_nanos: 0 });
+    pub(crate) fn open(&self) -> (u32, u32) {
+        let before = self.numbers.fetch_add(1 | u64::from(self.opening.events()) << 32, Ordering::Relaxed);
+        (steps_of(before), events_of(before) & !OUT_OF_LINE)
     }
 
-    /// The same for `step.completed`.
+    /// Tells the publisher so.
     #[inline]
-    pub(crate) fn emit_completed(self: &Arc<Self>, at: Timestamp, step: StepPlace, nanos: u64) {
-        self.emit_short(EventKind::StepCompleted, at, step, || Fact::Completed { nanos, queue_nanos: 0, inputs: None });
-    }
-
-    #[inline(always)]
-    #[allow(clippy::inline_always, reason = "as above")]
-    fn emit_short(self: &Arc<Self>, kind: EventKind, at: Timestamp, step: StepPlace, fact: impl Fn() -> Fact) {
-        if self.direct & kind.bit() == 0 {
+    pub(crate) fn emit_opening(self: &Arc<Self>, lanes: &mut Lanes, at: Timestamp, step: StepPlace, sequence: u32) {
+        let opening = self.opening;
+        if opening == Opening::Nothing {
             return;
         }
-        self.core.publisher().send(kind, || Record {
-            kind,
-            sequence: self.events.fetch_add(1, Ordering::Relaxed) & !OUT_OF_LINE,
+        let task = Some(Arc::clone(self)); // before the lane's lock: after it the record is written at one go
+        self.core.publisher().send_opening(lanes, opening, move || Record {
+            kind: EventKind::StepStarted,
+            sequence,
+            at,
+            task,
+            step: Some(step),
+            fact: Fact::Short { opening, ended: None },
+        });
+    }
+
+    /// It ends well, after so long; `opened`: the number of the first event that its beginning was told by.
+    #[inline]
+    pub(crate) fn emit_short_end(
+        self: &Arc<Self>,
+        lanes: &mut Lanes,
+        at: Timestamp,
+        step: StepPlace,
+        nanos: u64,
+        opened: u32,
+    ) {
+        if self.direct & EventKind::StepCompleted.bit() == 0 {
+            return;
+        }
+        let sequence = events_of(self.numbers.fetch_add(1 << 32, Ordering::Relaxed)) & !OUT_OF_LINE;
+        let is_next = sequence == opened.wrapping_add(self.opening.events());
+        let add_to = move |begun: &mut Record| is_next && begun.add_end(self, opened, nanos);
+        self.core.publisher().send_end(lanes, add_to, move || Record {
+            kind: EventKind::StepCompleted,
+            sequence,
             at,
             task: Some(Arc::clone(self)),
             step: Some(step),
-            fact: fact(),
+            fact: Fact::Completed { nanos, queue_nanos: 0, inputs: None },
         });
     }
 
@@ -578,4 +598,13 @@ impl TaskCore {
         let records = records.into_iter().map(|record| Record { task: Some(Arc::clone(self)), ..record });
         self.core.publisher().publish_spans(records.collect());
     }
+}
+
+#[allow(clippy::cast_possible_truncation, reason = "the lower half is what is meant")]
+const fn steps_of(numbers: u64) -> u32 {
+    numbers as u32
+}
+
+const fn events_of(numbers: u64) -> u32 {
+    (numbers >> 32) as u32
 }

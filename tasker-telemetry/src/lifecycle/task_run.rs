@@ -111,13 +111,15 @@ impl TaskRun {
                 task.emit(event, now.timestamp(), None, || Fact::Bare);
             }
         }
-        self.scope = Scope::Task(task);
+        self.scope = Scope::of_task(task);
     }
 
     /// The task that was taken up around it and is this one: it goes on here instead of beginning anew.
     fn continued(&self) -> Option<Arc<TaskCore>> {
         scope::with_current(|around| match around {
-            Scope::Task(task) if task.is_resumed() && self.is_run_of(task) && task.goes_on() => Some(Arc::clone(task)),
+            Scope::Task(task, None, _) if task.is_resumed() && self.is_run_of(task) && task.goes_on() => {
+                Some(Arc::clone(task))
+            }
             _ => None,
         })
     }
@@ -134,7 +136,7 @@ impl TaskRun {
         self.log = LogSpan::of_task(&task);
         self.state = State::InProgress;
         self.started = Some(Moment::now());
-        self.scope = Scope::Task(task);
+        self.scope = Scope::of_task(task);
     }
 
     /// Whether the body is under way.
@@ -194,14 +196,14 @@ impl TaskRun {
     /// The task, if anybody gets events, so that a failure is worth writing out.
     fn listened_to(&self) -> Option<&TaskCore> {
         match &self.scope {
-            Scope::Task(task) if task.is_watched() => Some(task),
+            Scope::Task(task, ..) if task.is_watched() => Some(task),
             _ => None,
         }
     }
 
     fn end(&mut self, state: State, end: Moment, failure: Option<Failure>) {
         self.phase = Phase::Over;
-        let (Scope::Task(task), Some(started)) = (&self.scope, self.started) else { return };
+        let (Scope::Task(task, ..), Some(started)) = (&self.scope, self.started) else { return };
         if let Some(event) = advance(&mut self.state, state) {
             end_task(task, event, started, end, failure.map(Arc::new));
         }
@@ -217,7 +219,7 @@ impl Drop for TaskRun {
             }
             Phase::New | Phase::Off | Phase::Over => return,
         }
-        let (Scope::Task(task), Some(started)) = (&self.scope, self.started) else { return };
+        let (Scope::Task(task, ..), Some(started)) = (&self.scope, self.started) else { return };
         if let Some(event) = advance(&mut self.state, State::Cancelled) {
             end_task(task, event, started, Moment::now(), None);
         }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::exemplar::{Exemplar, ExemplarSlot};
-use super::shards::{Shards, Writer, add_float};
+use super::shards::{Shards, Slot, Writer, add_float};
 
 /// What a [`Family`](super::family::Family) can be made of.
 pub(super) trait Cell: Send + Sync + 'static {
@@ -53,6 +53,12 @@ impl CounterSeries {
     #[inline]
     pub fn add(&self, number: u64) {
         self.0.write(Line::default, |line, writer| writer.add(&line.0, number));
+    }
+
+    /// Adds one, when the thread's slot has been looked up.
+    #[inline]
+    pub(super) fn inc_in(&self, slot: Slot) {
+        self.0.write_in(slot, Line::default, |line, writer| writer.add(&line.0, 1));
     }
 
     /// The sum so far.
@@ -130,6 +136,11 @@ impl LevelSeries {
         self.0.write(Line::default, |line, writer| writer.add(&line.0, 1_u64.wrapping_neg()));
     }
 
+    #[inline]
+    pub(super) fn dec_in(&self, slot: Slot) {
+        self.0.write_in(slot, Line::default, |line, writer| writer.add(&line.0, 1_u64.wrapping_neg()));
+    }
+
     /// The value now. What one thread counts up another may count down, so only the sum of all copies means something.
     #[allow(clippy::cast_precision_loss, reason = "so many tasks run nowhere")]
     pub(super) fn value(&self) -> f64 {
@@ -153,6 +164,8 @@ pub(super) struct Buckets {
     pub(super) bounds: Box<[f64]>,
     /// The same for durations: the most nanoseconds that are not above each bound as seconds. Empty where a bound has none.
     nanos: Box<[u64]>,
+    /// The bucket of a duration of nothing.
+    of_none: usize,
     pub(super) exemplars: bool,
 }
 
@@ -160,7 +173,8 @@ impl Buckets {
     pub(super) fn new(bounds: impl Into<Box<[f64]>>, exemplars: bool) -> Self {
         let bounds = bounds.into();
         let nanos = bounds.iter().map(|bound| most_nanos(*bound)).collect::<Option<_>>().unwrap_or_default();
-        Self { bounds, nanos, exemplars }
+        let of_none = bounds.iter().filter(|bound| **bound < 0.0).count();
+        Self { bounds, nanos, of_none, exemplars }
     }
 
     /// The bucket of a duration: most are short, and found at once.
@@ -243,14 +257,31 @@ impl HistogramSeries {
 
     #[inline]
     pub(super) fn record_nanos(&self, nanos: u64) {
-        self.count_nanos(self.shape.of_nanos(nanos), nanos);
+        self.count_nanos(Slot::of_thread(), self.shape.of_nanos(nanos), nanos);
+    }
+
+    /// Records a duration of nothing, when the thread's slot has been looked up.
+    #[inline]
+    pub(super) fn record_none_in(&self, slot: Slot) {
+        self.count_nanos(slot, self.shape.of_none, 0);
     }
 
     /// Records a duration, and from time to time the trace that it belongs to; `trace` is asked for only then.
     #[inline]
     pub(super) fn record_traced(&self, nanos: u64, at_unix_nanos: u64, trace: impl FnOnce() -> Option<u128>) {
+        self.record_traced_in(Slot::of_thread(), nanos, at_unix_nanos, trace);
+    }
+
+    #[inline]
+    pub(super) fn record_traced_in(
+        &self,
+        slot: Slot,
+        nanos: u64,
+        at_unix_nanos: u64,
+        trace: impl FnOnce() -> Option<u128>,
+    ) {
         let bucket = self.shape.of_nanos(nanos);
-        self.count_nanos(bucket, nanos);
+        self.count_nanos(slot, bucket, nanos);
         if let Some(slot) = self.exemplars.get(bucket)
             && slot.is_due(at_unix_nanos)
             && let Some(trace) = trace()
@@ -295,7 +326,7 @@ impl HistogramSeries {
 
     #[inline]
     fn count(&self, bucket: usize, value: f64) {
-        self.write(|shard, writer| {
+        self.write(Slot::of_thread(), |shard, writer| {
             shard.count(bucket, writer);
             if value.is_finite() {
                 writer.add_float(&shard.sum, value);
@@ -304,16 +335,16 @@ impl HistogramSeries {
     }
 
     #[inline]
-    fn count_nanos(&self, bucket: usize, nanos: u64) {
-        self.write(|shard, writer| {
+    fn count_nanos(&self, slot: Slot, bucket: usize, nanos: u64) {
+        self.write(slot, move |shard, writer| {
             shard.count(bucket, writer);
             writer.add(&shard.nanos, nanos);
         });
     }
 
     #[inline]
-    fn write(&self, write: impl Fn(&HistogramShard, Writer)) {
-        self.shards.write(|| HistogramShard::new(self.shape.bounds.len() + 1), write);
+    fn write(&self, slot: Slot, write: impl Fn(&HistogramShard, Writer)) {
+        self.shards.write_in(slot, || HistogramShard::new(self.shape.bounds.len() + 1), write);
     }
 }
 
@@ -385,8 +416,10 @@ mod tests {
             for nanos in buckets.bounds.iter().flat_map(|bound| near(*bound)).chain([0, 1, 17, u64::MAX]) {
                 assert_eq!(buckets.of_nanos(nanos), buckets.of(seconds(nanos)), "{nanos}");
             }
+            assert_eq!(buckets.of_none, buckets.of_nanos(0));
         }
-        assert_eq!(Buckets::new([-1.0, 2.0], false).of_nanos(0), 1);
+        let below_zero = Buckets::new([-1.0, 2.0], false);
+        assert_eq!((below_zero.of_nanos(0), below_zero.of_none), (1, 1));
     }
 
     #[test]

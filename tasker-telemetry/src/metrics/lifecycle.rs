@@ -11,6 +11,7 @@ use super::cell::{Buckets, Cell, CounterSeries, HistogramSeries, LevelSeries};
 use super::family::{Descriptor, Family, Series};
 use super::name::{MetricKind, Names};
 use super::registry::{AnyFamily, Kind};
+use super::shards::Slot;
 use crate::catalog::{StepSpec, TaskSpec};
 use crate::table::{Table, hash_address};
 
@@ -286,7 +287,18 @@ impl TaskSeries {
     /// The body of an attempt of that step begins, after so long a wait. Says where the step is found again.
     #[inline]
     pub(crate) fn step_began(&self, spec: &'static StepSpec, queue_nanos: u64) -> u32 {
+        self.short_step_began();
+        self.step_waited(spec, queue_nanos)
+    }
+
+    /// The same for a short step, which has not waited: that is recorded with its end, or when it turns out not to be short.
+    #[inline]
+    pub(crate) fn short_step_began(&self) {
         self.steps_in_progress.cell.inc();
+    }
+
+    /// It has waited so long.
+    pub(crate) fn step_waited(&self, spec: &'static StepSpec, queue_nanos: u64) -> u32 {
         let Some((number, step)) = self.find_step(spec) else { return u32::MAX };
         step.queue.cell.record_nanos(queue_nanos);
         number
@@ -299,6 +311,18 @@ impl TaskSeries {
         if let Some(step) = self.steps.at(number) {
             step.executions.success.cell.inc();
             record(&step.duration.cell, took);
+        }
+    }
+
+    /// A short step ended well: it has not waited, and took so long.
+    #[inline]
+    pub(crate) fn short_step_completed(&self, spec: &'static StepSpec, took: Took<impl FnOnce() -> Option<u128>>) {
+        let slot = Slot::of_thread();
+        self.steps_in_progress.cell.dec_in(slot);
+        if let Some((_, step)) = self.find_step(spec) {
+            step.queue.cell.record_none_in(slot);
+            step.executions.success.cell.inc_in(slot);
+            step.duration.cell.record_traced_in(slot, took.nanos, took.end_unix_nanos, took.trace);
         }
     }
 

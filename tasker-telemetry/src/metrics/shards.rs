@@ -44,6 +44,17 @@ impl Drop for Owned {
     }
 }
 
+/// Which copies a thread writes. Whoever records several values at once looks it up once.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Slot(usize);
+
+impl Slot {
+    #[inline]
+    pub(super) fn of_thread() -> Self {
+        Self(slot())
+    }
+}
+
 #[inline]
 fn slot() -> usize {
     let slot = SLOT.with(Cell::get);
@@ -78,7 +89,12 @@ impl<T> Shards<T> {
     /// Shows the thread's copy, and whether nobody else writes there.
     #[inline]
     pub(super) fn write(&self, make: impl Fn() -> T, write: impl Fn(&T, Writer)) {
-        let slot = slot();
+        self.write_in(Slot::of_thread(), make, write);
+    }
+
+    /// The same, when the thread's slot has been looked up.
+    #[inline]
+    pub(super) fn write_in(&self, Slot(slot): Slot, make: impl Fn() -> T, write: impl Fn(&T, Writer)) {
         match self.near.get(slot) {
             Some(copy) => write(copy, Writer::Alone),
             None => self.write_far(slot, make, write),

@@ -45,10 +45,14 @@ impl Spot {
         Self(Some(with_span(trace, span)))
     }
 
-    /// The same, and the span that such a step runs in: [`parent_in`], with one look at what is current.
-    pub(crate) fn of_step_inside(trace: &TaskTrace, span: SpanId) -> (Self, Option<SpanId>) {
-        let span = span_context(trace, span);
-        Context::map_current(|current| (Self(Some(current.with_remote_span_context(span))), span_of(current, trace)))
+    /// Becomes the same, and says in which span such a step runs: [`parent_in`], with one look at what is current.
+    #[inline]
+    pub(crate) fn become_of_step(&mut self, trace: &TaskTrace, span: SpanId) -> Option<SpanId> {
+        Context::map_current(|current| {
+            let context = current.with_remote_span_context(span_context(trace, span));
+            self.0 = Some(context);
+            span_of(current, trace)
+        })
     }
 
     /// Whether it is one.

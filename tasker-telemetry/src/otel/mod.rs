@@ -41,8 +41,8 @@ mod context {
             Self
         }
 
-        pub(crate) const fn of_step_inside(_: &TaskTrace, _: SpanId) -> (Self, Option<SpanId>) {
-            (Self, None)
+        pub(crate) const fn become_of_step(&mut self, _: &TaskTrace, _: SpanId) -> Option<SpanId> {
+            None
         }
 
         pub(crate) const fn is_there(&self) -> bool {

@@ -1,48 +1,43 @@
-//! Which lane a thread has into which queue.
+//! Which lanes a thread has into which queues.
 
-use std::cell::RefCell;
 use std::sync::Arc;
 
 use super::queue::{Lane, Queue};
 use super::router::Item;
+
+/// A thread's lanes: one for each telemetry that it has published to.
+pub(crate) struct Lanes {
+    /// The one that was used last: most programs have one telemetry.
+    last: Option<Own>,
+    others: Vec<Own>,
+}
 
 struct Own {
     queue: u64,
     lane: Arc<Lane<Item>>,
 }
 
-thread_local! {
-    /// One for each telemetry that the thread has published to.
-    static LANES: RefCell<Vec<Own>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Has an item made and pushes it through the thread's own lane; `id` is the queue's. `false`: the queue is full.
-#[inline]
-pub(super) fn push(queue: &Queue<Item>, id: u64, kind: usize, make: &mut impl FnMut() -> Item) -> bool {
-    let pushed = LANES.try_with(|lanes| {
-        let lanes = lanes.try_borrow().ok()?;
-        let own = lanes.iter().find(|own| own.queue == id)?;
-        Some(queue.push_in(&own.lane, kind, make))
-    });
-    match pushed {
-        Ok(Some(pushed)) => pushed,
-        _ => push_first(queue, id, kind, make),
+impl Lanes {
+    pub(crate) const fn new() -> Self {
+        Self { last: None, others: Vec::new() }
     }
-}
 
-/// The thread has no lane yet; or it is being torn down, and gets none any more.
-#[cold]
-#[inline(never)]
-fn push_first(queue: &Queue<Item>, id: u64, kind: usize, make: &mut impl FnMut() -> Item) -> bool {
-    let opened = LANES.try_with(|lanes| {
-        let mut lanes = lanes.try_borrow_mut().ok()?;
-        lanes.retain(|own| Arc::strong_count(&own.lane) > 1); // those of telemetries that are no more
-        let lane = queue.open_lane();
-        lanes.push(Own { queue: id, lane: Arc::clone(&lane) });
-        Some(lane)
-    });
-    match opened {
-        Ok(Some(lane)) => queue.push_in(&lane, kind, make),
-        _ => queue.push(kind, make),
+    /// The lane into the queue of that number. `Some`, whatever the compiler knows.
+    #[inline]
+    pub(super) fn lane(&mut self, queue: &Queue<Item>, id: u64) -> Option<&Lane<Item>> {
+        if !matches!(&self.last, Some(own) if own.queue == id) {
+            self.look_up(queue, id);
+        }
+        self.last.as_ref().map(|own| &*own.lane)
+    }
+
+    #[cold]
+    fn look_up(&mut self, queue: &Queue<Item>, id: u64) {
+        let known = self.others.iter().position(|own| own.queue == id).map(|place| self.others.swap_remove(place));
+        let own = known.unwrap_or_else(|| {
+            self.others.retain(|own| Arc::strong_count(&own.lane) > 1); // those of telemetries that are no more
+            Own { queue: id, lane: queue.open_lane() }
+        });
+        self.others.extend(self.last.replace(own));
     }
 }

@@ -35,7 +35,8 @@ pub(crate) use self::build::{build, header};
 pub use self::health::{Health, QueueHealth, SubscriberHealth};
 #[cfg_attr(not(feature = "_store"), allow(unused_imports, reason = "only the store implements it"))]
 pub(crate) use self::keeper::{Books, Held, Keeper, Kept};
-pub(crate) use self::record::{Fact, Inputs, OUT_OF_LINE, Published, Reason, Record, StepPlace, TaskEnd};
+pub(crate) use self::lanes::Lanes;
+pub(crate) use self::record::{Fact, Inputs, OUT_OF_LINE, Opening, Published, Reason, Record, StepPlace, TaskEnd};
 pub(crate) use self::tap::RecordSink;
 pub(crate) use self::ticket::{End, Ended, Ticket};
 
@@ -44,6 +45,7 @@ use self::inline::InlineSubscriber;
 use self::queue::Queue;
 use self::router::Item;
 use crate::event::EventKind;
+use crate::scope;
 use crate::subscriber::Registration;
 
 /// The sizes and time limits of a publisher.
@@ -241,43 +243,109 @@ impl Publisher {
         if self.inline_mask & bit != 0 {
             inline::run(&self.inline, &record);
         }
-        let kind = record.kind;
         if self.all_queued_mask & bit == 0 && !for_spans {
-            self.published[kind as usize].fetch_add(1, Ordering::Relaxed);
+            self.published[record.kind as usize].fetch_add(1, Ordering::Relaxed);
             return;
         }
-        let mut record = record;
-        let pushed = lanes::push(&self.queue, self.id, kind as usize, &mut || Item::Event(record.take()));
-        if !pushed {
-            self.drop_full(&record);
-        }
+        self.push(record.kind as usize, Item::Event(record));
     }
 
-    /// Hands on an event that goes through the queue and nowhere else. It is made where it stays, if it can be.
+    /// Hands on an event that goes through the queue and nowhere else.
     #[inline]
-    pub(crate) fn send(&self, kind: EventKind, record: impl FnMut() -> Record) {
-        self.send_counted(kind as usize, record);
+    pub(crate) fn send(&self, record: Record) {
+        self.send_as(record.kind as usize, record);
     }
 
     /// The same for `step.execution_requested` and `step.started` in one record.
     #[inline]
-    pub(crate) fn send_begun(&self, record: impl FnMut() -> Record) {
-        self.send_counted(BEGUN, record);
+    pub(crate) fn send_begun(&self, record: Record) {
+        self.send_as(BEGUN, record);
+    }
+
+    fn send_as(&self, kind: usize, record: Record) {
+        if self.closed.load(Ordering::Relaxed) {
+            self.drop_closed(record);
+        } else {
+            self.push(kind, Item::Event(record));
+        }
+    }
+
+    /// The same for the beginning of a short step, by one of the thread's lanes. It is made where it stays, if it can be.
+    #[inline]
+    pub(crate) fn send_opening(&self, lanes: &mut Lanes, opening: Opening, record: impl FnOnce() -> Record) {
+        const KINDS: [usize; 4] =
+            [usize::MAX, EventKind::StepExecutionRequested as usize, EventKind::StepStarted as usize, BEGUN];
+        if opening != Opening::Nothing {
+            self.send_in(lanes, KINDS[opening as usize], record);
+        }
+    }
+
+    /// The same for its end; `begun`: what its beginning was told by, if this comes next to it in its task. Where that is still
+    /// the last that the thread has pushed, the end is added to it.
+    #[inline]
+    pub(crate) fn send_end(
+        &self,
+        lanes: &mut Lanes,
+        begun: impl FnOnce(&mut Record) -> bool,
+        record: impl FnOnce() -> Record,
+    ) {
+        let kind = EventKind::StepCompleted as usize;
+        let add = |item: &mut Item| if let Item::Event(record) = item { begun(record) } else { false };
+        let is_added = lanes.lane(&self.queue, self.id).is_some_and(|lane| Queue::change_last(lane, kind, add));
+        if !is_added {
+            self.send_in(lanes, kind, record);
+        }
     }
 
     #[inline]
-    fn send_counted(&self, kind: usize, mut record: impl FnMut() -> Record) {
+    fn send_in(&self, lanes: &mut Lanes, kind: usize, record: impl FnOnce() -> Record) {
         if self.closed.load(Ordering::Relaxed) {
-            let (first, second) = record().apart();
-            first.iter().chain([&second]).for_each(|record| self.drop_everywhere(record, Account::drop_closed));
-        } else if !lanes::push(&self.queue, self.id, kind, &mut || Item::Event(record())) {
-            let (first, second) = record().apart();
-            first.iter().chain([&second]).for_each(|record| self.drop_full(record));
+            return self.drop_closed(record());
+        }
+        let pushed = match lanes.lane(&self.queue, self.id) {
+            Some(lane) => self.queue.push_in(lane, kind, move || Item::Event(record())),
+            None => self.queue.push(kind, Item::Event(record())),
+        };
+        if let Err(item) = pushed {
+            self.drop_full(item);
+        }
+    }
+
+    /// Pushes through the thread's own lane; one that is being torn down gets none any more.
+    fn push(&self, kind: usize, item: Item) {
+        let mut item = Some(item);
+        let pushed = scope::with_lanes(|lanes| match (lanes.lane(&self.queue, self.id), item.take()) {
+            (Some(lane), Some(item)) => self.queue.push_in(lane, kind, || item),
+            (None, Some(item)) => Err(item),
+            (_, None) => Ok(()),
+        });
+        let pushed = pushed.unwrap_or_else(|| item.map_or(Ok(()), |item| self.queue.push(kind, item)));
+        if let Err(item) = pushed {
+            self.drop_full(item);
         }
     }
 
     #[cold]
-    fn drop_full(&self, record: &Record) {
+    fn drop_closed(&self, record: Record) {
+        record.apart(|record| self.drop_everywhere(&record, Account::drop_closed));
+    }
+
+    /// The queue had no room for it.
+    #[cold]
+    fn drop_full(&self, item: Item) {
+        match item {
+            Item::Event(record) => record.apart(|record| self.drop_full_event(&record)),
+            Item::Spans(records) => {
+                let Some(account) = &self.spans else { return };
+                for _ in &records {
+                    account.drop_full();
+                }
+            }
+            Item::Flush(_) | Item::Shutdown(_) => {}
+        }
+    }
+
+    fn drop_full_event(&self, record: &Record) {
         self.published[record.kind as usize].fetch_add(1, Ordering::Relaxed);
         for account in self.behind_queue() {
             if account.wants(record) {
@@ -302,11 +370,10 @@ impl Publisher {
     #[cfg(feature = "api")]
     pub(crate) fn publish_span(&self, record: Record) {
         let Some(account) = &self.spans else { return };
-        let mut record = Some(record);
         if self.closed.load(Ordering::Relaxed) {
             account.drop_closed();
-        } else if !lanes::push(&self.queue, self.id, SPAN, &mut || Item::Spans(record.take().into_iter().collect())) {
-            account.drop_full();
+        } else {
+            self.push(SPAN, Item::Spans(vec![record]));
         }
     }
 

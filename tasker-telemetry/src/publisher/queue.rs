@@ -76,11 +76,6 @@ impl<T> Lane<T> {
     }
 }
 
-/// The state behind a lock is whole whenever the lock is free, so a panic elsewhere in its thread does not matter.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
 impl<T> Queue<T> {
     pub(super) fn new(capacity: usize) -> Self {
         Self {
@@ -112,14 +107,22 @@ impl<T> Queue<T> {
         lane
     }
 
-    /// Has an item of that kind made and put at the end of a lane of this queue. `false`: the queue is full, and nothing was
-    /// made. (What makes it is borrowed, not taken and given back: moving what it holds cost more than all the rest.)
+    /// Has an item of that kind made and put at the end of a lane of this queue. `Err`: the queue is full.
     #[inline(always)]
-    #[allow(clippy::inline_always, reason = "what is made is then made where it stays: 20 instructions of 100")]
-    pub(super) fn push_in(&self, lane: &Lane<T>, kind: usize, make: &mut impl FnMut() -> T) -> bool {
-        let Ok(mut inside) = lane.0.try_lock() else { return self.push(kind, make) };
+    #[allow(
+        clippy::inline_always,
+        reason = "what is made is then made where it stays: moved there, it costs twice as much"
+    )]
+    pub(super) fn push_in(&self, lane: &Lane<T>, kind: usize, make: impl FnOnce() -> T) -> Result<(), T> {
+        let Some(mut inside) = lane.0.try_lock() else { return self.push(kind, make()) };
         if inside.room == 0 && !self.take_places(&mut inside) {
-            return false;
+            drop(inside);
+            return Err(make());
+        }
+        // Never: but knowing it the compiler leaves out what would grow the list, and writes the item where it stays.
+        if inside.items.len() == inside.items.capacity() {
+            drop(inside);
+            return self.push(kind, make());
         }
         inside.room -= 1;
         inside.items.push(make());
@@ -129,7 +132,18 @@ impl<T> Queue<T> {
         if is_asleep {
             self.wake();
         }
-        true
+        Ok(())
+    }
+
+    /// Shows what was last pushed to a lane, if it is there still. Of what `change` says it has added to it, one more of that kind
+    /// was let in. (The consumer has been woken for it, or has not looked yet.)
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "as above")]
+    pub(super) fn change_last(lane: &Lane<T>, kind: usize, change: impl FnOnce(&mut T) -> bool) -> bool {
+        let Some(mut inside) = lane.0.try_lock() else { return false };
+        let changed = inside.items.last_mut().is_some_and(change);
+        inside.tally[kind % KINDS] += u64::from(changed);
+        changed
     }
 
     /// Takes a portion of places for a lane, as far as there are any.
@@ -150,16 +164,16 @@ impl<T> Queue<T> {
         granted > 0
     }
 
-    /// Has an item made and put at the end of the list that all threads share. `false`: the queue is full.
+    /// Puts an item at the end of the list that all threads share. `Err`: the queue is full.
     #[cold]
-    pub(super) fn push(&self, kind: usize, make: &mut impl FnMut() -> T) -> bool {
+    pub(super) fn push(&self, kind: usize, item: T) -> Result<(), T> {
         if self.taken.fetch_add(1, Ordering::AcqRel) >= self.capacity {
             self.taken.fetch_sub(1, Ordering::AcqRel);
-            return false;
+            return Err(item);
         }
         self.shared_tally[kind % KINDS].fetch_add(1, Ordering::Relaxed);
-        self.put(make());
-        true
+        self.put(item);
+        Ok(())
     }
 
     /// Puts an item there whatever the capacity; for the few that control the consumer.
@@ -214,7 +228,7 @@ impl<T> Queue<T> {
         let Lanes { open, gone } = &mut *lanes;
         open.retain(|lane| {
             let is_gone = Arc::strong_count(lane) == 1; // asked first: nobody can push after that
-            let mut inside = lock(&lane.0);
+            let mut inside = lane.0.lock();
             let inside = &mut *inside;
             unused += mem::take(&mut inside.room);
             inside.portion = FIRST_PORTION;
@@ -234,7 +248,7 @@ impl<T> Queue<T> {
     }
 
     fn lanes(&self) -> MutexGuard<'_, Lanes<T>> {
-        let mut lanes = lock(&self.lanes);
+        let mut lanes = self.lanes.lock();
         while let Some(lane) = self.newcomers.pop() {
             lanes.open.push(lane);
         }
@@ -263,7 +277,7 @@ impl<T> Queue<T> {
 
     fn is_empty(&self) -> bool {
         let is_empty = |lane: &Arc<Lane<T>>| {
-            let inside = lock(&lane.0);
+            let inside = lane.0.lock();
             inside.items.is_empty() && inside.full.is_empty()
         };
         self.shared.is_empty() && self.lanes().open.iter().all(is_empty)
@@ -271,7 +285,7 @@ impl<T> Queue<T> {
 
     /// How many items wait, or are in the consumer's hand.
     pub(super) fn len(&self) -> usize {
-        let unused: usize = self.lanes().open.iter().map(|lane| lock(&lane.0).room).sum();
+        let unused: usize = self.lanes().open.iter().map(|lane| lane.0.lock().room).sum();
         (self.taken.load(Ordering::Acquire) & !CLOSED).saturating_sub(unused).min(self.capacity)
     }
 
@@ -281,7 +295,7 @@ impl<T> Queue<T> {
         let mut sum = lanes.gone;
         sum.iter_mut().zip(&self.shared_tally).for_each(|(sum, count)| *sum += count.load(Ordering::Relaxed) as u64);
         for lane in &lanes.open {
-            sum.iter_mut().zip(lock(&lane.0).tally).for_each(|(sum, count)| *sum += count);
+            sum.iter_mut().zip(lane.0.lock().tally).for_each(|(sum, count)| *sum += count);
         }
         sum
     }

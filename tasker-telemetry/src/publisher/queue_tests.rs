@@ -17,9 +17,9 @@ fn read<T>(queue: &Queue<T>) -> Vec<T> {
 fn a_full_queue_gives_the_item_back() {
     let queue = Queue::new(2);
     let lane = queue.open_lane();
-    let push = |number| queue.push_in(&lane, 0, &mut || number);
+    let push = |number| queue.push_in(&lane, 0, || number).is_ok();
     assert_eq!((push(1), push(2), push(3)), (true, true, false));
-    assert_eq!((queue.push(0, &mut || 4), queue.len()), (false, 2));
+    assert_eq!((queue.push(0, 4).is_ok(), queue.len()), (false, 2));
     assert_eq!(read(&queue), [1, 2]);
     assert_eq!((push(5), queue.len(), queue.high_water()), (true, 1, 2));
     assert_eq!(queue.tally()[0], 3);
@@ -29,7 +29,7 @@ fn a_full_queue_gives_the_item_back() {
 fn the_bound_is_on_all_lanes_together() {
     let queue = Queue::new(10);
     let (one, other) = (queue.open_lane(), queue.open_lane());
-    let fit = |lane| (0..20).take_while(|number| queue.push_in(lane, 1, &mut || *number)).count();
+    let fit = |lane| (0..20).take_while(|number| queue.push_in(lane, 1, || *number).is_ok()).count();
     assert_eq!((fit(&one), fit(&other)), (10, 0));
     assert_eq!(read(&queue).len(), 10);
     assert_eq!((fit(&other), fit(&one)), (10, 0), "what one does not need is the other's");
@@ -40,19 +40,19 @@ fn the_bound_is_on_all_lanes_together() {
 fn places_taken_in_advance_are_given_back() {
     let queue = Queue::new(16);
     let (one, other) = (queue.open_lane(), queue.open_lane());
-    assert!(queue.push_in(&one, 0, &mut || 1) && queue.push_in(&other, 0, &mut || 2));
+    assert!(queue.push_in(&one, 0, || 1).is_ok() && queue.push_in(&other, 0, || 2).is_ok());
     assert_eq!(queue.len(), 2);
-    assert!(!queue.push(0, &mut || 3), "the two lanes have taken all");
+    assert!(queue.push(0, 3).is_err(), "the two lanes have taken all");
     assert_eq!(read(&queue), [1, 2]);
-    assert_eq!((queue.push(0, &mut || 3), queue.len()), (true, 1));
+    assert_eq!((queue.push(0, 3).is_ok(), queue.len()), (true, 1));
 }
 
 #[test]
 fn many_items_in_a_lane_keep_their_order() {
     let queue = Queue::new(10_000);
     let lane = queue.open_lane();
-    assert!((0..10_000).all(|number| queue.push_in(&lane, 0, &mut || number)));
-    assert!(!queue.push_in(&lane, 0, &mut || 0));
+    assert!((0..10_000).all(|number| queue.push_in(&lane, 0, || number).is_ok()));
+    assert!(queue.push_in(&lane, 0, || 0).is_err());
     assert!(read(&queue).into_iter().eq(0..10_000));
 }
 
@@ -60,7 +60,7 @@ fn many_items_in_a_lane_keep_their_order() {
 fn the_lane_of_a_thread_that_is_gone_is_read_to_its_end() {
     let queue = Queue::new(10);
     let lane = queue.open_lane();
-    assert!(queue.push_in(&lane, 3, &mut || 1));
+    assert!(queue.push_in(&lane, 3, || 1).is_ok());
     drop(lane);
     assert_eq!(read(&queue), [1]);
     assert_eq!((queue.tally()[3], queue.len()), (1, 0));
@@ -70,13 +70,13 @@ fn the_lane_of_a_thread_that_is_gone_is_read_to_its_end() {
 fn a_closed_queue_lets_nobody_in_and_loses_nobody() {
     let queue = Queue::new(10);
     let lane = queue.open_lane();
-    assert!(queue.push_in(&lane, 0, &mut || 1));
+    assert!(queue.push_in(&lane, 0, || 1).is_ok());
     queue.close();
-    assert!(queue.push_in(&lane, 0, &mut || 2), "a place that it had before");
-    assert_eq!((queue.push(0, &mut || 3), queue.is_finished(), queue.len()), (false, false, 2));
+    assert!(queue.push_in(&lane, 0, || 2).is_ok(), "a place that it had before");
+    assert_eq!((queue.push(0, 3).is_ok(), queue.is_finished(), queue.len()), (false, false, 2));
     assert_eq!(read(&queue), [1, 2]);
     assert!(queue.is_finished());
-    assert!(!queue.push_in(&lane, 0, &mut || 4));
+    assert!(queue.push_in(&lane, 0, || 4).is_err());
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn no_wake_up_and_no_item_is_lost() {
             thread::spawn(move || {
                 let lane = queue.open_lane();
                 for number in 0..EACH {
-                    assert!(queue.push_in(&lane, 0, &mut || (producer, number)));
+                    assert!(queue.push_in(&lane, 0, || (producer, number)).is_ok());
                     if number % 512 == 0 {
                         thread::yield_now();
                     }
@@ -121,4 +121,19 @@ fn no_wake_up_and_no_item_is_lost() {
     }
     consumer.join().unwrap();
     assert_eq!((queue.len(), queue.tally()[0]), (0, 4 * EACH));
+}
+
+#[test]
+fn what_was_pushed_last_can_be_changed_until_it_is_read() {
+    let queue = Queue::new(10);
+    let lane = queue.open_lane();
+    let add = |number: &mut u32| {
+        *number += 1;
+        true
+    };
+    assert!(!Queue::change_last(&lane, 2, add), "nothing was pushed");
+    assert!(queue.push_in(&lane, 1, || 7).is_ok() && queue.push_in(&lane, 1, || 8).is_ok());
+    assert!(Queue::change_last(&lane, 2, add) && !Queue::change_last(&lane, 2, |_| false));
+    assert_eq!((read(&queue), queue.tally()[1], queue.tally()[2]), (vec![7, 9], 2, 1));
+    assert!(!Queue::change_last(&lane, 2, add), "it was read");
 }

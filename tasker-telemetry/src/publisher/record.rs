@@ -3,6 +3,7 @@
 //! Texts, ids and typed structs are made of it on the subscribers' side (`build.rs`), by whoever needs them.
 
 use std::borrow::Cow;
+use std::mem;
 use std::sync::Arc;
 
 use super::order::{Numbered, Place};
@@ -35,7 +36,11 @@ impl Numbered for Record {
     #[inline]
     fn place(&self) -> Option<Place<'_>> {
         let task = self.task.as_ref()?;
-        let width = if let Fact::Begun(_) = self.fact { 2 } else { 1 };
+        let width = match self.fact {
+            Fact::Begun(_) => 2,
+            Fact::Short { opening, ended } => opening.events() + u32::from(ended.is_some()),
+            _ => 1,
+        };
         let place = Place { line: Arc::as_ptr(task) as usize, next: task.next_in_line(), number: self.sequence, width };
         (self.sequence < OUT_OF_LINE).then_some(place)
     }
@@ -95,6 +100,9 @@ pub(crate) enum Fact {
     /// `step.execution_requested` and, at the same moment, `step.started`: most steps wait for nothing, and one record is half
     /// the work of two. The router takes them apart.
     Begun(Option<Inputs>),
+    /// A step that had nothing to wait for and has no inputs: what its beginning is told by, and `step.completed` after so many
+    /// nanoseconds, if it had ended before the router took this. The router takes them apart, too.
+    Short { opening: Opening, ended: Option<u64> },
     /// `step.started`
     Started { queue_nanos: u64 },
     /// `step.completed`. The body began `nanos` before the record's time.
@@ -118,6 +126,41 @@ pub(crate) enum Fact {
     Call(Arc<Call>),
     /// Every event that user code published.
     Published(Arc<Published>),
+}
+
+/// By which events the beginning of a step that waits for nothing is told: those that somebody wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Opening {
+    Nothing = 0,
+    /// `step.execution_requested`
+    Asked,
+    /// `step.started`
+    Started,
+    Both,
+}
+
+impl Opening {
+    /// Of events of these kinds.
+    pub(crate) const fn among(kinds: u32) -> Self {
+        let asked = kinds & EventKind::StepExecutionRequested.bit() != 0;
+        let started = kinds & EventKind::StepStarted.bit() != 0;
+        match (asked, started) {
+            (false, false) => Self::Nothing,
+            (true, false) => Self::Asked,
+            (false, true) => Self::Started,
+            (true, true) => Self::Both,
+        }
+    }
+
+    /// How many they are.
+    #[inline]
+    pub(crate) const fn events(self) -> u32 {
+        match self {
+            Self::Nothing => 0,
+            Self::Asked | Self::Started => 1,
+            Self::Both => 2,
+        }
+    }
 }
 
 /// The values of a step's `fields(..)`, masked. Behind one thin pointer: a record stays small.
@@ -157,27 +200,52 @@ pub(crate) struct Published {
 }
 
 impl Record {
-    /// The record, moved out; an empty one stays.
-    pub(super) fn take(&mut self) -> Self {
-        let empty =
-            Self { kind: self.kind, sequence: OUT_OF_LINE, at: self.at, task: None, step: None, fact: Fact::Bare };
-        std::mem::replace(self, empty)
-    }
-
-    /// The two events that it stands for, or the one.
+    /// Each event that it stands for, in their order.
     #[inline]
-    pub(super) fn apart(self) -> (Option<Self>, Self) {
-        if let Fact::Begun(_) = self.fact { self.taken_apart() } else { (None, self) }
+    pub(super) fn apart(self, mut each: impl FnMut(Self)) {
+        if let Fact::Begun(_) | Fact::Short { .. } = self.fact {
+            self.taken_apart(&mut each);
+        } else {
+            each(self);
+        }
     }
 
-    fn taken_apart(mut self) -> (Option<Self>, Self) {
-        let inputs = match std::mem::replace(&mut self.fact, Fact::Started { queue_nanos: 0 }) {
-            Fact::Begun(inputs) => inputs,
-            _ => None,
+    fn taken_apart(mut self, each: &mut impl FnMut(Self)) {
+        let (opening, ended, asked) = match mem::replace(&mut self.fact, Fact::Bare) {
+            Fact::Begun(inputs) => (Opening::Both, None, inputs.map_or(Fact::Bare, Fact::Inputs)),
+            Fact::Short { opening, ended } => (opening, ended, Fact::Bare),
+            _ => return,
         };
-        let fact = inputs.map_or(Fact::Bare, Fact::Inputs);
-        let asked = Self { kind: EventKind::StepExecutionRequested, task: self.task.clone(), fact, ..self };
-        (Some(asked), Self { sequence: self.sequence.wrapping_add(1), ..self })
+        let mut sequence = self.sequence;
+        let mut tell = |kind, at, fact| {
+            each(Self { kind, sequence, at, task: self.task.clone(), step: self.step, fact });
+            sequence = sequence.wrapping_add(1);
+        };
+        if let Opening::Asked | Opening::Both = opening {
+            tell(EventKind::StepExecutionRequested, self.at, asked);
+        }
+        if let Opening::Started | Opening::Both = opening {
+            tell(EventKind::StepStarted, self.at, Fact::Started { queue_nanos: 0 });
+        }
+        if let Some(nanos) = ended {
+            let fact = Fact::Completed { nanos, queue_nanos: 0, inputs: None };
+            tell(EventKind::StepCompleted, self.at.after(nanos), fact);
+        }
+    }
+
+    /// The step whose beginning this tells, as the event of that number in that task, has ended well after so many nanoseconds.
+    /// `false`: this is another record.
+    #[inline]
+    pub(crate) fn add_end(&mut self, task: &Arc<TaskCore>, sequence: u32, nanos: u64) -> bool {
+        match &mut self.fact {
+            Fact::Short { ended: ended @ None, .. }
+                if self.sequence == sequence && self.task.as_ref().is_some_and(|of| Arc::ptr_eq(of, task)) =>
+            {
+                *ended = Some(nanos);
+                true
+            }
+            _ => false,
+        }
     }
 
     /// Whether it belongs to a task whose spans are made as they end.

@@ -165,11 +165,7 @@ impl Router {
     }
 
     fn sort_apart(&mut self, record: Record) {
-        let (first, record) = record.apart();
-        if let Some(first) = first {
-            self.sort(first);
-        }
-        self.sort(record);
+        record.apart(|record| self.sort(record));
     }
 
     /// Puts the record on the pile of everybody who wants it.

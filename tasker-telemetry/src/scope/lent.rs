@@ -8,10 +8,10 @@
 use std::mem;
 use std::sync::Arc;
 
-use super::{HERE, Here, Permit, Scope, current};
+use super::{HERE, Here, Scope, current};
 use crate::catalog::StepSpec;
 use crate::lifecycle::{Pace, TaskCore};
-use crate::publisher::StepPlace;
+use crate::publisher::{Lanes, StepPlace};
 use crate::telemetry;
 
 /// While it lives, the step is the current scope; then the one around it is again. It lies on the stack of the poll: nothing
@@ -27,8 +27,7 @@ enum Outer {
     Nothing,
     Empty,
     Telemetry,
-    Task,
-    Step(StepPlace),
+    Task(Option<StepPlace>),
 }
 
 /// How a step began in the scope around it.
@@ -45,14 +44,15 @@ pub(crate) enum Begun {
 impl Lent {
     pub(crate) const NOTHING: Self = Self { outer: Outer::Nothing, was_polling: false };
 
-    /// A step begins in the current scope, if that is all that it needs. `tell` is asked for its place where somebody is to be
-    /// told; it gets the task, and the step around if there is one, and must not look for the scope itself.
+    /// A step begins in the current scope, if that is all that it needs. `tell` is called where somebody is to be told. It gets
+    /// the task, the place of the step around if there is one, and the thread's lanes; it puts the step's own place there, or
+    /// says that it cannot. It must not look for the scope itself.
     #[inline]
     pub(crate) fn begin(
         &mut self,
         spec: &'static StepSpec,
         polls: bool,
-        tell: impl FnOnce(&Arc<TaskCore>, Option<&StepPlace>) -> Option<StepPlace>,
+        tell: impl FnOnce(&Arc<TaskCore>, &mut Option<StepPlace>, &mut Lanes) -> bool,
     ) -> Begun {
         let begun = HERE.try_with(|here| match here.try_borrow_mut() {
             Ok(mut here) => self.begin_here(&mut here, spec, polls, tell),
@@ -67,36 +67,18 @@ impl Lent {
         here: &mut Here,
         spec: &'static StepSpec,
         polls: bool,
-        tell: impl FnOnce(&Arc<TaskCore>, Option<&StepPlace>) -> Option<StepPlace>,
+        tell: impl FnOnce(&Arc<TaskCore>, &mut Option<StepPlace>, &mut Lanes) -> bool,
     ) -> Begun {
         let mut begun = Begun::Quiet;
         match &mut here.scope {
-            Scope::Step(task, place, _) => {
-                let inner = match task.pace() {
-                    Pace::Quiet => StepPlace::of(spec, task),
-                    Pace::Short => {
-                        let Some(inner) = tell(task, Some(place)) else { return Begun::No };
-                        begun = Begun::Told;
-                        inner
-                    }
-                    Pace::Long => return Begun::No,
-                };
-                self.outer = Outer::Step(mem::replace(place, inner));
-            }
-            Scope::Task(task) => {
-                let inner = match task.pace() {
-                    Pace::Quiet => StepPlace::of(spec, task),
-                    Pace::Short => {
-                        let Some(inner) = tell(task, None) else { return Begun::No };
-                        begun = Begun::Told;
-                        inner
-                    }
-                    Pace::Long => return Begun::No,
-                };
-                if let Scope::Task(task) = take(&mut here.scope) {
-                    put(&mut here.scope, Scope::Step(task, inner, Permit::NotHeld));
+            Scope::Task(task, place, _) => {
+                let outer = *place;
+                match task.pace() {
+                    Pace::Quiet => *place = Some(StepPlace::of(spec, task)),
+                    Pace::Short if tell(task, place, &mut here.lanes) => begun = Begun::Told,
+                    Pace::Short | Pace::Long => return Begun::No,
                 }
-                self.outer = Outer::Task;
+                self.outer = Outer::Task(outer);
             }
             Scope::Telemetry(core) if core.is_quiet() => {
                 core.implicit_task_began();
@@ -120,18 +102,38 @@ impl Lent {
         begun
     }
 
-    /// The step's end is told, and what was lent goes back, both with one look at the scope. `tell` gets the step's task and
-    /// place, and must not look for the scope itself.
+    /// The end of a step that nobody is told of: what was lent goes back.
     #[inline]
-    pub(crate) fn end(&mut self, tell: impl FnOnce(&Arc<TaskCore>, &StepPlace)) {
-        // Fails where the thread is being torn down, and there is no scope any more: then nothing was lent.
+    pub(crate) fn end(&mut self) {
+        self.end_told(|_, _, _| {});
+        if !matches!(self.outer, Outer::Nothing) {
+            self.end_anywhere();
+        }
+    }
+
+    fn end_anywhere(&mut self) {
+        // Fails where the thread is being torn down, and there is no scope any more: then nothing is to be given back.
+        let made = HERE.try_with(|here| here.try_borrow_mut().ok().and_then(|mut here| self.give_back(&mut here)));
+        self.outer = Outer::Nothing;
+        if let Ok(Some(scope)) = made {
+            drop_made(scope);
+        }
+    }
+
+    /// The end of one that was told of is told, and what was lent goes back, both with one look at the scope. `tell` gets the
+    /// step's task and place, and the thread's lanes, and must not look for the scope itself.
+    #[inline]
+    pub(crate) fn end_told(&mut self, tell: impl FnOnce(&Arc<TaskCore>, StepPlace, &mut Lanes)) {
         let _ = HERE.try_with(|here| {
             let Ok(mut here) = here.try_borrow_mut() else { return };
-            if let Scope::Step(task, place, _) = &here.scope {
-                tell(task, place);
+            let Here { scope, lanes, polling } = &mut *here;
+            if let (Scope::Task(task, place, _), Outer::Task(outer)) = (scope, &self.outer) {
+                if let Some(inner) = mem::replace(place, *outer) {
+                    tell(task, inner, lanes);
+                }
+                *polling = self.was_polling;
+                self.outer = Outer::Nothing;
             }
-            self.give_back(&mut here); // a told step is in a task: nothing was made that has to be dropped
-            self.outer = Outer::Nothing;
         });
     }
 
@@ -151,29 +153,25 @@ impl Lent {
 impl Drop for Lent {
     #[inline]
     fn drop(&mut self) {
-        if let Outer::Nothing = self.outer {
-            return;
-        }
-        // Else the thread is being torn down, and there is no scope any more.
-        let made = HERE.try_with(|here| here.try_borrow_mut().ok().and_then(|mut here| self.give_back(&mut here)));
-        if let Ok(Some(scope)) = made {
-            drop_made(scope);
+        if !matches!(self.outer, Outer::Nothing) {
+            self.end_early();
         }
     }
 }
 
 impl Lent {
+    /// By a panic, or the step goes on after this poll.
+    #[cold]
+    fn end_early(&mut self) {
+        self.end_anywhere();
+    }
+
     /// What had to be made in the meantime comes out, to be dropped when nobody looks at the scope.
     #[inline]
     fn give_back(&mut self, here: &mut Here) -> Option<Scope> {
         match (&mut here.scope, &self.outer) {
             (_, Outer::Nothing) => return None,
-            (Scope::Step(_, place, _), &Outer::Step(outer)) => *place = outer,
-            (Scope::Step(..), Outer::Task) => {
-                if let Scope::Step(task, ..) = take(&mut here.scope) {
-                    put(&mut here.scope, Scope::Task(task));
-                }
-            }
+            (Scope::Task(_, place, _), &Outer::Task(outer)) => *place = outer,
             (Scope::Light(..), Outer::Telemetry) => {
                 if let Scope::Light(core, ..) = take(&mut here.scope) {
                     put(&mut here.scope, Scope::Telemetry(core));
@@ -181,7 +179,7 @@ impl Lent {
             }
             (Scope::Installed(..), Outer::Empty) => put(&mut here.scope, Scope::Empty),
             // Somebody wanted to know the task of a step outside any, so one was made.
-            (Scope::Step(task, ..), Outer::Telemetry) => {
+            (Scope::Task(task, ..), Outer::Telemetry) => {
                 let outer = Scope::Telemetry(task.core().clone());
                 here.polling = self.was_polling;
                 return Some(mem::replace(&mut here.scope, outer));

@@ -51,7 +51,7 @@ mod open {
         /// A call that the calling code makes; `None` where no span is made of it.
         pub(crate) fn begin() -> Option<Self> {
             let task = match scope::current() {
-                Scope::Task(task) | Scope::Step(task, ..) => task,
+                Scope::Task(task, ..) => task,
                 Scope::Empty | Scope::Telemetry(_) | Scope::Light(..) | Scope::Installed(..) => return None,
             };
             let trace = task.trace().filter(|trace| trace.is_recorded())?;

@@ -90,9 +90,9 @@ impl SpanId {
 
     /// One attempt of a step: a function of its task's nonce, the step's number and the attempt.
     pub(crate) const fn of_step(nonce: u64, number: u32, attempt: u32) -> Self {
-        Self::never_zero(mix(
-            mix(nonce.wrapping_add(number as u64) ^ STEP_SALT) ^ (attempt as u64).wrapping_mul(ATTEMPT_STRIDE)
-        ))
+        // One bijection: what differs in number or attempt differs in the sum, and so in the id.
+        let place = number as u64 | (attempt as u64) << 32;
+        Self::never_zero(mix(nonce.wrapping_add(place) ^ STEP_SALT))
     }
 }
 

@@ -157,7 +157,7 @@ impl StepRun {
             }
             let number = self.attempt;
             match self.scope_mut() {
-                Some(Scope::Step(_, place, _)) => place.attempt = number,
+                Some(Scope::Task(_, Some(place), _)) => place.attempt = number,
                 Some(Scope::Light(_, _, attempt)) => *attempt = number,
                 _ => {}
             }
@@ -251,7 +251,7 @@ impl StepRun {
     fn release_permit(&mut self) {
         if self.has_permit() {
             self.set_hold(None);
-            if let Some(Scope::Step(_, _, permit)) = self.scope_mut() {
+            if let Some(Scope::Task(_, _, permit)) = self.scope_mut() {
                 *permit = Permit::NotHeld;
             }
         }

@@ -33,9 +33,9 @@ impl StepRun {
             return None;
         }
         match self.scope()? {
-            Scope::Step(task, ..) => task.metrics(),
+            Scope::Task(task, ..) => task.metrics(),
             Scope::Light(core, spec, _) => core.metrics().life_cycle()?.lone_step(spec).map(|metrics| &**metrics),
-            Scope::Empty | Scope::Telemetry(_) | Scope::Task(_) | Scope::Installed(..) => None,
+            Scope::Empty | Scope::Telemetry(_) | Scope::Installed(..) => None,
         }
     }
 
@@ -52,6 +52,13 @@ impl StepRun {
     pub(super) fn meter_start(&mut self, queue_nanos: u64) {
         if let Some(metrics) = self.metrics() {
             self.series = metrics.step_began(self.spec, queue_nanos);
+        }
+    }
+
+    /// It has begun as a short step, and turned out not to be one.
+    pub(super) fn meter_late_start(&mut self) {
+        if let Some(metrics) = self.metrics() {
+            self.series = metrics.step_waited(self.spec, 0);
         }
     }
 

@@ -1,17 +1,17 @@
 //! The way of most steps: it begins at once, in the scope around it, and ends well in its first poll. What it has to remember
 //! lies on the stack of that poll; what turns out otherwise becomes a [`StepRun`] like all others.
 
+use std::mem;
 use std::sync::Arc;
 
 use super::meter::Metering;
 use super::{Outside, Phase, StepRun, Times};
 use crate::catalog::StepSpec;
-use crate::event::EventKind;
 use crate::lifecycle::TaskCore;
 use crate::log_span::LogSpan;
 use crate::metrics::Took;
 use crate::otel::{Attached, Spot};
-use crate::publisher::{Fact, StepPlace};
+use crate::publisher::{Lanes, StepPlace};
 use crate::scope::{Begun, Lent};
 use crate::state::State;
 use crate::time::Moment;
@@ -20,8 +20,8 @@ use crate::trace::SpanId;
 /// What is to be remembered of a step on that way that was told of.
 pub(in crate::lifecycle) struct Short {
     started: Moment,
-    /// Where its series are.
-    series: u32,
+    /// The number of the first event that its beginning was told by.
+    opened: u32,
     spot: Spot,
 }
 
@@ -39,14 +39,14 @@ impl StepRun {
     #[cold]
     pub(in crate::lifecycle) fn told(spec: &'static StepSpec, lent: &mut Lent, short: &mut Option<Short>) -> Self {
         let mut run = Self::quiet(spec, lent);
-        let Some(Short { started, series, spot }) = short.take() else { return run };
+        let Some(Short { started, spot, .. }) = short.take() else { return run };
         if let Some((task, _)) = run.task() {
             let (watched, is_metered) = (task.is_watched(), task.metrics().is_some());
             run.watched = watched;
             run.metering = if is_metered { Metering::Step } else { Metering::Off };
         }
         run.times = Some(Times { asked: started, started });
-        run.series = series;
+        run.meter_late_start();
         run.set_outside(spot.is_there().then(|| Outside { spot, log: LogSpan::none() }));
         run.state = State::InProgress;
         run
@@ -63,59 +63,67 @@ impl Short {
         lent: &mut Lent,
         short: &mut Option<Self>,
     ) -> Begun {
-        lent.begin(spec, polls, |task, around| Self::tell(spec, task, around, short))
+        lent.begin(spec, polls, |task, place, lanes| Self::tell(spec, task, place, lanes, short))
     }
 
-    /// A step asks to run in that task, and begins. Not where logs want a span of it.
+    /// A step asks to run in that task, and begins: its place takes that of the one around. Not where logs want a span of it.
     #[inline(never)]
     fn tell(
         spec: &'static StepSpec,
         task: &Arc<TaskCore>,
-        around: Option<&StepPlace>,
+        place: &mut Option<StepPlace>,
+        lanes: &mut Lanes,
         short: &mut Option<Self>,
-    ) -> Option<StepPlace> {
+    ) -> bool {
         if LogSpan::is_wanted(task) {
-            return None;
+            return false;
         }
         let started = Moment::now();
-        let mut place = StepPlace::of(spec, task);
+        let (number, opened) = task.open();
+        let mut inner = StepPlace { spec, number, attempt: 1, parent: 0 };
         let mut spot = Spot::none();
         if let Some(trace) = task.trace().filter(|trace| trace.is_recorded()) {
             let span_of = |place: &StepPlace| SpanId::of_step(task.nonce(), place.number, place.attempt);
-            let current;
-            (spot, current) = Spot::of_step_inside(trace, span_of(&place));
-            place.parent = trace.parent_among(current.or_else(|| around.map(span_of)));
+            let current = spot.become_of_step(trace, span_of(&inner));
+            inner.parent = trace.parent_among(current.or_else(|| place.as_ref().map(span_of)));
         }
-        let at = started.timestamp();
-        if task.wants_begun() {
-            task.emit_begun(at, place, None);
-        } else {
-            task.emit(EventKind::StepExecutionRequested, at, Some(place), || Fact::Bare);
-            task.emit_started(at, place);
+        task.emit_opening(lanes, started.timestamp(), inner, opened);
+        if let Some(metrics) = task.metrics() {
+            metrics.short_step_began();
         }
-        let series = task.metrics().map_or(u32::MAX, |metrics| metrics.step_began(spec, 0));
-        *short = Some(Self { started, series, spot });
-        Some(place)
+        *place = Some(inner);
+        put(short, Self { started, opened, spot });
+        true
     }
 
     /// While the answer lives, other libraries see the step.
     #[inline]
-    pub(in crate::lifecycle) fn attach(&self) -> Attached {
-        self.spot.attach()
+    pub(in crate::lifecycle) fn attach(short: Option<&Self>) -> Attached {
+        match short {
+            Some(short) => short.spot.attach(),
+            None => Attached::default(),
+        }
     }
 
     /// It ended well.
     #[inline(never)]
     pub(in crate::lifecycle) fn complete(&self, lent: &mut Lent) {
-        let end = self.started.later();
-        let nanos = self.started.nanos_until(end);
-        lent.end(|task, place| {
+        let nanos = self.started.nanos_since();
+        lent.end_told(|task, place, lanes| {
             task.step_completed();
-            task.emit_completed(end.timestamp(), *place, nanos);
+            let end = self.started.timestamp().after(nanos);
+            task.emit_short_end(lanes, end, place, nanos, self.opened);
             if let Some(metrics) = task.metrics() {
-                let end_unix_nanos = end.timestamp().as_unix_nanos();
-                metrics.step_completed(self.series, Took { nanos, end_unix_nanos, trace: || task.exemplar() });
+                let took = Took { nanos, end_unix_nanos: end.as_unix_nanos(), trace: || task.exemplar() };
+                metrics.short_step_completed(place.spec, took);
             }
         });
     }
+}
+
+/// Puts it where there is none: forgotten, what is there is not asked what it holds.
+#[inline]
+#[allow(clippy::forget_non_drop, reason = "without the feature `otel` it never holds what has to be dropped")]
+fn put(short: &mut Option<Short>, new: Short) {
+    mem::forget(short.replace(new));
 }

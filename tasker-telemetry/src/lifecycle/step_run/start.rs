@@ -60,7 +60,7 @@ impl StepRun {
 
     pub(super) fn permit_needed(&self) -> Option<(&Arc<async_lock::Semaphore>, &Arc<TaskCore>)> {
         match self.scope()? {
-            Scope::Step(task, _, Permit::NotHeld) => task.permits().map(|permits| (permits, task)),
+            Scope::Task(task, _, Permit::NotHeld) => task.permits().map(|permits| (permits, task)),
             _ => None,
         }
     }
@@ -75,7 +75,9 @@ impl StepRun {
         // What an engine's queue made it wait for is told with the start, which takes a record of its own.
         let at_once = asked.nanos_until(now) == 0;
         match self.scope() {
-            Some(Scope::Step(task, place, _)) if at_once && task.wants_begun() && self.state == State::Pending => {
+            Some(Scope::Task(task, Some(place), _))
+                if at_once && task.wants_begun() && self.state == State::Pending =>
+            {
                 task.emit_begun(now.timestamp(), *place, self.inputs());
                 self.advance(State::InProgress);
                 self.phase = Phase::Running;
@@ -123,7 +125,7 @@ impl StepRun {
 
     /// Finds the span that this one's is a child of.
     fn find_parent(&mut self) {
-        let Some(Scope::Step(task, place, _)) = self.scope_mut() else { return };
+        let Some(Scope::Task(task, Some(place), _)) = self.scope_mut() else { return };
         if let Some(trace) = task.trace().filter(|trace| trace.is_recorded()) {
             place.parent = trace.parent_of_step(|| scope::step_span_in(task));
         }
@@ -132,7 +134,7 @@ impl StepRun {
     /// From here on there are only values that may be shown.
     fn mask_fields(&mut self) {
         let spec = self.spec;
-        if let Kept::Scope(Scope::Step(task, ..), _, Some(rare)) = &mut self.kept
+        if let Kept::Scope(Scope::Task(task, ..), _, Some(rare)) = &mut self.kept
             && let Some(fields) = rare.fields.take()
         {
             let (inputs, masked) = task.core().filter().fields(spec, "step_inputs", spec.fields, fields);
@@ -148,7 +150,7 @@ impl StepRun {
     fn start(&mut self) {
         self.phase = Phase::Running;
         let waited = self.has_permit();
-        if waited && let Some(Scope::Step(_, _, permit)) = self.scope_mut() {
+        if waited && let Some(Scope::Task(_, _, permit)) = self.scope_mut() {
             *permit = Permit::Held;
         }
         let Some(Times { asked, started }) = &mut self.times else { return };
