@@ -106,7 +106,7 @@ fn poll_on<R>(
                 // A panic needs no more than that what was lent goes back, and its drop does that.
                 let polled = body.poll(cx);
                 if polled.is_pending() {
-                    keep(step, tail, StepRun::quiet(spec, &mut lent));
+                    step.go_on(spec, &mut tail.dying, |run| run.become_quiet(&mut lent));
                 } else {
                     lent.end();
                 }
@@ -116,27 +116,50 @@ fn poll_on<R>(
                 *step = Late::Bare;
                 let polled = poll_short(spec, &mut lent, &mut short, tail.classify, body, cx);
                 if polled.is_pending() {
-                    keep(step, tail, StepRun::told(spec, &mut lent, &mut short));
+                    step.go_on(spec, &mut tail.dying, |run| run.become_told(&mut lent, &mut short));
                 }
                 return polled;
             }
             Begun::No => *step = Late::Step(StepRun::new(spec, None)),
         }
     }
-    let Late::Step(run) = step else { return body.poll(cx) };
-    tail.dying.follows(run, false); // a panic is an end, too
-    let polled = poll_run(run, tail.classify, body, cx);
-    if polled.is_pending() {
-        tail.dying.follows(run, run.is_running());
+    match step {
+        Late::Step(run) if run.is_running() => poll_further(run, tail, body, cx),
+        Late::Step(run) => {
+            tail.dying.follows(run, false); // a panic is an end, too
+            let polled = poll_run(run, tail.classify, body, cx);
+            if polled.is_pending() {
+                tail.dying.follows(run, run.is_running());
+            }
+            polled
+        }
+        Late::New(_) | Late::Bare => body.poll(cx),
     }
-    polled
 }
 
-/// The step goes on after its first poll.
-#[cold]
-fn keep<R>(step: &mut Late, tail: &mut Tail<R>, mut run: StepRun) {
-    tail.dying.follows(&mut run, true);
-    *step = Late::Step(run);
+/// A poll of a body that is under way, and whose drop is followed: the way of all further polls.
+fn poll_further<R>(
+    run: &mut StepRun,
+    tail: &mut Tail<R>,
+    body: Pin<&mut dyn Future<Output = R>>,
+    cx: &mut Context<'_>,
+) -> Poll<R> {
+    let polled = run.inside(true, || body.poll(cx));
+    if let Ok(Poll::Pending) = polled {
+        return Poll::Pending;
+    }
+    tail.dying.follows(run, false);
+    match polled {
+        Ok(Poll::Ready(output)) => {
+            end_run(run, tail.classify, &output);
+            Poll::Ready(output)
+        }
+        Ok(Poll::Pending) => Poll::Pending,
+        Err(panic) => {
+            run.panicked(&*panic);
+            resume_unwind(panic)
+        }
+    }
 }
 
 /// The first poll of a step that has begun in the scope around it, and was told of.
@@ -148,10 +171,9 @@ fn poll_short<R>(
     body: Pin<&mut dyn Future<Output = R>>,
     cx: &mut Context<'_>,
 ) -> Poll<R> {
-    let polled = {
-        let _attached = Short::attach(short.as_ref());
-        catch_unwind(AssertUnwindSafe(|| body.poll(cx)))
-    };
+    let attached = Short::attach(short.as_ref());
+    let polled = catch_unwind(AssertUnwindSafe(|| body.poll(cx)));
+    attached.detach();
     match polled {
         Ok(Poll::Ready(output)) => {
             end_short(spec, lent, short, classify, &output);
@@ -198,23 +220,24 @@ fn poll_run<R>(
         ready!(run.poll_start(cx));
     }
     let output = ready!(poll_in_step(run, body, cx));
+    end_run(run, classify, &output);
+    Poll::Ready(output)
+}
+
+/// The body has returned.
+pub(super) fn end_run<R>(run: &mut StepRun, classify: Classify<R>, output: &R) {
     if !run.has_to_tell() {
         run.finish_silently();
-    } else if let Some(error) = classify.failure(&output) {
-        run.failed(&error, classify.advice(&output), classify.kind(&output));
+    } else if let Some(error) = classify.failure(output) {
+        run.failed(&error, classify.advice(output), classify.kind(output));
     } else {
         run.completed();
     }
-    Poll::Ready(output)
 }
 
 /// Polls the body inside its step. A panic is told and goes on.
 fn poll_in_step<R>(run: &mut StepRun, body: Pin<&mut dyn Future<Output = R>>, cx: &mut Context<'_>) -> Poll<R> {
-    let polled = {
-        let _entered = run.enter(true);
-        catch_unwind(AssertUnwindSafe(|| body.poll(cx)))
-    };
-    polled.unwrap_or_else(|panic| {
+    run.inside(true, || body.poll(cx)).unwrap_or_else(|panic| {
         run.panicked(&*panic);
         resume_unwind(panic)
     })
@@ -289,8 +312,8 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             if this.run.is_running() {
-                let _entered = this.run.enter(true);
-                this.body.set(None);
+                let dropped = this.run.inside(true, || this.body.set(None));
+                dropped.unwrap_or_else(|panic| resume_unwind(panic));
             }
         }
     }
@@ -418,11 +441,7 @@ fn poll_task<R>(
     if !run.is_running() {
         return body.poll(cx); // polled after its end: what follows is the body's own business
     }
-    let polled = {
-        let _entered = run.enter(true);
-        catch_unwind(AssertUnwindSafe(|| body.poll(cx)))
-    };
-    let output = match polled {
+    let output = match run.inside(true, || body.poll(cx)) {
         Ok(polled) => ready!(polled),
         Err(panic) => {
             run.panicked(&*panic);

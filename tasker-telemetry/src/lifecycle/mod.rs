@@ -11,6 +11,7 @@
 //! - `attempt.rs`: an attempt that an engine asks a handler for
 //! - `future.rs`: the thin generic futures around them; `sync.rs`: the same for plain functions
 //! - `late.rs`: a step before its first poll; `dying.rs`: dropping a body that has not ended
+//! - `inside.rs`: a body runs in its scope, and is seen there by other libraries
 //! - `wait.rs`: waiting for the next attempt without assuming a runtime
 
 mod attempt;
@@ -18,6 +19,7 @@ mod driven;
 mod dying;
 mod engine;
 mod future;
+mod inside;
 mod late;
 #[cfg(feature = "_store")]
 mod operated;

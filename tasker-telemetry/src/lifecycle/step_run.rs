@@ -10,31 +10,30 @@ mod short;
 mod start;
 
 use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::thread;
 use std::time::Duration;
-
-use async_lock::SemaphoreGuardArc;
-use async_lock::futures::AcquireArc;
-use tracing::span::EnteredSpan;
 
 use self::meter::Metering;
 pub(super) use self::short::Short;
 use super::attempt::{GivenStep, StepAttempt};
 use super::driven::Engine;
+use super::inside::{Outside, inside};
 use super::wait::Wait;
 use super::{TaskCore, dying};
 use crate::catalog::StepSpec;
 use crate::event::EventKind;
-use crate::log_span::LogSpan;
-use crate::otel::{Attached, Spot};
 use crate::publisher::{Fact, Inputs, StepPlace};
-use crate::scope::{self, Entered, Permit, Scope};
+use crate::scope::{self, Permit, Scope};
 use crate::state::{Entity, State, transition};
 use crate::telemetry;
 use crate::time::Moment;
 use crate::value::Fields;
+use async_lock::SemaphoreGuardArc;
+use async_lock::futures::AcquireArc;
 
 /// See the module.
 ///
@@ -52,6 +51,8 @@ pub(super) struct StepRun {
     attempt: u32,
     /// Where its series are, once the body runs.
     series: u32,
+    /// The number of the first event that its beginning was told by, if it began as a short step; else [`NOT_OPENED`].
+    opened: u32,
     state: State,
     phase: Phase,
     /// Somebody listens: moments are taken, and events built.
@@ -66,6 +67,9 @@ pub(super) struct StepRun {
     metering: Metering,
 }
 
+/// The number of no event.
+const NOT_OPENED: u32 = u32::MAX;
+
 /// Whatever has to be dropped. One question when telemetry is off, not one for each field: those took 60 instructions of
 /// the 200 that a step cost.
 enum Kept {
@@ -76,14 +80,6 @@ enum Kept {
     Given(Box<Rare>),
     /// From the first poll on. The second is what other libraries see, once the body runs; `None` where nobody looks.
     Scope(Scope, Option<Outside>, Option<Box<Rare>>),
-}
-
-/// The attempt as other libraries see it. One question when nobody looks, not one for each.
-struct Outside {
-    /// The current context of the `opentelemetry` crate.
-    spot: Spot,
-    /// The current span of the `tracing` crate.
-    log: LogSpan,
 }
 
 /// What few steps have.
@@ -142,9 +138,6 @@ enum Hold {
     Wait(Wait),
 }
 
-/// While it lives, other libraries see the attempt.
-type Seen = (Attached, Option<EnteredSpan>);
-
 /// What follows a failed attempt.
 #[derive(Clone, Copy)]
 pub(super) enum Next {
@@ -163,6 +156,7 @@ impl StepRun {
             times: None,
             attempt: 1,
             series: u32::MAX,
+            opened: NOT_OPENED,
             state: State::Pending,
             phase: Phase::New,
             watched: false,
@@ -385,16 +379,13 @@ impl StepRun {
         matches!(self.rare(), Some(Rare { hold: Some(Hold::Permit(_)), .. }))
     }
 
-    /// Makes the step the current scope, for as long as the answer lives.
+    /// Runs the body, or drops it, inside the step. `Err`: it panicked.
     #[inline]
-    pub(super) fn enter(&mut self, polling: bool) -> (Option<Entered<'_>>, Option<Seen>) {
-        let Kept::Scope(scope, outside, _) = &mut self.kept else { return (None, None) };
-        let seen = outside.as_ref().map(|outside| {
-            // A layer of `tracing` may have a context of its own for the log's span: ours comes after it.
-            let log = outside.log.enter();
-            (outside.spot.attach(), log)
-        });
-        (Some(Entered::new(scope, polling)), seen)
+    pub(super) fn inside<R>(&mut self, polling: bool, body: impl FnOnce() -> R) -> thread::Result<R> {
+        match &mut self.kept {
+            Kept::Scope(scope, outside, _) => inside(scope, outside.as_ref(), polling, body),
+            Kept::Nothing | Kept::Fields(_) | Kept::Given(_) => catch_unwind(AssertUnwindSafe(body)),
+        }
     }
 
     /// What other libraries see from now on.
@@ -501,6 +492,6 @@ mod tests {
 
     #[test]
     fn a_step_stays_small() {
-        assert!(size_of::<StepRun>() <= 144, "{} bytes", size_of::<StepRun>());
+        assert!(size_of::<StepRun>() <= 152, "{} bytes", size_of::<StepRun>());
     }
 }

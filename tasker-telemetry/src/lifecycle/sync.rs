@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use super::TaskIdArg;
-use super::future::end_short;
+use super::future::{end_run, end_short};
 use super::step_run::{Next, Short, StepRun};
 use super::task_run::TaskRun;
 use crate::catalog::{StepSpec, TaskSpec};
@@ -34,13 +34,7 @@ pub fn run_step_sync<R>(spec: &'static StepSpec, fields: Fields, body: impl FnOn
         return body();
     }
     let output = call_in_step(&mut run, body);
-    if !run.has_to_tell() {
-        run.finish_silently();
-    } else if let Some(error) = classify.failure(&output) {
-        run.failed(&error, classify.advice(&output), classify.kind(&output));
-    } else {
-        run.completed();
-    }
+    end_run(&mut run, classify, &output);
     output
 }
 
@@ -52,10 +46,9 @@ fn call_short<R>(
     body: impl FnOnce() -> R,
     classify: Classify<R>,
 ) -> R {
-    let called = {
-        let _attached = Short::attach(short.as_ref());
-        catch_unwind(AssertUnwindSafe(body))
-    };
+    let attached = Short::attach(short.as_ref());
+    let called = catch_unwind(AssertUnwindSafe(body));
+    attached.detach();
     match called {
         Ok(output) => {
             end_short(spec, lent, short, classify, &output);
@@ -96,10 +89,7 @@ fn call_in_step<R>(run: &mut StepRun, body: impl FnOnce() -> R) -> R {
     if !run.is_running() {
         run.start_blocking();
     }
-    let called = {
-        let _entered = run.enter(crate::scope::is_polling());
-        catch_unwind(AssertUnwindSafe(body))
-    };
+    let called = run.inside(crate::scope::is_polling(), body);
     called.unwrap_or_else(|panic| {
         run.panicked(&*panic);
         resume_unwind(panic)
@@ -118,10 +108,7 @@ pub fn run_task_sync<R>(
     if run.is_off() {
         return body();
     }
-    let called = {
-        let _entered = run.enter(crate::scope::is_polling());
-        catch_unwind(AssertUnwindSafe(body))
-    };
+    let called = run.inside(crate::scope::is_polling(), body);
     let output = called.unwrap_or_else(|panic| {
         run.panicked(&*panic);
         resume_unwind(panic)

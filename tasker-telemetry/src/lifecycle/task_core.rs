@@ -1,6 +1,7 @@
 //! What a running task is: identity, trace, counters and permits, shared by its steps and its events.
 
 use std::borrow::Cow;
+use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -491,12 +492,15 @@ impl TaskCore {
     }
 
     #[inline(never)]
-    fn emit_wanted(self: &Arc<Self>, kind: EventKind, at: Timestamp, step: Option<StepPlace>, fact: Fact) {
-        let record = Record { kind, sequence: self.next_event(kind), at, task: Some(Arc::clone(self)), step, fact };
+    fn emit_wanted(self: &Arc<Self>, kind: EventKind, at: Timestamp, step: Option<StepPlace>, mut fact: Fact) {
+        let mut record = || {
+            let fact = mem::replace(&mut fact, Fact::Bare);
+            Record { kind, sequence: self.next_event(kind), at, task: Some(Arc::clone(self)), step, fact }
+        };
         if self.direct & kind.bit() != 0 {
-            self.core.publisher().send(record);
+            self.core.publisher().send(kind, record);
         } else {
-            self.publish(record);
+            self.publish(record());
         }
     }
 
@@ -508,14 +512,14 @@ impl TaskCore {
 
     /// Hands `step.execution_requested` and `step.started` to the publisher, if [`wants_begun`](Self::wants_begun).
     #[inline(never)]
-    pub(crate) fn emit_begun(self: &Arc<Self>, at: Timestamp, step: StepPlace, inputs: Option<Inputs>) {
-        self.core.publisher().send_begun(Record {
+    pub(crate) fn emit_begun(self: &Arc<Self>, at: Timestamp, step: StepPlace, mut inputs: Option<Inputs>) {
+        self.core.publisher().send_begun(|| Record {
             kind: EventKind::StepStarted,
             sequence: events_of(self.numbers.fetch_add(2 << 32, Ordering::Relaxed)) & !OUT_OF_LINE,
             at,
             task: Some(Arc::clone(self)),
             step: Some(step),
-            fact: Fact::Begun(inputs),
+            fact: Fact::Begun(inputs.take()),
         });
     }
 
@@ -545,7 +549,8 @@ impl TaskCore {
     }
 
     /// It ends well, after so long; `opened`: the number of the first event that its beginning was told by.
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "called in two places, of which one is the way of most steps")]
     pub(crate) fn emit_short_end(
         self: &Arc<Self>,
         lanes: &mut Lanes,

@@ -3,22 +3,21 @@
 use std::any::Any;
 use std::borrow::Cow;
 use std::sync::Arc;
-
-use tracing::span::EnteredSpan;
+use std::thread;
 
 use super::TaskCore;
 use super::TaskIdArg;
+use super::inside::{Outside, inside};
 use crate::catalog::TaskSpec;
 use crate::classify::ErrorView;
 use crate::event::EventKind;
 use crate::failure::Failure;
 use crate::log_span::LogSpan;
 use crate::metrics::Took;
-use crate::otel::{Attached, Spot};
 #[cfg(feature = "_store")]
 use crate::publisher::Record;
 use crate::publisher::{Fact, Reason, TaskEnd};
-use crate::scope::{self, Entered, Scope};
+use crate::scope::{self, Scope};
 use crate::state::{Entity, State, transition};
 use crate::telemetry;
 use crate::time::{Moment, Timestamp};
@@ -30,8 +29,7 @@ pub(crate) struct TaskRun {
     id: TaskIdArg,
     fields: Fields,
     scope: Scope,
-    spot: Spot,
-    log: LogSpan,
+    outside: Outside,
     started: Option<Moment>,
     state: State,
     phase: Phase,
@@ -54,14 +52,12 @@ enum Phase {
 impl TaskRun {
     pub(super) const fn new(spec: &'static TaskSpec, id: TaskIdArg, fields: Fields) -> Self {
         let (state, phase) = (State::Pending, Phase::New);
-        let spot = Spot::none();
         Self {
             spec,
             id,
             fields,
             scope: Scope::Empty,
-            spot,
-            log: LogSpan::none(),
+            outside: Outside::NOTHING,
             started: None,
             state,
             phase,
@@ -99,9 +95,9 @@ impl TaskRun {
             metrics.began();
         }
         if let Some(trace) = task.trace() {
-            self.spot = trace.spot();
+            self.outside.spot = trace.spot();
         }
-        self.log = LogSpan::of_task(&task);
+        self.outside.log = LogSpan::of_task(&task);
         if task.is_watched() || task.metrics().is_some() {
             let now = Moment::now();
             self.started = Some(now);
@@ -131,9 +127,9 @@ impl TaskRun {
 
     fn go_on(&mut self, task: Arc<TaskCore>) {
         if let Some(trace) = task.trace() {
-            self.spot = trace.spot();
+            self.outside.spot = trace.spot();
         }
-        self.log = LogSpan::of_task(&task);
+        self.outside.log = LogSpan::of_task(&task);
         self.state = State::InProgress;
         self.started = Some(Moment::now());
         self.scope = Scope::of_task(task);
@@ -144,12 +140,10 @@ impl TaskRun {
         matches!(self.phase, Phase::Running)
     }
 
-    /// Makes the task the current scope, for as long as the answer lives.
-    pub(super) fn enter(&mut self, polling: bool) -> (Entered<'_>, Attached, Option<EnteredSpan>) {
-        // A layer of `tracing` may have a context of its own for the log's span: ours comes after it.
-        let log = self.log.enter();
-        let attached = self.spot.attach();
-        (Entered::new(&mut self.scope, polling), attached, log)
+    /// Runs the body inside the task. `Err`: it panicked.
+    #[inline]
+    pub(super) fn inside<R>(&mut self, polling: bool, body: impl FnOnce() -> R) -> thread::Result<R> {
+        inside(&mut self.scope, Some(&self.outside), polling, body)
     }
 
     /// The body is about to be dropped, and this after it: a body that did not come to its end is dropped in its scope.

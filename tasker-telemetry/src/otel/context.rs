@@ -15,7 +15,17 @@ pub(crate) struct Spot(Option<Context>);
 
 /// While it lives, the context is the current one of its thread.
 #[derive(Default)]
-pub(crate) struct Attached(#[allow(dead_code, reason = "held for its drop")] Option<ContextGuard>);
+pub(crate) struct Attached(Option<ContextGuard>);
+
+impl Attached {
+    /// What was current before is current again.
+    #[inline]
+    pub(crate) fn detach(self) {
+        if let Some(guard) = self.0 {
+            drop(guard);
+        }
+    }
+}
 
 impl Spot {
     /// None: what is current stays current.
@@ -64,7 +74,10 @@ impl Spot {
     pub(crate) fn attach(&self) -> Attached {
         // A clone each time, though the context could be taken back after the poll: what the body leaves attached across
         // an await would come along.
-        Attached(self.0.as_ref().map(|context| context.clone().attach()))
+        match &self.0 {
+            Some(context) => Attached(Some(context.clone().attach())),
+            None => Attached(None),
+        }
     }
 }
 

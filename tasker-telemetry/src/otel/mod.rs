@@ -24,6 +24,11 @@ mod context {
     pub(crate) struct Attached;
 
     #[allow(clippy::unused_self, clippy::missing_const_for_fn, reason = "the same shape as with the feature")]
+    impl Attached {
+        pub(crate) fn detach(self) {}
+    }
+
+    #[allow(clippy::unused_self, clippy::missing_const_for_fn, reason = "the same shape as with the feature")]
     impl Spot {
         pub(crate) const fn none() -> Self {
             Self

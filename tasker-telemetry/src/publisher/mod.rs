@@ -250,27 +250,36 @@ impl Publisher {
         self.push(record.kind as usize, Item::Event(record));
     }
 
-    /// Hands on an event that goes through the queue and nowhere else.
+    /// Hands on an event that goes through the queue and nowhere else. It is made once, and where it stays if it can be.
     #[inline]
-    pub(crate) fn send(&self, record: Record) {
-        self.send_as(record.kind as usize, record);
+    pub(crate) fn send(&self, kind: EventKind, record: impl FnMut() -> Record) {
+        self.send_as(kind as usize, record);
     }
 
     /// The same for `step.execution_requested` and `step.started` in one record.
     #[inline]
-    pub(crate) fn send_begun(&self, record: Record) {
+    pub(crate) fn send_begun(&self, record: impl FnMut() -> Record) {
         self.send_as(BEGUN, record);
     }
 
-    fn send_as(&self, kind: usize, record: Record) {
-        if self.closed.load(Ordering::Relaxed) {
-            self.drop_closed(record);
-        } else {
-            self.push(kind, Item::Event(record));
+    #[inline]
+    fn send_as(&self, kind: usize, mut record: impl FnMut() -> Record) {
+        if scope::with_lanes(|lanes| self.send_in(lanes, kind, &mut record)).is_none() {
+            self.send_without_lane(kind, record());
         }
     }
 
-    /// The same for the beginning of a short step, by one of the thread's lanes. It is made where it stays, if it can be.
+    /// A thread that is being torn down gets no lane any more.
+    #[cold]
+    fn send_without_lane(&self, kind: usize, record: Record) {
+        if self.closed.load(Ordering::Relaxed) {
+            self.drop_closed(record);
+        } else if let Err(item) = self.queue.push(kind, Item::Event(record)) {
+            self.drop_full(item);
+        }
+    }
+
+    /// The same for the beginning of a short step, by one of the thread's lanes.
     #[inline]
     pub(crate) fn send_opening(&self, lanes: &mut Lanes, opening: Opening, record: impl FnOnce() -> Record) {
         const KINDS: [usize; 4] =

@@ -138,8 +138,25 @@ impl Lent {
     }
 
     /// The step goes on after this poll: the scope that it has from now on. What was lent goes back.
-    #[cold]
     pub(crate) fn keep(&mut self) -> Scope {
+        let kept = HERE.try_with(|here| {
+            let mut here = here.try_borrow_mut().ok()?;
+            let Here { scope, polling, .. } = &mut *here;
+            match (scope, &self.outer) {
+                (Scope::Task(task, place, permit), Outer::Task(outer)) => {
+                    let kept = Scope::Task(Arc::clone(task), mem::replace(place, *outer), *permit);
+                    *polling = self.was_polling;
+                    self.outer = Outer::Nothing;
+                    Some(kept)
+                }
+                _ => None,
+            }
+        });
+        kept.ok().flatten().unwrap_or_else(|| self.keep_outside_tasks())
+    }
+
+    #[cold]
+    fn keep_outside_tasks(&mut self) -> Scope {
         let kept = match current() {
             Scope::Installed(spec, installed) => telemetry::installed_as(installed)
                 .map_or(Scope::Installed(spec, installed), |core| Scope::Light(core, spec, 1)),

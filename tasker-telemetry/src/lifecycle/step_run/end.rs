@@ -46,6 +46,9 @@ impl StepRun {
     #[inline(never)]
     pub(in crate::lifecycle) fn completed(&mut self) {
         self.phase = Phase::Over;
+        if self.short_completed() {
+            return;
+        }
         self.release();
         let Some(Ended { end, nanos, queue_nanos }) = self.ended() else { return };
         if let Some(event) = self.advance(State::Complete) {

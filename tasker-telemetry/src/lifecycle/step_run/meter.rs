@@ -4,9 +4,10 @@
 //! does, none is made, and the step tells the metrics of it.
 
 use super::{Kept, Next, StepRun};
+use crate::lifecycle::TaskCore;
 use crate::metrics::{TaskSeries, Took};
 use crate::scope::Scope;
-use crate::time::Moment;
+use crate::time::{Moment, Timestamp};
 
 /// What a step has to tell the metrics. Unless it is `Off`, moments are taken.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -68,6 +69,15 @@ impl StepRun {
         metrics.step_completed(self.series, self.took(end, nanos));
         if self.metering == Metering::LoneStep {
             metrics.completed(self.took(end, self.lone_nanos(end)));
+        }
+    }
+
+    /// The same for one that began as a short step.
+    #[inline]
+    pub(super) fn meter_short_completed(&self, task: &TaskCore, end: Timestamp, nanos: u64) {
+        if let Some(metrics) = task.metrics() {
+            let took = Took { nanos, end_unix_nanos: end.as_unix_nanos(), trace: || task.exemplar() };
+            metrics.step_completed(self.series, took);
         }
     }
 

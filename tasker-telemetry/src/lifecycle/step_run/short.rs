@@ -5,14 +5,15 @@ use std::mem;
 use std::sync::Arc;
 
 use super::meter::Metering;
-use super::{Outside, Phase, StepRun, Times};
+use super::{NOT_OPENED, Outside, Phase, StepRun, Times};
 use crate::catalog::StepSpec;
+use crate::event::EventKind;
 use crate::lifecycle::TaskCore;
 use crate::log_span::LogSpan;
 use crate::metrics::Took;
 use crate::otel::{Attached, Spot};
-use crate::publisher::{Lanes, StepPlace};
-use crate::scope::{Begun, Lent};
+use crate::publisher::{Fact, Lanes, StepPlace};
+use crate::scope::{self, Begun, Lent};
 use crate::state::State;
 use crate::time::Moment;
 use crate::trace::SpanId;
@@ -26,30 +27,54 @@ pub(in crate::lifecycle) struct Short {
 }
 
 impl StepRun {
-    /// A step of which nobody is told, after its first poll.
+    /// A step that has just been made becomes one of which nobody is told, after its first poll. (It is made where it stays: moved
+    /// there, it costs 30 instructions each time.)
+    pub(in crate::lifecycle) fn become_quiet(&mut self, lent: &mut Lent) {
+        self.set_scope(lent.keep());
+        self.phase = Phase::Running;
+    }
+
+    /// The same for one that was told of; or its body failed or panicked in that poll.
+    pub(in crate::lifecycle) fn become_told(&mut self, lent: &mut Lent, short: &mut Option<Short>) {
+        self.become_quiet(lent);
+        let Some(Short { started, opened, spot }) = short.take() else { return };
+        if let Some((task, _)) = self.task() {
+            let (watched, is_metered) = (task.is_watched(), task.metrics().is_some());
+            self.watched = watched;
+            self.metering = if is_metered { Metering::Step } else { Metering::Off };
+        }
+        self.times = Some(Times { asked: started, started });
+        self.opened = opened;
+        self.meter_late_start();
+        self.set_outside(spot.is_there().then(|| Outside { spot, log: LogSpan::none() }));
+        self.state = State::InProgress;
+    }
+
+    /// One that failed or panicked in its first poll, or call.
     #[cold]
-    pub(in crate::lifecycle) fn quiet(spec: &'static StepSpec, lent: &mut Lent) -> Self {
+    pub(in crate::lifecycle) fn told(spec: &'static StepSpec, lent: &mut Lent, short: &mut Option<Short>) -> Self {
         let mut run = Self::new(spec, None);
-        run.set_scope(lent.keep());
-        run.phase = Phase::Running;
+        run.become_told(lent, short);
         run
     }
 
-    /// One that was told of; or its body failed or panicked in that poll.
-    #[cold]
-    pub(in crate::lifecycle) fn told(spec: &'static StepSpec, lent: &mut Lent, short: &mut Option<Short>) -> Self {
-        let mut run = Self::quiet(spec, lent);
-        let Some(Short { started, spot, .. }) = short.take() else { return run };
-        if let Some((task, _)) = run.task() {
-            let (watched, is_metered) = (task.is_watched(), task.metrics().is_some());
-            run.watched = watched;
-            run.metering = if is_metered { Metering::Step } else { Metering::Off };
+    /// A step that began as a short one ends well, after further polls. `false`: it did not, and nothing has happened.
+    pub(super) fn short_completed(&mut self) -> bool {
+        let opened = self.opened;
+        let (Some(Times { started, .. }), Some((task, place))) = (self.times, self.task()) else { return false };
+        if opened == NOT_OPENED {
+            return false;
         }
-        run.times = Some(Times { asked: started, started });
-        run.meter_late_start();
-        run.set_outside(spot.is_there().then(|| Outside { spot, log: LogSpan::none() }));
-        run.state = State::InProgress;
-        run
+        let nanos = started.nanos_since();
+        let end = started.timestamp().after(nanos);
+        task.step_completed();
+        if scope::with_lanes(|lanes| task.emit_short_end(lanes, end, place, nanos, opened)).is_none() {
+            let fact = || Fact::Completed { nanos, queue_nanos: 0, inputs: None };
+            task.emit(EventKind::StepCompleted, end, Some(place), fact); // the thread is being torn down
+        }
+        self.meter_short_completed(task, end, nanos);
+        self.state = State::Complete;
+        true
     }
 }
 
