@@ -14,10 +14,11 @@ use crate::trace::{Remote, SpanId, TaskTrace, TraceId};
 pub(crate) struct Spot(Option<Context>);
 
 /// While it lives, the context is the current one of its thread.
-#[derive(Default)]
 pub(crate) struct Attached(Option<ContextGuard>);
 
 impl Attached {
+    pub(crate) const NOTHING: Self = Self(None);
+
     /// What was current before is current again.
     #[inline]
     pub(crate) fn detach(self) {
@@ -76,7 +77,7 @@ impl Spot {
         // an await would come along.
         match &self.0 {
             Some(context) => Attached(Some(context.clone().attach())),
-            None => Attached(None),
+            None => Attached::NOTHING,
         }
     }
 }

@@ -20,11 +20,13 @@ mod context {
     #[derive(Debug, Clone, Default)]
     pub(crate) struct Spot;
 
-    #[derive(Debug, Default)]
+    #[derive(Debug)]
     pub(crate) struct Attached;
 
     #[allow(clippy::unused_self, clippy::missing_const_for_fn, reason = "the same shape as with the feature")]
     impl Attached {
+        pub(crate) const NOTHING: Self = Self;
+
         pub(crate) fn detach(self) {}
     }
 

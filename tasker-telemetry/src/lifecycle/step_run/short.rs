@@ -126,7 +126,7 @@ impl Short {
     pub(in crate::lifecycle) fn attach(short: Option<&Self>) -> Attached {
         match short {
             Some(short) => short.spot.attach(),
-            None => Attached::default(),
+            None => Attached::NOTHING,
         }
     }
 
