@@ -114,7 +114,7 @@ fn poll_on<R>(
             }
             Begun::Told => {
                 *step = Late::Bare;
-                let polled = poll_short(spec, &mut lent, &mut short, tail.classify, body, cx);
+                let polled = poll_short(spec, &mut lent, &mut short, &tail.classify, body, cx);
                 if polled.is_pending() {
                     step.go_on(spec, &mut tail.dying, |run| run.become_told(&mut lent, &mut short));
                 }
@@ -167,7 +167,7 @@ fn poll_short<R>(
     spec: &'static StepSpec,
     lent: &mut Lent,
     short: &mut Option<Short>,
-    classify: Classify<R>,
+    classify: &Classify<R>,
     body: Pin<&mut dyn Future<Output = R>>,
     cx: &mut Context<'_>,
 ) -> Poll<R> {
@@ -193,7 +193,7 @@ pub(super) fn end_short<R>(
     spec: &'static StepSpec,
     lent: &mut Lent,
     short: &mut Option<Short>,
-    classify: Classify<R>,
+    classify: &Classify<R>,
     output: &R,
 ) {
     if let Some(error) = classify.failure(output) {

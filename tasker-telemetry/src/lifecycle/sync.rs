@@ -51,7 +51,7 @@ fn call_short<R>(
     attached.detach();
     match called {
         Ok(output) => {
-            end_short(spec, lent, short, classify, &output);
+            end_short(spec, lent, short, &classify, &output);
             output
         }
         Err(panic) => {

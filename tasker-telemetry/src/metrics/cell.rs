@@ -22,13 +22,8 @@ pub(super) trait Cell: Send + Sync + 'static {
 #[repr(align(64))]
 struct Line(AtomicU64);
 
-/// Numbers in a cache line.
-const BLOCK: usize = 8;
-
-/// A cache line of numbers.
-#[derive(Debug)]
-#[repr(align(64))]
-struct Block([AtomicU64; BLOCK]);
+/// So many buckets have their place in the shard itself: more than histograms have that are not told what to have.
+const NEAR: usize = 14;
 
 /// One series of a counter: a whole number that only grows.
 ///
@@ -233,9 +228,9 @@ pub struct HistogramSeries {
 #[derive(Debug)]
 #[repr(align(64))]
 struct HistogramShard {
-    /// One more than there are bounds, and some for the sake of whole cache lines. Each value is counted once, so their sum
-    /// is the number of values.
-    counts: Box<[Block]>,
+    /// The counts: at least one more than there are bounds. Each value is counted once, so their sum is the number of values.
+    near: [AtomicU64; NEAR],
+    far: Box<[AtomicU64]>,
     /// Of what was given as a float.
     sum: AtomicU64,
     /// Of what was given as a duration: one addition instead of a loop, and exact.
@@ -350,13 +345,13 @@ impl HistogramSeries {
 
 impl HistogramShard {
     fn new(buckets: usize) -> Self {
-        let counts = (0..buckets.div_ceil(BLOCK)).map(|_| Block([const { AtomicU64::new(0) }; BLOCK])).collect();
-        Self { counts, sum: AtomicU64::new(0), nanos: AtomicU64::new(0) }
+        let far = (NEAR..buckets).map(|_| AtomicU64::new(0)).collect();
+        Self { near: [const { AtomicU64::new(0) }; NEAR], far, sum: AtomicU64::new(0), nanos: AtomicU64::new(0) }
     }
 
     #[inline]
     fn bucket(&self, bucket: usize) -> Option<&AtomicU64> {
-        self.counts.get(bucket / BLOCK).map(|block| &block.0[bucket % BLOCK])
+        self.near.get(bucket).or_else(|| self.far.get(bucket - NEAR))
     }
 
     #[inline]

@@ -291,7 +291,8 @@ impl Publisher {
 
     /// The same for its end; `begun`: what its beginning was told by, if this comes next to it in its task. Where that is still
     /// the last that the thread has pushed, the end is added to it.
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "most steps end here")]
     pub(crate) fn send_end(
         &self,
         lanes: &mut Lanes,
