@@ -1,0 +1,218 @@
+//! The end of a step is added to what its beginning was told by, where that is still at hand (ADR 051). Nobody may notice:
+//! all events come, once, in their order, and the books agree, however many threads, tasks and telemetries there are.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Barrier, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use tasker_telemetry::prelude::*;
+use tasker_telemetry::{Health, with_current_scope};
+
+/// What was seen of each task: names of events and of their steps.
+#[derive(Debug, Default, Clone, Subscriber)]
+#[subscribe("*")]
+#[subscriber(manual)]
+struct All(Arc<Mutex<HashMap<String, Vec<Seen>>>>);
+
+#[derive(Debug, Clone)]
+struct Seen {
+    name: &'static str,
+    step: String,
+    timestamp: u64,
+    started_at: Option<String>,
+    took: Option<f64>,
+}
+
+impl All {
+    fn handle_event(&self, event: &EventRecord) {
+        let json = event.payload();
+        let seen = Seen {
+            name: event.name(),
+            step: event.step_id().unwrap_or_default().to_owned(),
+            timestamp: event.timestamp().as_unix_nanos(),
+            started_at: json["started_at"].as_str().map(str::to_owned),
+            took: json["execution_duration"].as_f64(),
+        };
+        self.0.lock().unwrap().entry(event.task_id().unwrap_or_default().to_owned()).or_default().push(seen);
+    }
+}
+
+/// Something told inside of a step.
+#[derive(Debug, Clone, serde::Serialize, Event)]
+#[event("short.told")]
+struct Told {
+    n: u32,
+}
+
+#[step]
+fn leaf(n: u32) -> u32 {
+    n + 1
+}
+
+#[step]
+async fn around(n: u32) -> u32 {
+    leaf(n) + leaf(n)
+}
+
+#[step]
+fn telling(n: u32) -> u32 {
+    publish(Told { n });
+    n
+}
+
+#[step]
+fn slow() {
+    thread::sleep(Duration::from_millis(30)); // the router has taken its beginning
+}
+
+#[step]
+async fn waiting() {
+    tokio::task::yield_now().await;
+}
+
+fn telemetry(all: &All, queue: usize) -> Telemetry {
+    let builder = Telemetry::builder().auto_subscribers(false).subscriber_capacity(1_000_000);
+    builder.queue_capacity(queue).subscriber(all.clone()).build().unwrap()
+}
+
+const STEP: [&str; 3] = ["step.execution_requested", "step.started", "step.completed"];
+
+/// Each step has begun, started and ended, once and in that order, and what it says of its times agrees.
+fn assert_whole(seen: &[Seen], steps: usize) {
+    let mut by_step: HashMap<&str, Vec<&Seen>> = HashMap::new();
+    for seen in seen.iter().filter(|seen| STEP.contains(&seen.name)) {
+        by_step.entry(&seen.step).or_default().push(seen);
+    }
+    assert_eq!(by_step.len(), steps);
+    for (step, seen) in by_step {
+        assert_eq!(seen.iter().map(|seen| seen.name).collect::<Vec<_>>(), STEP, "{step}");
+        assert!(seen[1].started_at.is_some() && seen[1].started_at == seen[2].started_at, "{seen:?}");
+        let (between, took) = (seen[2].timestamp - seen[1].timestamp, seen[2].took.unwrap());
+        #[allow(clippy::cast_precision_loss, reason = "short times")]
+        let between = between as f64 / 1e9;
+        assert!((between - took).abs() < 1e-9, "{between} and {took} s");
+    }
+}
+
+/// What is published was delivered or is counted as lost.
+fn assert_books(health: &Health) {
+    let published: u64 = health.published.iter().map(|(_, count)| count).sum();
+    let all = health.subscriber("short_ends::All").or_else(|| health.subscribers.first()).unwrap();
+    assert_eq!(published, all.delivered + all.dropped_total(), "{health:?}");
+}
+
+#[tokio::test]
+async fn however_a_step_ends_all_of_it_is_told_in_its_order() {
+    #[task(id = "one")]
+    async fn one() {
+        around(1).await;
+        telling(2);
+        slow();
+        waiting().await;
+        leaf(3);
+    }
+    let all = All::default();
+    let telemetry = telemetry(&all, 100_000);
+    telemetry.scope(one()).await;
+    telemetry.flush().await.unwrap();
+    let seen = all.0.lock().unwrap()["one"].clone();
+    let names: Vec<_> = seen.iter().map(|seen| seen.name).collect();
+    let (asked, started, done) = (STEP[0], STEP[1], STEP[2]);
+    let expected = [
+        vec!["task.initialize_requested", "task.start_requested"],
+        vec![asked, started, asked, started, done, asked, started, done, done],
+        vec![asked, started, "short.told", done],
+        [STEP, STEP, STEP].concat(),
+        vec!["task.completed"],
+    ];
+    assert_eq!(names, expected.concat());
+    assert_whole(&seen, 7);
+    assert_books(&telemetry.health());
+    assert_eq!(telemetry.health().dropped(), 0);
+}
+
+#[test]
+fn steps_of_one_task_on_many_threads_end_as_their_own() {
+    const THREADS: usize = 8;
+    const STEPS: u32 = 2_000;
+    #[task(id = "many")]
+    fn many() {
+        let start = Arc::new(Barrier::new(THREADS));
+        let threads: Vec<_> = (0..THREADS)
+            .map(|_| {
+                let start = Arc::clone(&start);
+                thread::spawn(with_current_scope(move || {
+                    start.wait();
+                    for n in 0..STEPS {
+                        leaf(n);
+                        if n % 64 == 0 {
+                            thread::yield_now();
+                        }
+                    }
+                }))
+            })
+            .collect();
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+    }
+    let all = All::default();
+    let telemetry = telemetry(&all, 1_000_000);
+    telemetry.in_scope(many);
+    telemetry.flush_blocking().unwrap();
+    let seen = all.0.lock().unwrap()["many"].clone();
+    assert_whole(&seen, THREADS * STEPS as usize);
+    assert_eq!(seen.last().unwrap().name, "task.completed");
+    let health = telemetry.health();
+    assert_books(&health);
+    assert_eq!((health.dropped(), health.queue.late), (0, 0), "{health:?}");
+}
+
+#[test]
+fn tasks_and_telemetries_that_take_turns_on_a_thread_do_not_end_each_others_steps() {
+    #[task(id = format!("task {n}"))]
+    fn task(n: u32, inner: &Telemetry) {
+        for step in 0..50 {
+            leaf(step);
+            inner.in_scope(|| elsewhere(step));
+        }
+    }
+    #[task(id = format!("elsewhere {step}"))]
+    fn elsewhere(step: u32) {
+        leaf(step);
+    }
+    let (outer, inner) = (All::default(), All::default());
+    let (first, second) = (telemetry(&outer, 100_000), telemetry(&inner, 100_000));
+    for n in 0..20 {
+        first.in_scope(|| task(n, &second));
+    }
+    first.flush_blocking().unwrap();
+    second.flush_blocking().unwrap();
+    let outer = outer.0.lock().unwrap().clone();
+    assert_eq!(outer.len(), 20);
+    outer.values().for_each(|seen| assert_whole(seen, 50));
+    let inner = inner.0.lock().unwrap().clone();
+    assert_eq!(
+        inner.values().map(|seen| seen.iter().filter(|seen| seen.name == STEP[2]).count()).sum::<usize>(),
+        1_000
+    );
+    assert_books(&first.health());
+    assert_books(&second.health());
+}
+
+#[test]
+fn where_the_queue_is_full_what_is_lost_is_counted() {
+    #[task]
+    fn full() {
+        for n in 0..20_000 {
+            leaf(n);
+        }
+    }
+    let all = All::default();
+    let telemetry = telemetry(&all, 64);
+    telemetry.in_scope(full);
+    telemetry.flush_blocking().unwrap();
+    let health = telemetry.health();
+    assert_books(&health);
+    let told: u64 = health.published.iter().map(|(_, count)| count).sum();
+    assert_eq!(told, 3 * 20_000 + 3, "of each step three, of the task three, lost or not: {health:?}");
+}
