@@ -15,7 +15,7 @@ use crate::id;
 use crate::time::Timestamp;
 
 /// Who and when: what every event carries beside its payload.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Header {
     pub(crate) event_id: Uuid,
     pub(crate) timestamp: Timestamp,
@@ -34,7 +34,7 @@ pub(crate) struct TaskHeader {
 }
 
 /// The step that an event belongs to.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct StepHeader {
     pub(crate) id: String,
     pub(crate) name: &'static str,
@@ -124,9 +124,16 @@ impl EventRecord {
         Self { kind, spec, header, payload, json: OnceLock::new() }
     }
 
-    /// What it is made of, for the next one.
-    pub(crate) fn into_parts(self) -> (Header, Payload) {
-        (self.header, self.payload)
+    /// What it is made of, to be written over by a system event of that kind. `None`: it is none itself.
+    pub(crate) fn rewrite(
+        &mut self,
+        kind: EventKind,
+        spec: &'static EventSpec,
+    ) -> Option<(&mut Header, &mut Arc<dyn ErasedEvent>)> {
+        let Payload::System(payload) = &mut self.payload else { return None };
+        (self.kind, self.spec) = (kind, spec);
+        self.json.take();
+        Some((&mut self.header, payload))
     }
 
     /// The event's name, `task.failed`.

@@ -10,6 +10,7 @@
 //! It decides nothing about tasks and steps: that an event happened is `lifecycle`'s word.
 
 mod build;
+mod head;
 mod health;
 mod inline;
 mod interest;
@@ -31,7 +32,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-pub(crate) use self::build::{build, header};
+pub(crate) use self::build::build;
+pub(crate) use self::head::header;
 pub use self::health::{Health, QueueHealth, SubscriberHealth};
 #[cfg_attr(not(feature = "_store"), allow(unused_imports, reason = "only the store implements it"))]
 pub(crate) use self::keeper::{Books, Held, Keeper, Kept};
