@@ -2,11 +2,11 @@
 
 use std::any::Any;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Receiver;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
+use fastant::Instant;
 use serde::Serialize;
 
 use super::interest::Interest;
@@ -152,21 +152,65 @@ pub(super) struct Account {
     /// Dropped by publishing threads, which take no lock.
     queue_full: AtomicU64,
     closed: AtomicU64,
-    /// Touched by the router and the subscriber's thread, for nanoseconds each.
+    handling: Handling,
+    /// Touched by the router once a batch, by the subscriber's thread when a handler did anything but take an event and be done.
     books: Mutex<Books>,
+}
+
+/// How far the handling is: what every event touches. The subscriber's thread alone writes it, without the lock of the books; of
+/// inline subscribers, and where whole batches are handled, whoever holds that lock.
+#[derive(Debug)]
+#[repr(align(64))]
+struct Handling {
+    /// Events that are no longer in the backlog.
+    handled: AtomicU64,
+    /// When the call under way began; [`Instant::ZERO`]: none is.
+    since: fastant::Atomic,
+    abandoned: AtomicBool,
+}
+
+impl Default for Handling {
+    fn default() -> Self {
+        let (handled, abandoned) = (AtomicU64::new(0), AtomicBool::new(false));
+        Self { handled, since: fastant::Atomic::new(Instant::ZERO), abandoned }
+    }
+}
+
+impl Handling {
+    /// So many more. Who reads that number knows of all that was done for them.
+    fn add(&self, events: u64) {
+        self.handled.store(self.handled.load(Ordering::Relaxed) + events, Ordering::Release);
+    }
+
+    fn handled(&self) -> u64 {
+        self.handled.load(Ordering::Acquire)
+    }
+
+    fn rest(&self) {
+        self.since.store(Instant::ZERO, Ordering::Relaxed);
+    }
 }
 
 #[derive(Debug, Default)]
 struct Books {
     routed: u64,
-    delivered: u64,
+    /// Of those, what there was room for.
+    admitted: u64,
+    /// Of the handled events, those that were not delivered: filtered, or dropped after all.
+    undelivered: u64,
     filtered: u64,
     failed: u64,
     dropped: BTreeMap<&'static str, u64>,
-    backlog: u64,
-    busy_since: Option<Instant>,
     last_error: Option<String>,
-    abandoned: bool,
+    /// How many events had been handled when time was up; what is handled later does not count.
+    abandoned: Option<u64>,
+}
+
+impl Books {
+    fn drop_handled(&mut self, reason: &'static str, events: u64) {
+        self.undelivered += events;
+        *self.dropped.entry(reason).or_default() += events;
+    }
 }
 
 /// How the handling of one event ended.
@@ -217,6 +261,7 @@ impl Account {
             capacity: capacity as u64,
             queue_full: AtomicU64::new(0),
             closed: AtomicU64::new(0),
+            handling: Handling::default(),
             books: Mutex::default(),
         }
     }
@@ -226,8 +271,9 @@ impl Account {
     }
 
     /// Whether it gets that event.
+    #[inline]
     pub(super) fn wants(&self, record: &Record) -> bool {
-        self.interest.covers(record.kind, record.name()) && (!self.spans || record.is_for_spans())
+        self.interest.covers(record.kind, || record.name()) && (!self.spans || record.is_for_spans())
     }
 
     /// Whether it makes spans.
@@ -248,11 +294,11 @@ impl Account {
     /// How many of `events` the subscriber has room for. The others are dropped and counted.
     pub(super) fn admit(&self, events: usize) -> usize {
         let mut books = self.books();
-        let room = self.capacity.saturating_sub(books.backlog);
+        let room = self.capacity.saturating_sub(self.backlog(&books));
         let fits = room.min(events as u64);
         let over = events as u64 - fits;
         books.routed += events as u64;
-        books.backlog += fits;
+        books.admitted += fits;
         if over > 0 {
             *books.dropped.entry("subscriber_full").or_default() += over;
         }
@@ -263,58 +309,76 @@ impl Account {
     pub(super) fn admit_inline(&self) {
         let mut books = self.books();
         books.routed += 1;
-        books.backlog += 1;
+        books.admitted += 1;
     }
 
-    /// A handler call begins. `false`: the event has been counted as dropped already.
+    /// What waits, the call under way included.
+    fn backlog(&self, books: &Books) -> u64 {
+        if books.abandoned.is_some() { 0 } else { books.admitted.saturating_sub(self.handling.handled()) }
+    }
+
+    /// A handler call begins on the subscriber's thread. `false`: the event has been counted as dropped already.
+    #[inline]
     pub(super) fn begin(&self) -> bool {
-        let mut books = self.books();
-        books.busy_since = Some(Instant::now());
-        !books.abandoned
+        self.handling.since.store(Instant::now(), Ordering::Relaxed);
+        !self.handling.abandoned.load(Ordering::Acquire)
     }
 
-    /// A handler call ended.
+    /// A handler call ended there; [`begin`](Self::begin) or [`rest`](Self::rest) follows.
+    #[inline]
     pub(super) fn end(&self, outcome: Outcome, event: &'static str) {
+        match outcome {
+            Outcome::Delivered => self.handling.add(1),
+            other => self.end_otherwise(other, event),
+        }
+    }
+
+    /// The subscriber's thread has nothing in hand.
+    pub(super) fn rest(&self) {
+        self.handling.rest();
+    }
+
+    /// A call of an inline handler ended, on any thread.
+    pub(super) fn end_inline(&self, outcome: Outcome, event: &'static str) {
+        self.end_otherwise(outcome, event);
+    }
+
+    #[cold]
+    fn end_otherwise(&self, outcome: Outcome, event: &'static str) {
         let mut books = self.books();
-        if books.abandoned {
+        if books.abandoned.is_some() {
             return;
         }
-        books.busy_since = None;
-        books.backlog = books.backlog.saturating_sub(1);
+        self.handling.add(1);
         let failure = match outcome {
-            Outcome::Delivered => None,
+            Outcome::Delivered => return,
             Outcome::Filtered => {
                 books.filtered += 1;
-                return;
+                return books.undelivered += 1;
             }
-            Outcome::Untyped => return *books.dropped.entry("untyped").or_default() += 1,
-            Outcome::Recursion => return *books.dropped.entry("recursion").or_default() += 1,
-            Outcome::Failed(message) => Some(message),
-            Outcome::TimedOut => Some("took longer than its time limit".to_owned()),
+            Outcome::Untyped => return books.drop_handled("untyped", 1),
+            Outcome::Recursion => return books.drop_handled("recursion", 1),
+            Outcome::Failed(message) => message,
+            Outcome::TimedOut => "took longer than its time limit".to_owned(),
         };
-        books.delivered += 1;
-        if let Some(message) = failure {
-            books.failed += 1;
-            let first = books.failed == 1;
-            books.last_error = Some(format!("{event}: {message}"));
-            let failed = books.failed;
-            drop(books);
-            // The first of a kind is a warning; a subscriber that fails at every event must not fill the log.
-            if first || failed.is_power_of_two() {
-                tracing::warn!(target: "tasker_telemetry", subscriber = self.spec.name, event, failures = failed, "a subscriber failed: {message}");
-            }
+        books.failed += 1;
+        books.last_error = Some(format!("{event}: {failure}"));
+        let failed = books.failed;
+        drop(books);
+        // The first of a kind is a warning; a subscriber that fails at every event must not fill the log.
+        if failed.is_power_of_two() {
+            tracing::warn!(target: "tasker_telemetry", subscriber = self.spec.name, event, failures = failed, "a subscriber failed: {failure}");
         }
     }
 
     /// So many events were taken at once; `failure`: what went wrong then.
     pub(super) fn end_batch(&self, events: usize, failure: Option<String>) {
         let mut books = self.books();
-        if books.abandoned {
+        if books.abandoned.is_some() {
             return;
         }
-        books.busy_since = None;
-        books.backlog = books.backlog.saturating_sub(events as u64);
-        books.delivered += events as u64;
+        self.handling.rest();
+        self.handling.add(events as u64);
         if let Some(message) = failure {
             books.failed += events as u64;
             books.last_error = Some(message);
@@ -329,9 +393,9 @@ impl Account {
     /// So many events that there was room for are dropped all the same.
     pub(super) fn drop_admitted(&self, events: usize, reason: &'static str) {
         let mut books = self.books();
-        if !books.abandoned {
-            books.backlog = books.backlog.saturating_sub(events as u64);
-            *books.dropped.entry(reason).or_default() += events as u64;
+        if books.abandoned.is_none() {
+            self.handling.add(events as u64);
+            books.drop_handled(reason, events as u64);
         }
     }
 
@@ -350,8 +414,13 @@ impl Account {
     /// Time is up: what still waits, the call under way included, is dropped and counted.
     pub(super) fn abandon(&self) {
         let mut books = self.books();
-        let left = std::mem::take(&mut books.backlog);
-        books.abandoned = true;
+        if books.abandoned.is_some() {
+            return;
+        }
+        self.handling.abandoned.store(true, Ordering::Release);
+        let handled = self.handling.handled();
+        let left = books.admitted.saturating_sub(handled);
+        books.abandoned = Some(handled);
         if left > 0 {
             *books.dropped.entry("shutdown").or_default() += left;
             tracing::warn!(target: "tasker_telemetry", subscriber = self.spec.name, events = left, "shut down before a subscriber had handled all its events");
@@ -368,15 +437,19 @@ impl Account {
         if closed > 0 {
             *dropped.entry("shutdown").or_default() += closed;
         }
+        // Read once: of one number both come, so they add up while the subscriber goes on.
+        let handled = books.abandoned.unwrap_or_else(|| self.handling.handled());
+        let since = self.handling.since.load(Ordering::Relaxed);
+        let is_busy = since != Instant::ZERO && books.abandoned.is_none();
         SubscriberHealth {
             name: self.spec.name,
             published: books.routed + queue_full + closed,
-            delivered: books.delivered,
+            delivered: handled.saturating_sub(books.undelivered),
             filtered: books.filtered,
             failed: books.failed,
             dropped,
-            backlog: books.backlog,
-            busy_seconds: books.busy_since.map(|since| since.elapsed().as_secs_f64()).filter(|_| !books.abandoned),
+            backlog: if books.abandoned.is_some() { 0 } else { books.admitted.saturating_sub(handled) },
+            busy_seconds: is_busy.then(|| since.elapsed().as_secs_f64()),
             last_error: books.last_error.clone(),
         }
     }

@@ -226,7 +226,7 @@ impl Publisher {
     pub(crate) fn wants_custom(&self, name: &str) -> bool {
         self.wants(EventKind::Custom)
             && (self.inline.iter().map(|subscriber| &subscriber.account).chain(&self.queued))
-                .any(|account| account.interest.covers(EventKind::Custom, name))
+                .any(|account| account.interest.covers(EventKind::Custom, || name))
     }
 
     /// Hands an event on. Never blocks on the queue; runs inline subscribers before it returns.

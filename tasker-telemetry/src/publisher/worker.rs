@@ -62,6 +62,7 @@ fn run(subscriber: &dyn DynSubscriber, receiver: &Receiver<Message>, account: &A
                     }));
                     account.end(outcome.unwrap_or_else(|panic| Outcome::panicked(&*panic)), event.name());
                 }
+                account.rest();
                 // All at once: what counts who holds a task is touched by the publishing threads, too.
                 drop(records);
             }
