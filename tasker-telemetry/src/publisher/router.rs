@@ -8,11 +8,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::health::Account;
-use super::keeper::{Delivery, Held, Kept, is_kept};
+use super::keeper::{self, Delivery, Held, Kept, is_kept};
 use super::order::Order;
 use super::queue::Queue;
-use super::record::Record;
+use super::record::{Fact, Record};
 use super::ticket::Ticket;
+use crate::event::EventKind;
 
 /// What stands in the queue.
 pub(super) enum Item {
@@ -66,8 +67,41 @@ pub(super) fn start(
         queue.set_consumer(thread::current());
         let (order, pieces, orders) = (Order::new(), Vec::new(), Vec::new());
         let (tickets, outgoing, to_keep) = (Vec::new(), Vec::new(), Vec::new());
-        Router { queue, mailboxes, kept, order, pieces, orders, tickets, outgoing, to_keep }.run();
+        let keeper = if kept.is_some() { keeper::KINDS } else { 0 };
+        let wanted = mailboxes.iter().fold(keeper, |mask, mailbox| mask | mailbox.account.interest.mask());
+        Router { queue, mailboxes, kept, order, pieces, orders, tickets, wanted, outgoing, to_keep }.run();
     })
+}
+
+/// What is to be sent to one subscriber.
+#[derive(Default)]
+struct Pile {
+    records: Vec<Record>,
+    /// How many were sent the last time: so many will probably be sent this time.
+    last: usize,
+}
+
+impl Pile {
+    #[inline]
+    fn push(&mut self, record: Record) {
+        if self.records.capacity() == 0 {
+            self.records.reserve_exact(self.last);
+        }
+        self.records.push(record);
+    }
+
+    fn take(&mut self) -> Vec<Record> {
+        self.last = self.records.len();
+        std::mem::take(&mut self.records)
+    }
+}
+
+/// What stands for the request and the start of a step stands for the start alone: nobody wants the request.
+fn leave_request_out(record: &mut Record) {
+    if let Fact::Begun(_) = record.fact {
+        record.fact = Fact::Started { queue_nanos: 0 };
+        record.sequence = record.sequence.wrapping_add(1);
+    }
 }
 
 struct Router {
@@ -82,8 +116,10 @@ struct Router {
     orders: Vec<Item>,
     /// Flushes under way.
     tickets: Vec<Arc<Ticket>>,
+    /// The bits of all kinds that a mailbox or the keeper wants.
+    wanted: u32,
     /// One batch for each mailbox, filled while a batch is sorted.
-    outgoing: Vec<Vec<Record>>,
+    outgoing: Vec<Pile>,
     /// The same for what writes records down.
     to_keep: Vec<Record>,
 }
@@ -91,7 +127,7 @@ struct Router {
 impl Router {
     fn run(mut self) {
         let mut last_event = Instant::now();
-        self.outgoing.resize_with(self.mailboxes.len(), Vec::new);
+        self.outgoing.resize_with(self.mailboxes.len(), Pile::default);
         loop {
             let taken = self.read();
             if !self.orders.is_empty()
@@ -164,7 +200,11 @@ impl Router {
         shutdown
     }
 
-    fn sort_apart(&mut self, record: Record) {
+    #[inline]
+    fn sort_apart(&mut self, mut record: Record) {
+        if self.wanted & EventKind::StepExecutionRequested.bit() == 0 {
+            leave_request_out(&mut record);
+        }
         let (first, record) = record.apart();
         if let Some(first) = first {
             self.sort(first);
@@ -173,24 +213,28 @@ impl Router {
     }
 
     /// Puts the record on the pile of everybody who wants it.
+    #[inline]
     fn sort(&mut self, record: Record) {
         if self.kept.is_some() && is_kept(&record) {
             self.to_keep.push(record.clone());
         }
-        let last = self.mailboxes.iter().rposition(|mailbox| mailbox.account.wants(&record));
-        let Some(last) = last else { return };
-        for (mailbox, pile) in self.mailboxes[..last].iter().zip(&mut self.outgoing) {
-            if mailbox.account.wants(&record) {
-                pile.push(record.clone());
+        let mut taker: Option<&mut Pile> = None;
+        for (mailbox, pile) in self.mailboxes.iter().zip(&mut self.outgoing) {
+            if mailbox.account.wants(&record)
+                && let Some(other) = taker.replace(pile)
+            {
+                other.push(record.clone());
             }
         }
-        self.outgoing[last].push(record);
+        if let Some(last) = taker {
+            last.push(record);
+        }
     }
 
     fn send_to_spans(&mut self, records: Vec<Record>) {
         let place = self.mailboxes.iter().position(|mailbox| mailbox.account.makes_spans());
         if let Some(place) = place {
-            self.outgoing[place].extend(records);
+            self.outgoing[place].records.extend(records);
         }
     }
 
@@ -198,13 +242,13 @@ impl Router {
     fn send(&mut self) {
         let mut deliveries = Vec::new();
         for (mailbox, pile) in self.mailboxes.iter().zip(&mut self.outgoing) {
-            if pile.is_empty() {
+            if pile.records.is_empty() {
                 continue;
             }
-            let fits = mailbox.account.admit(pile.len());
-            pile.truncate(fits);
+            let fits = mailbox.account.admit(pile.records.len());
+            pile.records.truncate(fits);
             if fits > 0 {
-                let delivery = mailbox.delivery(Message::Events(std::mem::take(pile)));
+                let delivery = mailbox.delivery(Message::Events(pile.take()));
                 match &self.kept {
                     Some(_) if mailbox.waits_for_keeper() => deliveries.push(delivery),
                     _ => delivery.send(),
