@@ -12,7 +12,7 @@ mod system;
 pub use self::helpers::{ErrorMetrics, EventExt, PerformanceMetrics, TimingMetrics, error_type, metric_name};
 pub use self::kind::{Category, EventKind};
 pub use self::record::EventRecord;
-pub(crate) use self::record::{ErasedEvent, HEADER_FIELDS, Header, Payload, TaskHeader};
+pub(crate) use self::record::{ErasedEvent, HEADER_FIELDS, Header, PassingEvent, Payload, TaskHeader};
 pub(crate) use self::system::Rewrite;
 pub use self::system::{observability, step, task, workflow};
 

@@ -218,7 +218,7 @@ pub(crate) const fn event_type(name: &'static str) -> &'static str {
 
 /// A system event that can be written over one that nobody needs any more: an event has eight texts, and allocating and freeing
 /// them takes longer than writing them.
-pub(crate) trait Rewrite: Event + Default {
+pub(crate) trait Rewrite: Event + Clone + Default {
     /// Writes what every event has. `is_same_task`: what the last event said of its task holds for this one, too.
     fn rewrite(&mut self, header: &Header, is_same_task: bool);
 }

@@ -1,7 +1,7 @@
 //! From facts to the event that subscribers see: typed struct, ids as text, header.
 //!
 //! Runs on a subscriber's thread (or on the publishing one for inline subscribers), never inside the life cycle. A subscriber's
-//! thread has a [`Desk`]: it writes each event over the last one of its kind that nobody kept.
+//! thread has a [`Desk`]: it writes each event over the last one of its kind.
 
 use std::sync::Arc;
 use std::{mem, ptr};
@@ -10,7 +10,7 @@ use serde_json::{Map, Value as Json};
 
 use super::head::{Known, header};
 use super::record::{Fact, Record, TaskEnd};
-use crate::event::{ErasedEvent, Event, EventKind, EventRecord, Header, Payload, Rewrite, observability, step, task};
+use crate::event::{Event, EventKind, EventRecord, Header, PassingEvent, Payload, Rewrite, observability, step, task};
 use crate::failure::Failure;
 use crate::lifecycle::TaskCore;
 use crate::time::Timestamp;
@@ -50,14 +50,14 @@ pub(super) struct Desk {
 
 /// A payload to be written over.
 struct Sheet {
-    payload: Arc<dyn ErasedEvent>,
+    payload: Box<dyn PassingEvent>,
     /// Of which task it tells.
     task: Option<u64>,
 }
 
 impl Sheet {
     fn blank<E: Rewrite>() -> Self {
-        Self { payload: Arc::new(E::default()), task: None }
+        Self { payload: Box::new(E::default()), task: None }
     }
 }
 
@@ -146,7 +146,7 @@ impl<'r> Batch<'_, 'r> {
         let kind = record.kind;
         let Desk { event, task, known, sheets } = &mut *self.desk;
         let event = event.get_or_insert_with(|| {
-            EventRecord::new(kind, E::SPEC, Header::default(), Payload::System(Sheet::blank::<E>().payload))
+            EventRecord::new(kind, E::SPEC, Header::default(), Payload::Passing(Sheet::blank::<E>().payload))
         });
         let last_kind = event.kind();
         let (header, payload) = event.rewrite(kind, E::SPEC)?;
@@ -162,14 +162,9 @@ impl<'r> Batch<'_, 'r> {
         }
         known.write(record, header);
         let is_same_task = mem::replace(task, known.task()) == known.task();
-        if let Some(event) = Arc::get_mut(payload).and_then(|payload| payload.as_any_mut().downcast_mut::<E>()) {
+        if let Some(event) = (**payload).as_any_mut().downcast_mut::<E>() {
             event.rewrite(header, is_same_task);
             own(event);
-        } else {
-            let mut event = E::default();
-            event.rewrite(header, false);
-            own(&mut event);
-            *payload = Arc::new(event); // somebody kept the last one
         }
         Some(event)
     }
@@ -179,6 +174,7 @@ fn take_sheet(sheets: &mut [Option<Sheet>], kind: EventKind) -> Option<Sheet> {
     sheets.get_mut(kind as usize)?.take()
 }
 
+#[inline]
 fn put_away(sheets: &mut Vec<Option<Sheet>>, kind: EventKind, sheet: Sheet) {
     if sheets.is_empty() {
         sheets.resize_with(EventKind::ALL.len(), || None);
@@ -257,4 +253,18 @@ fn named(names: &[&'static str], values: &[Value]) -> Map<String, Json> {
 #[allow(clippy::cast_precision_loss, reason = "exact up to 104 days, and nobody reads nanoseconds beyond")]
 fn seconds(nanos: u64) -> f64 {
     nanos as f64 / 1e9
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_of_two_events_is_written_as_the_second() {
+        let (at, fact) = (Timestamp::from_unix_nanos(1_772_366_400_000_000_000), Fact::Begun(None));
+        let begun = Record { kind: EventKind::StepStarted, sequence: 6, at, task: None, step: None, fact };
+        let (first, second) = begun.clone().apart();
+        assert_eq!(build(&begun).payload(), build(&second).payload());
+        assert_ne!(build(&begun).event_id(), build(&first.unwrap()).event_id());
+    }
 }

@@ -5,7 +5,7 @@
 use std::mem;
 use std::sync::Arc;
 
-use super::record::{Record, StepPlace};
+use super::record::{Fact, Record, StepPlace};
 use crate::event::{Header, TaskHeader};
 use crate::id;
 use crate::lifecycle::TaskCore;
@@ -60,7 +60,9 @@ impl Known {
 
     /// Writes the rest, after [`turn_to`](Self::turn_to).
     pub(super) fn write(&mut self, record: &Record, header: &mut Header) {
-        header.event_id = id::event_id(record.at, self.event_nonce, record.sequence);
+        // Of a record that stands for two events, the second; the first is taken out before.
+        let sequence = record.sequence.wrapping_add(u32::from(matches!(record.fact, Fact::Begun(_))));
+        header.event_id = id::event_id(record.at, self.event_nonce, sequence);
         header.timestamp = record.at;
         match record.step {
             Some(place) => self.write_step(place, record.task.as_deref(), header),

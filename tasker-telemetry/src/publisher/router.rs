@@ -11,7 +11,7 @@ use super::health::Account;
 use super::keeper::{self, Delivery, Held, Kept, is_kept};
 use super::order::Order;
 use super::queue::Queue;
-use super::record::{Fact, Record};
+use super::record::Record;
 use super::ticket::Ticket;
 use crate::event::EventKind;
 
@@ -82,25 +82,23 @@ struct Pile {
 }
 
 impl Pile {
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "a record is then moved once")]
     fn push(&mut self, record: Record) {
         if self.records.capacity() == 0 {
-            self.records.reserve_exact(self.last);
+            self.begin();
         }
         self.records.push(record);
+    }
+
+    #[cold]
+    fn begin(&mut self) {
+        self.records.reserve_exact(self.last);
     }
 
     fn take(&mut self) -> Vec<Record> {
         self.last = self.records.len();
         std::mem::take(&mut self.records)
-    }
-}
-
-/// What stands for the request and the start of a step stands for the start alone: nobody wants the request.
-fn leave_request_out(record: &mut Record) {
-    if let Fact::Begun(_) = record.fact {
-        record.fact = Fact::Started { queue_nanos: 0 };
-        record.sequence = record.sequence.wrapping_add(1);
     }
 }
 
@@ -201,15 +199,17 @@ impl Router {
     }
 
     #[inline]
-    fn sort_apart(&mut self, mut record: Record) {
-        if self.wanted & EventKind::StepExecutionRequested.bit() == 0 {
-            leave_request_out(&mut record);
+    fn sort_apart(&mut self, record: Record) {
+        // Where nobody wants the request of a step, the record of request and start goes on as that of the start.
+        if self.wanted & EventKind::StepExecutionRequested.bit() != 0 {
+            let (first, second) = record.apart();
+            if let Some(first) = first {
+                self.sort(first);
+            }
+            self.sort(second);
+        } else {
+            self.sort(record);
         }
-        let (first, record) = record.apart();
-        if let Some(first) = first {
-            self.sort(first);
-        }
-        self.sort(record);
     }
 
     /// Puts the record on the pile of everybody who wants it.
