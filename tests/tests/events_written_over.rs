@@ -73,9 +73,9 @@ impl Fresh {
 #[derive(Subscriber)]
 #[subscribe("*")]
 #[subscriber(manual)]
-struct WrittenOver(Looks, Arc<Mutex<Vec<EventRecord>>>);
+struct WrittenOver<const N: usize>(Looks, Arc<Mutex<Vec<EventRecord>>>);
 
-impl WrittenOver {
+impl<const N: usize> WrittenOver<N> {
     fn handle_event(&self, event: &EventRecord) {
         let mut looks_of = self.0.lock().unwrap();
         if looks_of.len().is_multiple_of(3) {
@@ -139,11 +139,14 @@ async fn eventful(order: String) -> Result<(), String> {
 #[test]
 fn all_events_look_as_if_each_were_made_for_itself() {
     for traced in [false, true] {
-        let (fresh, over, kept) = (Looks::default(), Looks::default(), Arc::<Mutex<Vec<_>>>::default());
+        let (fresh, over, kept) =
+            (Looks::default(), [(); 3].map(|()| Looks::default()), Arc::<Mutex<Vec<_>>>::default());
         let mut builder = Telemetry::builder()
             .auto_subscribers(false)
             .subscriber(Fresh(Arc::clone(&fresh)))
-            .subscriber(WrittenOver(Arc::clone(&over), Arc::clone(&kept)));
+            .subscriber(WrittenOver::<0>(Arc::clone(&over[0]), Arc::clone(&kept)))
+            .subscriber(WrittenOver::<1>(Arc::clone(&over[1]), Arc::clone(&kept)))
+            .subscriber(WrittenOver::<2>(Arc::clone(&over[2]), Arc::clone(&kept)));
         if traced {
             builder = builder.in_memory_spans(tasker_telemetry::trace::InMemorySpans::default());
         }
@@ -157,11 +160,14 @@ fn all_events_look_as_if_each_were_made_for_itself() {
             publish(Seen { order: "outside".to_owned() });
         }));
         telemetry.flush_blocking().unwrap();
-        let (fresh, over) = (fresh.lock().unwrap(), over.lock().unwrap());
+        let fresh = fresh.lock().unwrap();
         assert!(fresh.len() > 300, "{} events", fresh.len());
-        assert_eq!(fresh.len(), over.len());
-        for (id, looks) in &*fresh {
-            assert_eq!(over.get(id), Some(looks));
+        for over in over {
+            let over = over.lock().unwrap();
+            assert_eq!(fresh.len(), over.len());
+            for (id, looks) in &*fresh {
+                assert_eq!(over.get(id), Some(looks));
+            }
         }
         let kept = kept.lock().unwrap();
         assert!(kept.len() > 100);

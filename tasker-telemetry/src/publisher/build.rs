@@ -76,13 +76,15 @@ pub(super) struct Batch<'d, 'r> {
 
 impl<'r> Batch<'_, 'r> {
     /// Writes the event of the record. `None`: its payload is not made here ([`build_other`]).
+    ///
+    /// Every event of the life cycle has a task; one that comes without belongs to that of the last one before it.
     pub(super) fn write(&mut self, record: &'r Record) -> Option<&EventRecord> {
         let payload = &record.fact;
         let at = record.at;
         match record.kind {
             _ if matches!(payload, Fact::Published(_)) => None,
             EventKind::TaskInitializeRequested => {
-                let context = record.task.iter().flat_map(|task| task.context()).collect();
+                let context = self.task(record).into_iter().flat_map(TaskCore::context).collect();
                 self.system(record, |event: &mut task::InitializeRequested| event.say(context))
             }
             EventKind::TaskStartRequested => self.system(record, |event: &mut task::StartRequested| event.say(at)),
@@ -141,9 +143,13 @@ impl<'r> Batch<'_, 'r> {
         }
     }
 
+    fn task(&self, record: &'r Record) -> Option<&'r TaskCore> {
+        record.task.as_deref().or(self.last)
+    }
+
     /// Writes an event of the type `E`; what is its own is said by `own`.
     fn system<E: Rewrite>(&mut self, record: &'r Record, own: impl FnOnce(&mut E)) -> Option<&EventRecord> {
-        let kind = record.kind;
+        let (kind, its_task) = (record.kind, self.task(record));
         let Desk { event, task, known, sheets } = &mut *self.desk;
         let event = event.get_or_insert_with(|| {
             EventRecord::new(kind, E::SPEC, Header::default(), Payload::Passing(Sheet::blank::<E>().payload))
@@ -155,12 +161,11 @@ impl<'r> Batch<'_, 'r> {
             let last = mem::replace(payload, next.payload);
             put_away(sheets, last_kind, Sheet { payload: last, task: mem::replace(task, next.task) });
         }
-        let record_task = record.task.as_deref();
-        if !record_task.zip(self.last).is_some_and(|(task, last)| ptr::eq(task, last)) {
-            known.turn_to(record_task, header);
-            self.last = record_task;
+        if !its_task.zip(self.last).is_some_and(|(task, last)| ptr::eq(task, last)) {
+            known.turn_to(its_task, header);
+            self.last = its_task;
         }
-        known.write(record, header);
+        known.write(record, its_task, header);
         let is_same_task = mem::replace(task, known.task()) == known.task();
         if let Some(event) = (**payload).as_any_mut().downcast_mut::<E>() {
             event.rewrite(header, is_same_task);

@@ -58,14 +58,14 @@ impl Known {
         });
     }
 
-    /// Writes the rest, after [`turn_to`](Self::turn_to).
-    pub(super) fn write(&mut self, record: &Record, header: &mut Header) {
+    /// Writes the rest, after [`turn_to`](Self::turn_to) that task.
+    pub(super) fn write(&mut self, record: &Record, task: Option<&TaskCore>, header: &mut Header) {
         // Of a record that stands for two events, the second; the first is taken out before.
         let sequence = record.sequence.wrapping_add(u32::from(matches!(record.fact, Fact::Begun(_))));
         header.event_id = id::event_id(record.at, self.event_nonce, sequence);
         header.timestamp = record.at;
         match record.step {
-            Some(place) => self.write_step(place, record.task.as_deref(), header),
+            Some(place) => self.write_step(place, task, header),
             None => {
                 if let Some(step) = header.step.take() {
                     (self.step, self.spare) = (None, step.id);
@@ -84,7 +84,7 @@ impl Known {
             }
             Some(_) => {}
             None => {
-                let root = record.task.as_ref().and_then(|task| task.trace()).map(|trace| trace.root());
+                let root = task.and_then(TaskCore::trace).map(|trace| trace.root());
                 root.into_iter().for_each(|root| root.write(text));
                 self.span = None;
             }
@@ -112,7 +112,8 @@ impl Known {
 /// The header of that record. Also for a driver's events, which hold these values in their structs.
 pub(crate) fn header(record: &Record) -> Header {
     let (mut known, mut header) = (Known::default(), Header::default());
-    known.turn_to(record.task.as_deref(), &mut header);
-    known.write(record, &mut header);
+    let task = record.task.as_deref();
+    known.turn_to(task, &mut header);
+    known.write(record, task, &mut header);
     header
 }

@@ -11,7 +11,7 @@ use super::health::Account;
 use super::keeper::{self, Delivery, Held, Kept, is_kept};
 use super::order::Order;
 use super::queue::Queue;
-use super::record::Record;
+use super::record::{Fact, Record};
 use super::ticket::Ticket;
 use crate::event::EventKind;
 
@@ -74,17 +74,48 @@ pub(super) fn start(
 }
 
 /// What is to be sent to one subscriber.
-#[derive(Default)]
 struct Pile {
     records: Vec<Record>,
     /// How many were sent the last time: so many will probably be sent this time.
     last: usize,
+    /// Where the task lies that the last record of the life cycle belongs to. One of the records holds it.
+    task: Option<usize>,
+    /// Each record has its task with it.
+    whole: bool,
 }
 
 impl Pile {
+    const fn new(whole: bool) -> Self {
+        Self { records: Vec::new(), last: 0, task: None, whole }
+    }
+
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "a record is then moved once")]
     fn push(&mut self, record: Record) {
+        if let (Some(task), false) = (&record.task, is_published(&record)) {
+            self.task = Some(Arc::as_ptr(task) as usize);
+        }
+        self.put(record);
+    }
+
+    /// A copy for this subscriber. It goes without its task where that is the task of the one before, as [`Batch`] has it: to
+    /// hold a task is to count up what all threads count.
+    ///
+    /// [`Batch`]: super::build::Batch
+    #[inline]
+    fn push_copy(&mut self, record: &Record) {
+        let task = record.task.as_ref().map(|task| Arc::as_ptr(task) as usize);
+        if task.is_none() || task != self.task || self.whole || is_published(record) {
+            self.push(record.clone());
+        } else {
+            let Record { kind, sequence, at, step, ref fact, .. } = *record;
+            self.put(Record { kind, sequence, at, task: None, step, fact: fact.clone() });
+        }
+    }
+
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "as above")]
+    fn put(&mut self, record: Record) {
         if self.records.capacity() == 0 {
             self.begin();
         }
@@ -98,8 +129,15 @@ impl Pile {
 
     fn take(&mut self) -> Vec<Record> {
         self.last = self.records.len();
+        self.task = None;
         std::mem::take(&mut self.records)
     }
+}
+
+/// Whether user code made its payload.
+#[inline]
+const fn is_published(record: &Record) -> bool {
+    matches!(record.fact, Fact::Published(_))
 }
 
 struct Router {
@@ -125,7 +163,7 @@ struct Router {
 impl Router {
     fn run(mut self) {
         let mut last_event = Instant::now();
-        self.outgoing.resize_with(self.mailboxes.len(), Pile::default);
+        self.outgoing = self.mailboxes.iter().map(|mailbox| Pile::new(mailbox.account.makes_spans())).collect();
         loop {
             let taken = self.read();
             if !self.orders.is_empty()
@@ -223,7 +261,7 @@ impl Router {
             if mailbox.account.wants(&record)
                 && let Some(other) = taker.replace(pile)
             {
-                other.push(record.clone());
+                other.push_copy(&record);
             }
         }
         if let Some(last) = taker {
@@ -247,7 +285,9 @@ impl Router {
             }
             let fits = mailbox.account.admit(pile.records.len());
             pile.records.truncate(fits);
-            if fits > 0 {
+            if fits == 0 {
+                pile.task = None;
+            } else {
                 let delivery = mailbox.delivery(Message::Events(pile.take()));
                 match &self.kept {
                     Some(_) if mailbox.waits_for_keeper() => deliveries.push(delivery),
