@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Receiver;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use fastant::Instant;
 use serde::Serialize;
@@ -127,7 +128,7 @@ pub struct SubscriberHealth {
     pub dropped: BTreeMap<&'static str, u64>,
     /// Events that wait for it.
     pub backlog: u64,
-    /// How long the handler call that is under way has taken, in seconds.
+    /// How long the handler call that is under way has taken, in seconds; microseconds more, where calls were short before.
     pub busy_seconds: Option<f64>,
     /// The last failure of a handler.
     pub last_error: Option<String>,
@@ -188,6 +189,51 @@ impl Handling {
 
     fn rest(&self) {
         self.since.store(Instant::ZERO, Ordering::Relaxed);
+    }
+}
+
+/// When a subscriber's thread looks at the clock: at each call, but where calls take less time than looking is worth, at every
+/// [`FEW`]th. A call that hangs after short ones is then said to have taken a few microseconds more than it has.
+#[derive(Debug)]
+pub(super) struct Watch {
+    last: Instant,
+    /// How many calls begin between two looks.
+    every: u32,
+    /// How many of them are left; none since the thread rested.
+    left: Option<u32>,
+}
+
+const FEW: u32 = 16;
+const SHORT: Duration = Duration::from_micros(1);
+
+impl Default for Watch {
+    fn default() -> Self {
+        Self { last: Instant::ZERO, every: 1, left: None }
+    }
+}
+
+impl Watch {
+    #[inline]
+    fn look(&mut self, clock: impl FnOnce() -> Instant) -> Option<Instant> {
+        match self.left {
+            Some(left @ 1..) => {
+                self.left = Some(left - 1);
+                None
+            }
+            left => Some(self.look_at(clock(), left.is_some())),
+        }
+    }
+
+    fn look_at(&mut self, now: Instant, goes_on: bool) -> Instant {
+        if goes_on {
+            self.every = if now.saturating_duration_since(self.last) < SHORT * self.every { FEW } else { 1 };
+        }
+        (self.last, self.left) = (now, Some(self.every - 1));
+        now
+    }
+
+    const fn rest(&mut self) {
+        self.left = None;
     }
 }
 
@@ -319,8 +365,10 @@ impl Account {
 
     /// A handler call begins on the subscriber's thread. `false`: the event has been counted as dropped already.
     #[inline]
-    pub(super) fn begin(&self) -> bool {
-        self.handling.since.store(Instant::now(), Ordering::Relaxed);
+    pub(super) fn begin(&self, watch: &mut Watch) -> bool {
+        if let Some(now) = watch.look(Instant::now) {
+            self.handling.since.store(now, Ordering::Relaxed);
+        }
         !self.handling.abandoned.load(Ordering::Acquire)
     }
 
@@ -334,7 +382,8 @@ impl Account {
     }
 
     /// The subscriber's thread has nothing in hand.
-    pub(super) fn rest(&self) {
+    pub(super) fn rest(&self, watch: &mut Watch) {
+        watch.rest();
         self.handling.rest();
     }
 
@@ -452,5 +501,67 @@ impl Account {
             busy_seconds: is_busy.then(|| since.elapsed().as_secs_f64()),
             last_error: books.last_error.clone(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Published, delivered, filtered, failed, waiting; dropped by reason.
+    fn sums(account: &Account) -> ([u64; 5], Vec<(&'static str, u64)>) {
+        let SubscriberHealth { published, delivered, filtered, failed, backlog, dropped, .. } = account.health();
+        assert_eq!(published, delivered + filtered + dropped.values().sum::<u64>() + backlog);
+        ([published, delivered, filtered, failed, backlog], dropped.into_iter().collect())
+    }
+
+    #[test]
+    fn the_books_add_up_at_any_time_and_end_when_time_is_up() {
+        let (account, mut watch) = (Account::new(&tap::SPEC, 5), Watch::default());
+        assert_eq!(account.admit(7), 5);
+        let full = ("subscriber_full", 2);
+        assert_eq!(sums(&account), ([7, 0, 0, 0, 5], vec![full]));
+        let mut handle = |outcome| {
+            let begun = account.begin(&mut watch);
+            assert!(account.health().busy_seconds.is_some());
+            account.end(outcome, "some.event");
+            begun
+        };
+        assert!(handle(Outcome::Delivered) && handle(Outcome::Filtered) && handle(Outcome::Untyped));
+        assert_eq!(sums(&account), ([7, 1, 1, 0, 2], vec![full, ("untyped", 1)]));
+        assert!(handle(Outcome::Failed("why".to_owned())));
+        assert_eq!(sums(&account), ([7, 2, 1, 1, 1], vec![full, ("untyped", 1)]));
+        account.rest(&mut watch);
+        assert_eq!(account.health().busy_seconds, None);
+        assert_eq!(account.admit(1), 1, "there is room again");
+
+        assert!(account.begin(&mut watch));
+        account.abandon();
+        let end = ([8, 2, 1, 1, 0], vec![("shutdown", 2), full, ("untyped", 1)]);
+        assert_eq!((sums(&account), account.health().busy_seconds), (end.clone(), None));
+        account.end(Outcome::Delivered, "some.event");
+        assert!(!account.begin(&mut watch));
+        account.end(Outcome::Filtered, "some.event");
+        assert_eq!(sums(&account), end, "it was dropped");
+    }
+
+    #[test]
+    fn the_clock_is_looked_at_for_each_call_unless_they_are_short() {
+        let (mut watch, mut now) = (Watch::default(), Instant::ZERO + Duration::from_secs(1));
+        let mut looks = |watch: &mut Watch, calls: u32, each: Duration| {
+            let look = |_: &u32| {
+                now += each;
+                watch.look(|| now).is_some()
+            };
+            (0..calls).filter(look).count()
+        };
+        let (short, long) = (Duration::from_nanos(200), Duration::from_micros(5));
+        assert_eq!(looks(&mut watch, 100, long), 100);
+        assert_eq!(looks(&mut watch, 10 * FEW, short), 10);
+        assert_eq!(looks(&mut watch, FEW, short), 1);
+        watch.rest();
+        assert_eq!(looks(&mut watch, 1, short), 1, "whatever went before");
+        assert_eq!(looks(&mut watch, FEW - 1, long), 0, "the first that take long");
+        assert_eq!(looks(&mut watch, 100, long), 100);
     }
 }

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::build::{Desk, build_other};
-use super::health::{Account, Outcome};
+use super::health::{Account, Outcome, Watch};
 use super::router::{Mailbox, Message};
 use crate::drive::{Runtime, block_on};
 use crate::subscriber::{Dispatch, DynSubscriber};
@@ -34,14 +34,14 @@ pub(super) fn start(make: Make, account: Arc<Account>, handler_timeout: Duration
 }
 
 fn run(subscriber: &dyn DynSubscriber, receiver: &Receiver<Message>, account: &Account, handler_timeout: Duration) {
-    let mut desk = Desk::default();
+    let (mut desk, mut watch) = (Desk::default(), Watch::default());
     for message in receiver {
         match message {
             Message::Flush(ticket) | Message::LastFlush(ticket) => ticket.passed(),
             Message::Events(records) => {
                 let mut batch = desk.batch();
                 for record in &records {
-                    if !account.begin() {
+                    if !account.begin(&mut watch) {
                         return; // abandoned at shutdown: what is left has been counted
                     }
                     let other;
@@ -62,7 +62,7 @@ fn run(subscriber: &dyn DynSubscriber, receiver: &Receiver<Message>, account: &A
                     }));
                     account.end(outcome.unwrap_or_else(|panic| Outcome::panicked(&*panic)), event.name());
                 }
-                account.rest();
+                account.rest(&mut watch);
                 // All at once: what counts who holds a task is touched by the publishing threads, too.
                 drop(records);
             }
