@@ -26,14 +26,11 @@ pub(crate) fn build(record: &Record) -> EventRecord {
 /// The same for what [`Batch::write`] does not write: the events of user code, whose payloads are there already.
 pub(super) fn build_other(record: &Record) -> EventRecord {
     let header = header(record);
-    match &record.fact {
-        Fact::Published(published) => EventRecord::new(record.kind, published.spec, header, published.payload.clone()),
-        // The embedded driver makes no other transition; an event of that kind comes as `Fact::Published`.
-        _ => {
-            let payload = Payload::Dynamic(Arc::new(Json::Null));
-            EventRecord::new(record.kind, <task::Cancelled as Event>::SPEC, header, payload)
-        }
+    if let Fact::Published(published) = &record.fact {
+        return EventRecord::new(record.kind, published.spec, header, published.payload.clone());
     }
+    // The embedded driver makes no other transition; an event of that kind comes as `Fact::Published`.
+    EventRecord::new(record.kind, <task::Cancelled as Event>::SPEC, header, Payload::Dynamic(Arc::new(Json::Null)))
 }
 
 /// Where events are written: one over the other.

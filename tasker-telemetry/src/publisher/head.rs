@@ -84,8 +84,9 @@ impl Known {
             }
             Some(_) => {}
             None => {
-                let root = task.and_then(TaskCore::trace).map(|trace| trace.root());
-                root.into_iter().for_each(|root| root.write(text));
+                if let Some(trace) = task.and_then(TaskCore::trace) {
+                    trace.root().write(text);
+                }
                 self.span = None;
             }
         }
