@@ -189,26 +189,26 @@ impl Router {
     fn read(&mut self) -> usize {
         self.order.begin_reading();
         let taken = self.queue.read(&mut self.pieces);
-        for piece in std::mem::take(&mut self.pieces) {
+        for mut piece in std::mem::take(&mut self.pieces) {
             let count = piece.len();
-            for item in piece {
+            for item in &mut piece {
                 match item {
-                    Item::Event(record) => {
-                        if let Some(record) = self.order.admit(record) {
-                            self.sort_apart(record);
-                        }
+                    Item::Event(record) if self.order.admits(record) => self.sort_apart(record),
+                    Item::Event(record) => self.order.hold(record.take()),
+                    Item::Spans(records) => self.send_to_spans(std::mem::take(records)),
+                    Item::Flush(_) | Item::Shutdown(_) => {
+                        self.orders.push(std::mem::replace(item, Item::Spans(Vec::new())));
                     }
-                    Item::Spans(records) => self.send_to_spans(records),
-                    Item::Flush(_) | Item::Shutdown(_) => self.orders.push(item),
                 }
             }
+            drop(piece);
             self.queue.give_back(count);
             self.send();
         }
         if self.order.is_waiting() {
             let mut settled = Vec::new();
             self.order.settle(|record| settled.push(record));
-            for record in settled {
+            for record in &mut settled {
                 self.sort_apart(record);
             }
             self.send();
@@ -236,15 +236,18 @@ impl Router {
         shutdown
     }
 
+    /// Sorts what the record stands for. Records are lent, and moved once: to the last who wants it.
     #[inline]
-    fn sort_apart(&mut self, record: Record) {
+    fn sort_apart(&mut self, record: &mut Record) {
         // Where nobody wants the request of a step, the record of request and start goes on as that of the start.
-        if self.wanted & EventKind::StepExecutionRequested.bit() != 0 {
-            let (first, second) = record.apart();
-            if let Some(first) = first {
-                self.sort(first);
+        if self.wanted & EventKind::StepExecutionRequested.bit() != 0
+            && let Fact::Begun(_) = record.fact
+        {
+            let (first, mut second) = record.take().apart();
+            if let Some(mut first) = first {
+                self.sort(&mut first);
             }
-            self.sort(second);
+            self.sort(&mut second);
         } else {
             self.sort(record);
         }
@@ -252,20 +255,20 @@ impl Router {
 
     /// Puts the record on the pile of everybody who wants it.
     #[inline]
-    fn sort(&mut self, record: Record) {
-        if self.kept.is_some() && is_kept(&record) {
+    fn sort(&mut self, record: &mut Record) {
+        if self.kept.is_some() && is_kept(record) {
             self.to_keep.push(record.clone());
         }
         let mut taker: Option<&mut Pile> = None;
         for (mailbox, pile) in self.mailboxes.iter().zip(&mut self.outgoing) {
-            if mailbox.account.wants(&record)
+            if mailbox.account.wants(record)
                 && let Some(other) = taker.replace(pile)
             {
-                other.push_copy(&record);
+                other.push_copy(record);
             }
         }
         if let Some(last) = taker {
-            last.push(record);
+            last.push(record.take());
         }
     }
 
