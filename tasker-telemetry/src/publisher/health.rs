@@ -193,7 +193,8 @@ impl Handling {
 }
 
 /// When a subscriber's thread looks at the clock: at each call, but where calls take less time than looking is worth, at every
-/// [`FEW`]th. A call that hangs after short ones is then said to have taken a few microseconds more than it has.
+/// [`FEW`]th. A call that hangs after short ones is then said to have taken what those took, too; no call is that comes
+/// after [`FEW`] long ones.
 #[derive(Debug)]
 pub(super) struct Watch {
     last: Instant,
