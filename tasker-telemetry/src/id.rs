@@ -89,11 +89,10 @@ pub(crate) fn write(id: Uuid, to: &mut String) {
 const STEP_SALT: u64 = 0x7374_6570_5f69_6421;
 const EVENT_SALT: u64 = 0x6576_656e_745f_6964;
 
+/// As `Uuid`'s builder has it, which takes the numbers apart into bytes.
 fn uuid_v7(millis: u64, high: u64, low: u64) -> Uuid {
-    let mut random = [0; 10];
-    random[..2].copy_from_slice(&high.to_be_bytes()[..2]);
-    random[2..].copy_from_slice(&low.to_be_bytes());
-    uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
+    let (version, variant) = (7 << 12, 1 << 63);
+    Uuid::from_u64_pair(millis << 16 | version | high >> 48 & 0xfff, variant | low & (u64::MAX >> 2))
 }
 
 /// A number that no other task in any process has: ids of steps and events grow from it.
@@ -142,6 +141,18 @@ mod tests {
                 assert!(steps.insert(step_id(nonce, number)));
                 assert!(events.insert(event_id(Timestamp::from_unix_nanos(5), nonce, number)));
             }
+        }
+    }
+
+    #[test]
+    fn a_uuid_v7_is_made_as_the_library_for_them_makes_it() {
+        for number in 0..1_000 {
+            let (millis, high, low) = (mix(number) >> 16, mix(number + 1), mix(number + 2));
+            let mut random = [0; 10];
+            random[..2].copy_from_slice(&high.to_be_bytes()[..2]);
+            random[2..].copy_from_slice(&low.to_be_bytes());
+            let built = uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid();
+            assert_eq!(uuid_v7(millis, high, low), built);
         }
     }
 

@@ -12,8 +12,8 @@ mod system;
 pub use self::helpers::{ErrorMetrics, EventExt, PerformanceMetrics, TimingMetrics, error_type, metric_name};
 pub use self::kind::{Category, EventKind};
 pub use self::record::EventRecord;
-pub(crate) use self::record::{ErasedEvent, HEADER_FIELDS, Header, Payload, StepHeader, TaskHeader};
-pub(crate) use self::system::Reuse;
+pub(crate) use self::record::{ErasedEvent, HEADER_FIELDS, Header, PassingEvent, Payload, TaskHeader};
+pub(crate) use self::system::Rewrite;
 pub use self::system::{observability, step, task, workflow};
 
 use serde::Serialize;

@@ -15,7 +15,7 @@ use crate::id;
 use crate::time::Timestamp;
 
 /// Who and when: what every event carries beside its payload.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Header {
     pub(crate) event_id: Uuid,
     pub(crate) timestamp: Timestamp,
@@ -34,7 +34,7 @@ pub(crate) struct TaskHeader {
 }
 
 /// The step that an event belongs to.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct StepHeader {
     pub(crate) id: String,
     pub(crate) name: &'static str,
@@ -80,15 +80,41 @@ impl<E: Event> ErasedEvent for E {
     }
 }
 
+/// A system event that the next one will be written over. It has one owner, who needs not ask whether somebody else kept it.
+pub(crate) trait PassingEvent: ErasedEvent {
+    /// A copy for who keeps it.
+    fn kept(&self) -> Arc<dyn ErasedEvent>;
+}
+
+impl<E: Event + Clone> PassingEvent for E {
+    fn kept(&self) -> Arc<dyn ErasedEvent> {
+        Arc::new(self.clone())
+    }
+}
+
 /// What an event says.
-#[derive(Clone)]
 pub(crate) enum Payload {
     /// A system event: its struct holds the header's values too.
     System(Arc<dyn ErasedEvent>),
+    /// The same, as long as nobody keeps it.
+    Passing(Box<dyn PassingEvent>),
     /// A user's typed event, and what was masked in it. `mask`: what stands in the JSON of a masked field.
     Custom { event: Arc<dyn ErasedEvent>, masked: MaskedFields, mask: Arc<str> },
     /// An event published by name.
     Dynamic(Arc<Json>),
+}
+
+impl Clone for Payload {
+    fn clone(&self) -> Self {
+        match self {
+            Self::System(event) => Self::System(Arc::clone(event)),
+            Self::Passing(event) => Self::System(event.kept()),
+            Self::Custom { event, masked, mask } => {
+                Self::Custom { event: Arc::clone(event), masked: masked.clone(), mask: Arc::clone(mask) }
+            }
+            Self::Dynamic(json) => Self::Dynamic(Arc::clone(json)),
+        }
+    }
 }
 
 /// An event as subscribers to `*`, to `task.*`, or with a filter see it.
@@ -124,9 +150,16 @@ impl EventRecord {
         Self { kind, spec, header, payload, json: OnceLock::new() }
     }
 
-    /// What it is made of, for the next one.
-    pub(crate) fn into_parts(self) -> (Header, Payload) {
-        (self.header, self.payload)
+    /// What it is made of, to be written over by a system event of that kind. `None`: it does not pass.
+    pub(crate) fn rewrite(
+        &mut self,
+        kind: EventKind,
+        spec: &'static EventSpec,
+    ) -> Option<(&mut Header, &mut Box<dyn PassingEvent>)> {
+        let Payload::Passing(payload) = &mut self.payload else { return None };
+        (self.kind, self.spec) = (kind, spec);
+        self.json.take();
+        Some((&mut self.header, payload))
     }
 
     /// The event's name, `task.failed`.
@@ -212,13 +245,16 @@ impl EventRecord {
         match &self.payload {
             Payload::Custom { masked, .. } if masked.withheld => None,
             Payload::System(event) | Payload::Custom { event, .. } => Some((**event).as_any()),
+            Payload::Passing(event) => Some((**event).as_any()),
             Payload::Dynamic(_) => None,
         }
     }
 
     fn to_json(&self) -> Json {
+        let flat = |json: Result<_, _>| json.unwrap_or_else(|error| self.unserializable(&error));
         let fields = match &self.payload {
-            Payload::System(event) => return (**event).to_json().unwrap_or_else(|error| self.unserializable(&error)),
+            Payload::System(event) => return flat((**event).to_json()),
+            Payload::Passing(event) => return flat((**event).to_json()),
             Payload::Custom { masked: MaskedFields { json: Some(fields), .. }, .. } => (**fields).clone(),
             Payload::Custom { event, masked, mask } => match (**event).to_json() {
                 Ok(Json::Object(mut fields)) => {

@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 
-use super::{__Stamp, ByHand, Event, EventKind};
+use super::{__Stamp, ByHand, Event, EventKind, Header};
 use crate::catalog::{EventEntry, EventSpec, FieldSpec, Source};
 use crate::id;
 use crate::mask::{Masked, Shape, Shaped};
@@ -100,6 +100,12 @@ macro_rules! system_event {
             pub fn new($($field: $ty),*) -> Self {
                 Self { $($field,)* ..Self::default() }
             }
+
+            /// Says all that is its own, over what the last event said.
+            #[allow(clippy::too_many_arguments, dead_code, reason = "as `new`; some events are published by hand alone")]
+            pub(crate) fn say(&mut self, $($field: $ty),*) {
+                $(self.$field = $field;)*
+            }
         }
 
         impl Event for $name {
@@ -172,24 +178,25 @@ macro_rules! system_event {
             }
         }
 
-        impl Reuse for $name {
-            fn reuse(&mut self, used: &mut Self) {
-                let texts = [
-                    (&mut self.event_id, &mut used.event_id),
-                    (&mut self.task_id, &mut used.task_id),
-                    (&mut self.task_name, &mut used.task_name),
-                    (&mut self.correlation_id, &mut used.correlation_id),
-                    $(
-                        { let _ = stringify!($step); (&mut self.step_id, &mut used.step_id) },
-                        (&mut self.step_name, &mut used.step_name),
-                    )?
-                ];
-                for (text, used) in texts {
-                    *text = std::mem::take(used);
-                    text.clear();
+        impl Rewrite for $name {
+            fn rewrite(&mut self, header: &Header, is_same_task: bool) {
+                id::write(header.event_id, &mut self.event_id);
+                self.timestamp = header.timestamp;
+                if !is_same_task {
+                    let task = header.task.as_ref();
+                    write_over(&mut self.task_id, task.map_or("", |task| &task.id));
+                    write_over(&mut self.task_name, task.map_or("", |task| task.name));
+                    write_over(&mut self.correlation_id, task.map_or("", |task| &task.correlation_id));
+                    write_option(&mut self.trace_id, header.trace_id.as_deref());
                 }
-                self.trace_id = used.trace_id.take();
-                self.span_id = used.span_id.take();
+                write_option(&mut self.span_id, header.span_id.as_deref());
+                $(
+                    let $step = header.step.as_ref();
+                    write_over(&mut self.step_id, $step.map_or("", |step| &step.id));
+                    write_over(&mut self.step_name, $step.map_or("", |step| step.name));
+                    self.attempt_number = $step.map_or(0, |step| step.attempt_number);
+                    self.retry_limit = $step.map_or(0, |step| step.retry_limit);
+                )?
             }
         }
 
@@ -209,20 +216,21 @@ pub(crate) const fn event_type(name: &'static str) -> &'static str {
     name.split_at(start).1
 }
 
-/// A system event that can take over the texts of one that nobody needs any more: an event has eight, and allocating and freeing
+/// A system event that can be written over one that nobody needs any more: an event has eight texts, and allocating and freeing
 /// them takes longer than writing them.
-pub(crate) trait Reuse: Sized {
-    /// Takes the buffers of what the publisher fills in. Before it does.
-    fn reuse(&mut self, used: &mut Self);
+pub(crate) trait Rewrite: Event + Clone + Default {
+    /// Writes what every event has. `is_same_task`: what the last event said of its task holds for this one, too.
+    fn rewrite(&mut self, header: &Header, is_same_task: bool);
+}
+
+fn write_over(to: &mut String, text: &str) {
+    to.clear();
+    to.push_str(text);
 }
 
 fn write_option(to: &mut Option<String>, text: Option<&str>) {
     match text {
-        Some(text) => {
-            let to = to.get_or_insert_default();
-            to.clear();
-            to.push_str(text);
-        }
+        Some(text) => write_over(to.get_or_insert_default(), text),
         None => *to = None,
     }
 }

@@ -2,11 +2,12 @@
 
 use std::any::Any;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Receiver;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::Duration;
 
+use fastant::Instant;
 use serde::Serialize;
 
 use super::interest::Interest;
@@ -127,7 +128,7 @@ pub struct SubscriberHealth {
     pub dropped: BTreeMap<&'static str, u64>,
     /// Events that wait for it.
     pub backlog: u64,
-    /// How long the handler call that is under way has taken, in seconds.
+    /// How long the handler call that is under way has taken, in seconds; microseconds more, where calls were short before.
     pub busy_seconds: Option<f64>,
     /// The last failure of a handler.
     pub last_error: Option<String>,
@@ -152,21 +153,111 @@ pub(super) struct Account {
     /// Dropped by publishing threads, which take no lock.
     queue_full: AtomicU64,
     closed: AtomicU64,
-    /// Touched by the router and the subscriber's thread, for nanoseconds each.
+    handling: Handling,
+    /// Touched by the router once a batch, by the subscriber's thread when a handler did anything but take an event and be done.
     books: Mutex<Books>,
+}
+
+/// How far the handling is: what every event touches. The subscriber's thread alone writes it, without the lock of the books; of
+/// inline subscribers, and where whole batches are handled, whoever holds that lock.
+#[derive(Debug)]
+#[repr(align(64))]
+struct Handling {
+    /// Events that are no longer in the backlog.
+    handled: AtomicU64,
+    /// When the call under way began; [`Instant::ZERO`]: none is.
+    since: fastant::Atomic,
+    abandoned: AtomicBool,
+}
+
+impl Default for Handling {
+    fn default() -> Self {
+        let (handled, abandoned) = (AtomicU64::new(0), AtomicBool::new(false));
+        Self { handled, since: fastant::Atomic::new(Instant::ZERO), abandoned }
+    }
+}
+
+impl Handling {
+    /// So many more. Who reads that number knows of all that was done for them.
+    fn add(&self, events: u64) {
+        self.handled.store(self.handled.load(Ordering::Relaxed) + events, Ordering::Release);
+    }
+
+    fn handled(&self) -> u64 {
+        self.handled.load(Ordering::Acquire)
+    }
+
+    fn rest(&self) {
+        self.since.store(Instant::ZERO, Ordering::Relaxed);
+    }
+}
+
+/// When a subscriber's thread looks at the clock: at each call, but where calls take less time than looking is worth, at every
+/// [`FEW`]th. A call that hangs after short ones is then said to have taken what those took, too; no call is that comes
+/// after [`FEW`] long ones.
+#[derive(Debug)]
+pub(super) struct Watch {
+    last: Instant,
+    /// How many calls begin between two looks.
+    every: u32,
+    /// How many of them are left; none since the thread rested.
+    left: Option<u32>,
+}
+
+const FEW: u32 = 16;
+const SHORT: Duration = Duration::from_micros(1);
+
+impl Default for Watch {
+    fn default() -> Self {
+        Self { last: Instant::ZERO, every: 1, left: None }
+    }
+}
+
+impl Watch {
+    #[inline]
+    fn look(&mut self, clock: impl FnOnce() -> Instant) -> Option<Instant> {
+        match self.left {
+            Some(left @ 1..) => {
+                self.left = Some(left - 1);
+                None
+            }
+            left => Some(self.look_at(clock(), left.is_some())),
+        }
+    }
+
+    fn look_at(&mut self, now: Instant, goes_on: bool) -> Instant {
+        if goes_on {
+            self.every = if now.saturating_duration_since(self.last) < SHORT * self.every { FEW } else { 1 };
+        }
+        (self.last, self.left) = (now, Some(self.every - 1));
+        now
+    }
+
+    const fn rest(&mut self) {
+        self.left = None;
+    }
 }
 
 #[derive(Debug, Default)]
 struct Books {
     routed: u64,
-    delivered: u64,
+    /// Of those, what there was room for.
+    admitted: u64,
+    /// Of the handled events, those that were not delivered: filtered, or dropped after all.
+    undelivered: u64,
     filtered: u64,
     failed: u64,
     dropped: BTreeMap<&'static str, u64>,
-    backlog: u64,
-    busy_since: Option<Instant>,
     last_error: Option<String>,
-    abandoned: bool,
+    /// How many events had been handled when time was up; what is handled later does not count.
+    abandoned: Option<u64>,
+}
+
+impl Books {
+    fn drop_handled(&mut self, reason: &'static str, events: u64) {
+        self.undelivered += events;
+        *self.dropped.entry(reason).or_default() += events;
+    }
 }
 
 /// How the handling of one event ended.
@@ -217,6 +308,7 @@ impl Account {
             capacity: capacity as u64,
             queue_full: AtomicU64::new(0),
             closed: AtomicU64::new(0),
+            handling: Handling::default(),
             books: Mutex::default(),
         }
     }
@@ -226,8 +318,9 @@ impl Account {
     }
 
     /// Whether it gets that event.
+    #[inline]
     pub(super) fn wants(&self, record: &Record) -> bool {
-        self.interest.covers(record.kind, record.name()) && (!self.spans || record.is_for_spans())
+        self.interest.covers(record.kind, || record.name()) && (!self.spans || record.is_for_spans())
     }
 
     /// Whether it makes spans.
@@ -248,11 +341,11 @@ impl Account {
     /// How many of `events` the subscriber has room for. The others are dropped and counted.
     pub(super) fn admit(&self, events: usize) -> usize {
         let mut books = self.books();
-        let room = self.capacity.saturating_sub(books.backlog);
+        let room = self.capacity.saturating_sub(self.backlog(&books));
         let fits = room.min(events as u64);
         let over = events as u64 - fits;
         books.routed += events as u64;
-        books.backlog += fits;
+        books.admitted += fits;
         if over > 0 {
             *books.dropped.entry("subscriber_full").or_default() += over;
         }
@@ -263,58 +356,79 @@ impl Account {
     pub(super) fn admit_inline(&self) {
         let mut books = self.books();
         books.routed += 1;
-        books.backlog += 1;
+        books.admitted += 1;
     }
 
-    /// A handler call begins. `false`: the event has been counted as dropped already.
-    pub(super) fn begin(&self) -> bool {
-        let mut books = self.books();
-        books.busy_since = Some(Instant::now());
-        !books.abandoned
+    /// What waits, the call under way included.
+    fn backlog(&self, books: &Books) -> u64 {
+        if books.abandoned.is_some() { 0 } else { books.admitted.saturating_sub(self.handling.handled()) }
     }
 
-    /// A handler call ended.
+    /// A handler call begins on the subscriber's thread. `false`: the event has been counted as dropped already.
+    #[inline]
+    pub(super) fn begin(&self, watch: &mut Watch) -> bool {
+        if let Some(now) = watch.look(Instant::now) {
+            self.handling.since.store(now, Ordering::Relaxed);
+        }
+        !self.handling.abandoned.load(Ordering::Acquire)
+    }
+
+    /// A handler call ended there; [`begin`](Self::begin) or [`rest`](Self::rest) follows.
+    #[inline]
     pub(super) fn end(&self, outcome: Outcome, event: &'static str) {
+        match outcome {
+            Outcome::Delivered => self.handling.add(1),
+            other => self.end_otherwise(other, event),
+        }
+    }
+
+    /// The subscriber's thread has nothing in hand.
+    pub(super) fn rest(&self, watch: &mut Watch) {
+        watch.rest();
+        self.handling.rest();
+    }
+
+    /// A call of an inline handler ended, on any thread.
+    pub(super) fn end_inline(&self, outcome: Outcome, event: &'static str) {
+        self.end_otherwise(outcome, event);
+    }
+
+    #[cold]
+    fn end_otherwise(&self, outcome: Outcome, event: &'static str) {
         let mut books = self.books();
-        if books.abandoned {
+        if books.abandoned.is_some() {
             return;
         }
-        books.busy_since = None;
-        books.backlog = books.backlog.saturating_sub(1);
+        self.handling.add(1);
         let failure = match outcome {
-            Outcome::Delivered => None,
+            Outcome::Delivered => return,
             Outcome::Filtered => {
                 books.filtered += 1;
-                return;
+                return books.undelivered += 1;
             }
-            Outcome::Untyped => return *books.dropped.entry("untyped").or_default() += 1,
-            Outcome::Recursion => return *books.dropped.entry("recursion").or_default() += 1,
-            Outcome::Failed(message) => Some(message),
-            Outcome::TimedOut => Some("took longer than its time limit".to_owned()),
+            Outcome::Untyped => return books.drop_handled("untyped", 1),
+            Outcome::Recursion => return books.drop_handled("recursion", 1),
+            Outcome::Failed(message) => message,
+            Outcome::TimedOut => "took longer than its time limit".to_owned(),
         };
-        books.delivered += 1;
-        if let Some(message) = failure {
-            books.failed += 1;
-            let first = books.failed == 1;
-            books.last_error = Some(format!("{event}: {message}"));
-            let failed = books.failed;
-            drop(books);
-            // The first of a kind is a warning; a subscriber that fails at every event must not fill the log.
-            if first || failed.is_power_of_two() {
-                tracing::warn!(target: "tasker_telemetry", subscriber = self.spec.name, event, failures = failed, "a subscriber failed: {message}");
-            }
+        books.failed += 1;
+        books.last_error = Some(format!("{event}: {failure}"));
+        let failed = books.failed;
+        drop(books);
+        // The first of a kind is a warning; a subscriber that fails at every event must not fill the log.
+        if failed.is_power_of_two() {
+            tracing::warn!(target: "tasker_telemetry", subscriber = self.spec.name, event, failures = failed, "a subscriber failed: {failure}");
         }
     }
 
     /// So many events were taken at once; `failure`: what went wrong then.
     pub(super) fn end_batch(&self, events: usize, failure: Option<String>) {
         let mut books = self.books();
-        if books.abandoned {
+        if books.abandoned.is_some() {
             return;
         }
-        books.busy_since = None;
-        books.backlog = books.backlog.saturating_sub(events as u64);
-        books.delivered += events as u64;
+        self.handling.rest();
+        self.handling.add(events as u64);
         if let Some(message) = failure {
             books.failed += events as u64;
             books.last_error = Some(message);
@@ -329,9 +443,9 @@ impl Account {
     /// So many events that there was room for are dropped all the same.
     pub(super) fn drop_admitted(&self, events: usize, reason: &'static str) {
         let mut books = self.books();
-        if !books.abandoned {
-            books.backlog = books.backlog.saturating_sub(events as u64);
-            *books.dropped.entry(reason).or_default() += events as u64;
+        if books.abandoned.is_none() {
+            self.handling.add(events as u64);
+            books.drop_handled(reason, events as u64);
         }
     }
 
@@ -350,8 +464,13 @@ impl Account {
     /// Time is up: what still waits, the call under way included, is dropped and counted.
     pub(super) fn abandon(&self) {
         let mut books = self.books();
-        let left = std::mem::take(&mut books.backlog);
-        books.abandoned = true;
+        if books.abandoned.is_some() {
+            return;
+        }
+        self.handling.abandoned.store(true, Ordering::Release);
+        let handled = self.handling.handled();
+        let left = books.admitted.saturating_sub(handled);
+        books.abandoned = Some(handled);
         if left > 0 {
             *books.dropped.entry("shutdown").or_default() += left;
             tracing::warn!(target: "tasker_telemetry", subscriber = self.spec.name, events = left, "shut down before a subscriber had handled all its events");
@@ -368,16 +487,82 @@ impl Account {
         if closed > 0 {
             *dropped.entry("shutdown").or_default() += closed;
         }
+        // Read once: of one number both come, so they add up while the subscriber goes on.
+        let handled = books.abandoned.unwrap_or_else(|| self.handling.handled());
+        let since = self.handling.since.load(Ordering::Relaxed);
+        let is_busy = since != Instant::ZERO && books.abandoned.is_none();
         SubscriberHealth {
             name: self.spec.name,
             published: books.routed + queue_full + closed,
-            delivered: books.delivered,
+            delivered: handled.saturating_sub(books.undelivered),
             filtered: books.filtered,
             failed: books.failed,
             dropped,
-            backlog: books.backlog,
-            busy_seconds: books.busy_since.map(|since| since.elapsed().as_secs_f64()).filter(|_| !books.abandoned),
+            backlog: if books.abandoned.is_some() { 0 } else { books.admitted.saturating_sub(handled) },
+            busy_seconds: is_busy.then(|| since.elapsed().as_secs_f64()),
             last_error: books.last_error.clone(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Published, delivered, filtered, failed, waiting; dropped by reason.
+    fn sums(account: &Account) -> ([u64; 5], Vec<(&'static str, u64)>) {
+        let SubscriberHealth { published, delivered, filtered, failed, backlog, dropped, .. } = account.health();
+        assert_eq!(published, delivered + filtered + dropped.values().sum::<u64>() + backlog);
+        ([published, delivered, filtered, failed, backlog], dropped.into_iter().collect())
+    }
+
+    #[test]
+    fn the_books_add_up_at_any_time_and_end_when_time_is_up() {
+        let (account, mut watch) = (Account::new(&tap::SPEC, 5), Watch::default());
+        assert_eq!(account.admit(7), 5);
+        let full = ("subscriber_full", 2);
+        assert_eq!(sums(&account), ([7, 0, 0, 0, 5], vec![full]));
+        let mut handle = |outcome| {
+            let begun = account.begin(&mut watch);
+            assert!(account.health().busy_seconds.is_some());
+            account.end(outcome, "some.event");
+            begun
+        };
+        assert!(handle(Outcome::Delivered) && handle(Outcome::Filtered) && handle(Outcome::Untyped));
+        assert_eq!(sums(&account), ([7, 1, 1, 0, 2], vec![full, ("untyped", 1)]));
+        assert!(handle(Outcome::Failed("why".to_owned())));
+        assert_eq!(sums(&account), ([7, 2, 1, 1, 1], vec![full, ("untyped", 1)]));
+        account.rest(&mut watch);
+        assert_eq!(account.health().busy_seconds, None);
+        assert_eq!(account.admit(1), 1, "there is room again");
+
+        assert!(account.begin(&mut watch));
+        account.abandon();
+        let end = ([8, 2, 1, 1, 0], vec![("shutdown", 2), full, ("untyped", 1)]);
+        assert_eq!((sums(&account), account.health().busy_seconds), (end.clone(), None));
+        account.end(Outcome::Delivered, "some.event");
+        assert!(!account.begin(&mut watch));
+        account.end(Outcome::Filtered, "some.event");
+        assert_eq!(sums(&account), end, "it was dropped");
+    }
+
+    #[test]
+    fn the_clock_is_looked_at_for_each_call_unless_they_are_short() {
+        let (mut watch, mut now) = (Watch::default(), Instant::ZERO + Duration::from_secs(1));
+        let mut looks = |watch: &mut Watch, calls: u32, each: Duration| {
+            let look = |_: &u32| {
+                now += each;
+                watch.look(|| now).is_some()
+            };
+            (0..calls).filter(look).count()
+        };
+        let (short, long) = (Duration::from_nanos(200), Duration::from_micros(5));
+        assert_eq!(looks(&mut watch, 100, long), 100);
+        assert_eq!(looks(&mut watch, 10 * FEW, short), 10);
+        assert_eq!(looks(&mut watch, FEW, short), 1);
+        watch.rest();
+        assert_eq!(looks(&mut watch, 1, short), 1, "whatever went before");
+        assert_eq!(looks(&mut watch, FEW - 1, long), 0, "the first that take long");
+        assert_eq!(looks(&mut watch, 100, long), 100);
     }
 }

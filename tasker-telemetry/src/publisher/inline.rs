@@ -34,12 +34,12 @@ pub(super) fn run(subscribers: &[InlineSubscriber], record: &Record) {
     let depth = DEPTH.try_with(Cell::get).unwrap_or(DEEPEST);
     let mut event = None;
     for InlineSubscriber { account, subscriber } in subscribers {
-        if !account.interest.covers(record.kind, record.name()) {
+        if !account.interest.covers(record.kind, || record.name()) {
             continue;
         }
         account.admit_inline();
         if depth >= DEEPEST {
-            account.end(Outcome::Recursion, record.kind.name());
+            account.end_inline(Outcome::Recursion, record.kind.name());
             continue;
         }
         let event = event.get_or_insert_with(|| build(record));
@@ -52,6 +52,6 @@ pub(super) fn run(subscribers: &[InlineSubscriber], record: &Record) {
             Some(Dispatch::Later(_)) => Outcome::Failed("an inline handler cannot be async".to_owned()),
         }));
         let _ = DEPTH.try_with(|cell| cell.set(depth));
-        account.end(outcome.unwrap_or_else(|panic| Outcome::panicked(&*panic)), event.name());
+        account.end_inline(outcome.unwrap_or_else(|panic| Outcome::panicked(&*panic)), event.name());
     }
 }

@@ -36,10 +36,14 @@ impl Interest {
         self.mask
     }
 
-    /// Whether the event is one of them.
-    pub(crate) fn covers(&self, kind: EventKind, name: &str) -> bool {
-        self.mask & kind.bit() != 0
-            && (kind != EventKind::Custom || self.patterns.iter().any(|pattern| pattern::matches(pattern, name)))
+    /// Whether the event is one of them. Only of a custom event the name is asked.
+    #[inline]
+    pub(crate) fn covers<'n>(&self, kind: EventKind, name: impl FnOnce() -> &'n str) -> bool {
+        self.mask & kind.bit() != 0 && (kind != EventKind::Custom || self.covers_name(name()))
+    }
+
+    fn covers_name(&self, name: &str) -> bool {
+        self.patterns.iter().any(|pattern| pattern::matches(pattern, name))
     }
 }
 
@@ -54,12 +58,13 @@ mod tests {
     #[test]
     fn a_pattern_sets_the_bits_it_covers() {
         let interest = Interest::new(&["task.*", "step.failed", "payment.flagged"]);
-        assert!(interest.covers(EventKind::TaskCancelled, "task.cancelled"));
-        assert!(interest.covers(EventKind::StepFailed, "step.failed"));
-        assert!(!interest.covers(EventKind::StepStarted, "step.started"));
-        assert!(!interest.covers(EventKind::ObservabilityTaskStart, "observability.task.start"));
-        assert!(interest.covers(EventKind::Custom, "payment.flagged"));
-        assert!(!interest.covers(EventKind::Custom, "payment.other"));
+        let covers = |kind, name: &'static str| interest.covers(kind, || name);
+        assert!(covers(EventKind::TaskCancelled, "task.cancelled"));
+        assert!(covers(EventKind::StepFailed, "step.failed"));
+        assert!(!covers(EventKind::StepStarted, "step.started"));
+        assert!(!covers(EventKind::ObservabilityTaskStart, "observability.task.start"));
+        assert!(covers(EventKind::Custom, "payment.flagged"));
+        assert!(!covers(EventKind::Custom, "payment.other"));
         assert_eq!(Interest::new(&["task.*"]).mask() & EventKind::Custom.bit(), 0);
         assert_eq!(Interest::new(&["*"]).mask().count_ones(), 25);
     }

@@ -10,6 +10,7 @@
 //! It decides nothing about tasks and steps: that an event happened is `lifecycle`'s word.
 
 mod build;
+mod head;
 mod health;
 mod inline;
 mod interest;
@@ -31,7 +32,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-pub(crate) use self::build::{build, header};
+pub(crate) use self::build::build;
+pub(crate) use self::head::header;
 pub use self::health::{Health, QueueHealth, SubscriberHealth};
 #[cfg_attr(not(feature = "_store"), allow(unused_imports, reason = "only the store implements it"))]
 pub(crate) use self::keeper::{Books, Held, Keeper, Kept};
@@ -226,7 +228,7 @@ impl Publisher {
     pub(crate) fn wants_custom(&self, name: &str) -> bool {
         self.wants(EventKind::Custom)
             && (self.inline.iter().map(|subscriber| &subscriber.account).chain(&self.queued))
-                .any(|account| account.interest.covers(EventKind::Custom, name))
+                .any(|account| account.interest.covers(EventKind::Custom, || name))
     }
 
     /// Hands an event on. Never blocks on the queue; runs inline subscribers before it returns.
@@ -335,16 +337,24 @@ impl Publisher {
         }
     }
 
+    fn each_event(mut record: Record, mut each: impl FnMut(&Record)) {
+        if record.is_several() {
+            record.take_apart(u32::MAX, |part| each(part));
+        } else {
+            each(&record);
+        }
+    }
+
     #[cold]
     fn drop_closed(&self, record: Record) {
-        record.apart(|record| self.drop_everywhere(&record, Account::drop_closed));
+        Self::each_event(record, |record| self.drop_everywhere(record, Account::drop_closed));
     }
 
     /// The queue had no room for it.
     #[cold]
     fn drop_full(&self, item: Item) {
         match item {
-            Item::Event(record) => record.apart(|record| self.drop_full_event(&record)),
+            Item::Event(record) => Self::each_event(record, |record| self.drop_full_event(record)),
             Item::Spans(records) => {
                 let Some(account) = &self.spans else { return };
                 for _ in &records {

@@ -7,7 +7,8 @@
 //! on, counted too, when it comes after all. What that reading finds *before* this, with a gap of its own before it, has to be
 //! waited for as well: it may be this one's cause. No clock takes part in this.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::cmp::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// What stands in line.
 pub(super) trait Numbered {
@@ -29,7 +30,7 @@ pub(super) struct Place<'a> {
 impl Place<'_> {
     #[inline]
     fn pass(&self) {
-        self.next.store(self.number.wrapping_add(self.width), Ordering::Relaxed);
+        self.next.store(self.number.wrapping_add(self.width), Relaxed);
     }
 }
 
@@ -59,21 +60,23 @@ impl<R: Numbered> Order<R> {
         self.reading += 1;
     }
 
-    /// An item that was read. It comes back if it may go on now.
+    /// Whether an item that was read may go on now. If not, it is to be [held](Self::hold).
     #[inline]
-    pub(super) fn admit(&mut self, item: R) -> Option<R> {
-        let Some(place) = item.place() else { return Some(item) };
-        let due = place.next.load(Ordering::Relaxed);
-        if place.number == due {
-            place.pass();
-            return Some(item);
+    pub(super) fn admits(&mut self, item: &R) -> bool {
+        let Some(place) = item.place() else { return true };
+        let due = place.next.load(Relaxed);
+        match place.number.cmp(&due) {
+            Ordering::Equal => place.pass(),
+            Ordering::Less => self.late += 1,
+            Ordering::Greater => return false,
         }
-        if place.number < due {
-            self.late += 1;
-            return Some(item);
-        }
+        true
+    }
+
+    /// Holds an item back that may not go on now.
+    #[cold]
+    pub(super) fn hold(&mut self, item: R) {
         self.held.push(Held { reading: self.reading, item });
-        None
     }
 
     /// The reading is over: passes on what may go on now.
@@ -98,7 +101,7 @@ impl<R: Numbered> Order<R> {
         let mut blocked = None;
         for held in held {
             if let Some(place) = held.item.place() {
-                let due = place.next.load(Ordering::Relaxed);
+                let due = place.next.load(Relaxed);
                 let is_new = place.number > due && held.reading == self.reading;
                 if is_new || blocked == Some(place.line) {
                     blocked = Some(place.line);
@@ -137,7 +140,12 @@ mod tests {
         order.begin_reading();
         let mut seen = Vec::new();
         for &number in numbers {
-            seen.extend(order.admit(Item(Arc::clone(line), number)).map(|item| item.1));
+            let item = Item(Arc::clone(line), number);
+            if order.admits(&item) {
+                seen.push(number);
+            } else {
+                order.hold(item);
+            }
         }
         order.settle(|item| seen.push(item.1));
         seen

@@ -200,36 +200,47 @@ pub(crate) struct Published {
 }
 
 impl Record {
-    /// Each event that it stands for, in their order.
-    #[inline]
-    pub(super) fn apart(self, mut each: impl FnMut(Self)) {
-        if let Fact::Begun(_) | Fact::Short { .. } = self.fact {
-            self.taken_apart(&mut each);
-        } else {
-            each(self);
-        }
+    /// The record, moved out; an empty one stays.
+    pub(super) fn take(&mut self) -> Self {
+        let empty =
+            Self { kind: self.kind, sequence: OUT_OF_LINE, at: self.at, task: None, step: None, fact: Fact::Bare };
+        mem::replace(self, empty)
     }
 
-    fn taken_apart(mut self, each: &mut impl FnMut(Self)) {
+    /// Whether it stands for other events than its kind says, and has to be taken apart.
+    #[inline]
+    pub(super) const fn is_several(&self) -> bool {
+        matches!(self.fact, Fact::Begun(_) | Fact::Short { .. })
+    }
+
+    /// Each event of those kinds that it stands for, in their order. What is left of it is empty.
+    pub(super) fn take_apart(&mut self, kinds: u32, mut each: impl FnMut(&mut Self)) {
         let (opening, ended, asked) = match mem::replace(&mut self.fact, Fact::Bare) {
             Fact::Begun(inputs) => (Opening::Both, None, inputs.map_or(Fact::Bare, Fact::Inputs)),
             Fact::Short { opening, ended } => (opening, ended, Fact::Bare),
-            _ => return,
+            _ => (Opening::Nothing, None, Fact::Bare),
         };
-        let mut sequence = self.sequence;
-        let mut tell = |kind, at, fact| {
-            each(Self { kind, sequence, at, task: self.task.clone(), step: self.step, fact });
+        let Self { sequence, at, step, .. } = *self;
+        let start = matches!(opening, Opening::Started | Opening::Both).then_some(Fact::Started { queue_nanos: 0 });
+        let end = ended.map(|nanos| Fact::Completed { nanos, queue_nanos: 0, inputs: None });
+        let parts = [
+            (EventKind::StepExecutionRequested, at, matches!(opening, Opening::Asked | Opening::Both).then_some(asked)),
+            (EventKind::StepStarted, at, start),
+            (EventKind::StepCompleted, at.after(ended.unwrap_or(0)), end),
+        ];
+        let is_wanted = |kind: EventKind, fact: &Option<Fact>| fact.is_some() && kinds & kind.bit() != 0;
+        let mut left = parts.iter().filter(|(kind, _, fact)| is_wanted(*kind, fact)).count();
+        let mut sequence = sequence;
+        for (kind, at, fact) in parts {
+            let is_wanted = is_wanted(kind, &fact);
+            let Some(fact) = fact else { continue };
+            if is_wanted {
+                left -= 1;
+                // The last one has the task itself: all threads count on it.
+                let task = if left == 0 { self.task.take() } else { self.task.clone() };
+                each(&mut Self { kind, sequence, at, task, step, fact });
+            }
             sequence = sequence.wrapping_add(1);
-        };
-        if let Opening::Asked | Opening::Both = opening {
-            tell(EventKind::StepExecutionRequested, self.at, asked);
-        }
-        if let Opening::Started | Opening::Both = opening {
-            tell(EventKind::StepStarted, self.at, Fact::Started { queue_nanos: 0 });
-        }
-        if let Some(nanos) = ended {
-            let fact = Fact::Completed { nanos, queue_nanos: 0, inputs: None };
-            tell(EventKind::StepCompleted, self.at.after(nanos), fact);
         }
     }
 
@@ -279,6 +290,30 @@ impl Record {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_stands_for_several_events_is_taken_apart_into_those_that_are_wanted() {
+        use EventKind::{StepCompleted, StepExecutionRequested, StepStarted};
+        const AT: u64 = 1_772_366_400_000_000_000;
+        let parts = |opening, ended, kinds: &[EventKind]| {
+            let (at, fact) = (Timestamp::from_unix_nanos(AT), Fact::Short { opening, ended });
+            let mut record = Record { kind: StepStarted, sequence: 6, at, task: None, step: None, fact };
+            let mut parts = Vec::new();
+            record.take_apart(kinds.iter().fold(0, |kinds, kind| kinds | kind.bit()), |part| {
+                parts.push((part.kind, part.sequence, part.at.as_unix_nanos() - AT));
+            });
+            assert!(!record.is_several());
+            parts
+        };
+        let (all, some) = ([StepExecutionRequested, StepStarted, StepCompleted], [StepStarted, StepCompleted]);
+        let (asked, started) = ((StepExecutionRequested, 6, 0), (StepStarted, 7, 0));
+        assert_eq!(parts(Opening::Both, Some(9), &all), [asked, started, (StepCompleted, 8, 9)]);
+        assert_eq!(parts(Opening::Both, Some(9), &some), [started, (StepCompleted, 8, 9)]);
+        assert_eq!(parts(Opening::Both, None, &all), [asked, started]);
+        assert_eq!(parts(Opening::Started, Some(9), &all), [(StepStarted, 6, 0), (StepCompleted, 7, 9)]);
+        assert_eq!(parts(Opening::Asked, Some(9), &all), [asked, (StepCompleted, 7, 9)]);
+        assert_eq!(parts(Opening::Started, None, &[StepCompleted]), []);
+    }
 
     #[test]
     fn a_record_stays_small() {

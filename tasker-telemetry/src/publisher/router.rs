@@ -8,10 +8,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::health::Account;
-use super::keeper::{Delivery, Held, Kept, is_kept};
+use super::keeper::{self, Delivery, Held, Kept, is_kept};
 use super::order::Order;
 use super::queue::Queue;
-use super::record::Record;
+use super::record::{Fact, Record};
 use super::ticket::Ticket;
 
 /// What stands in the queue.
@@ -66,8 +66,77 @@ pub(super) fn start(
         queue.set_consumer(thread::current());
         let (order, pieces, orders) = (Order::new(), Vec::new(), Vec::new());
         let (tickets, outgoing, to_keep) = (Vec::new(), Vec::new(), Vec::new());
-        Router { queue, mailboxes, kept, order, pieces, orders, tickets, outgoing, to_keep }.run();
+        let keeper = if kept.is_some() { keeper::KINDS } else { 0 };
+        let wanted = mailboxes.iter().fold(keeper, |mask, mailbox| mask | mailbox.account.interest.mask());
+        Router { queue, mailboxes, kept, order, pieces, orders, tickets, wanted, outgoing, to_keep }.run();
     })
+}
+
+/// What is to be sent to one subscriber.
+struct Pile {
+    records: Vec<Record>,
+    /// How many were sent the last time: so many will probably be sent this time.
+    last: usize,
+    /// Where the task lies that the last record of the life cycle belongs to. One of the records holds it.
+    task: Option<usize>,
+    /// Each record has its task with it.
+    whole: bool,
+}
+
+impl Pile {
+    const fn new(whole: bool) -> Self {
+        Self { records: Vec::new(), last: 0, task: None, whole }
+    }
+
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "a record is then moved once")]
+    fn push(&mut self, record: Record) {
+        if let (Some(task), false) = (&record.task, is_published(&record)) {
+            self.task = Some(Arc::as_ptr(task) as usize);
+        }
+        self.put(record);
+    }
+
+    /// A copy for this subscriber. It goes without its task where that is the task of the one before, as [`Batch`] has it: to
+    /// hold a task is to count up what all threads count.
+    ///
+    /// [`Batch`]: super::build::Batch
+    #[inline]
+    fn push_copy(&mut self, record: &Record) {
+        let task = record.task.as_ref().map(|task| Arc::as_ptr(task) as usize);
+        if task.is_none() || task != self.task || self.whole || is_published(record) {
+            self.push(record.clone());
+        } else {
+            let Record { kind, sequence, at, step, ref fact, .. } = *record;
+            self.put(Record { kind, sequence, at, task: None, step, fact: fact.clone() });
+        }
+    }
+
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "as above")]
+    fn put(&mut self, record: Record) {
+        if self.records.capacity() == 0 {
+            self.begin();
+        }
+        self.records.push(record);
+    }
+
+    #[cold]
+    fn begin(&mut self) {
+        self.records.reserve_exact(self.last);
+    }
+
+    fn take(&mut self) -> Vec<Record> {
+        self.last = self.records.len();
+        self.task = None;
+        std::mem::take(&mut self.records)
+    }
+}
+
+/// Whether user code made its payload.
+#[inline]
+const fn is_published(record: &Record) -> bool {
+    matches!(record.fact, Fact::Published(_))
 }
 
 struct Router {
@@ -82,8 +151,10 @@ struct Router {
     orders: Vec<Item>,
     /// Flushes under way.
     tickets: Vec<Arc<Ticket>>,
+    /// The bits of all kinds that a mailbox or the keeper wants.
+    wanted: u32,
     /// One batch for each mailbox, filled while a batch is sorted.
-    outgoing: Vec<Vec<Record>>,
+    outgoing: Vec<Pile>,
     /// The same for what writes records down.
     to_keep: Vec<Record>,
 }
@@ -91,7 +162,7 @@ struct Router {
 impl Router {
     fn run(mut self) {
         let mut last_event = Instant::now();
-        self.outgoing.resize_with(self.mailboxes.len(), Vec::new);
+        self.outgoing = self.mailboxes.iter().map(|mailbox| Pile::new(mailbox.account.makes_spans())).collect();
         loop {
             let taken = self.read();
             if !self.orders.is_empty()
@@ -117,26 +188,26 @@ impl Router {
     fn read(&mut self) -> usize {
         self.order.begin_reading();
         let taken = self.queue.read(&mut self.pieces);
-        for piece in std::mem::take(&mut self.pieces) {
+        for mut piece in std::mem::take(&mut self.pieces) {
             let count = piece.len();
-            for item in piece {
+            for item in &mut piece {
                 match item {
-                    Item::Event(record) => {
-                        if let Some(record) = self.order.admit(record) {
-                            self.sort_apart(record);
-                        }
+                    Item::Event(record) if self.order.admits(record) => self.sort_apart(record),
+                    Item::Event(record) => self.order.hold(record.take()),
+                    Item::Spans(records) => self.send_to_spans(std::mem::take(records)),
+                    Item::Flush(_) | Item::Shutdown(_) => {
+                        self.orders.push(std::mem::replace(item, Item::Spans(Vec::new())));
                     }
-                    Item::Spans(records) => self.send_to_spans(records),
-                    Item::Flush(_) | Item::Shutdown(_) => self.orders.push(item),
                 }
             }
+            drop(piece);
             self.queue.give_back(count);
             self.send();
         }
         if self.order.is_waiting() {
             let mut settled = Vec::new();
             self.order.settle(|record| settled.push(record));
-            for record in settled {
+            for record in &mut settled {
                 self.sort_apart(record);
             }
             self.send();
@@ -164,29 +235,39 @@ impl Router {
         shutdown
     }
 
-    fn sort_apart(&mut self, record: Record) {
-        record.apart(|record| self.sort(record));
+    /// Sorts what the record stands for, as far as anybody wants it. Records are lent, and moved once: to the last who wants it.
+    #[inline]
+    fn sort_apart(&mut self, record: &mut Record) {
+        if record.is_several() {
+            record.take_apart(self.wanted, |part| self.sort(part));
+        } else {
+            self.sort(record);
+        }
     }
 
     /// Puts the record on the pile of everybody who wants it.
-    fn sort(&mut self, record: Record) {
-        if self.kept.is_some() && is_kept(&record) {
+    #[inline]
+    fn sort(&mut self, record: &mut Record) {
+        if self.kept.is_some() && is_kept(record) {
             self.to_keep.push(record.clone());
         }
-        let last = self.mailboxes.iter().rposition(|mailbox| mailbox.account.wants(&record));
-        let Some(last) = last else { return };
-        for (mailbox, pile) in self.mailboxes[..last].iter().zip(&mut self.outgoing) {
-            if mailbox.account.wants(&record) {
-                pile.push(record.clone());
+        let mut taker: Option<&mut Pile> = None;
+        for (mailbox, pile) in self.mailboxes.iter().zip(&mut self.outgoing) {
+            if mailbox.account.wants(record)
+                && let Some(other) = taker.replace(pile)
+            {
+                other.push_copy(record);
             }
         }
-        self.outgoing[last].push(record);
+        if let Some(last) = taker {
+            last.push(record.take());
+        }
     }
 
     fn send_to_spans(&mut self, records: Vec<Record>) {
         let place = self.mailboxes.iter().position(|mailbox| mailbox.account.makes_spans());
         if let Some(place) = place {
-            self.outgoing[place].extend(records);
+            self.outgoing[place].records.extend(records);
         }
     }
 
@@ -194,13 +275,15 @@ impl Router {
     fn send(&mut self) {
         let mut deliveries = Vec::new();
         for (mailbox, pile) in self.mailboxes.iter().zip(&mut self.outgoing) {
-            if pile.is_empty() {
+            if pile.records.is_empty() {
                 continue;
             }
-            let fits = mailbox.account.admit(pile.len());
-            pile.truncate(fits);
-            if fits > 0 {
-                let delivery = mailbox.delivery(Message::Events(std::mem::take(pile)));
+            let fits = mailbox.account.admit(pile.records.len());
+            pile.records.truncate(fits);
+            if fits == 0 {
+                pile.task = None;
+            } else {
+                let delivery = mailbox.delivery(Message::Events(pile.take()));
                 match &self.kept {
                     Some(_) if mailbox.waits_for_keeper() => deliveries.push(delivery),
                     _ => delivery.send(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::thread;
 
-use super::health::Account;
+use super::health::{Account, Watch};
 use super::record::Record;
 use super::router::{Mailbox, Message};
 use super::ticket::Ticket;
@@ -57,13 +57,13 @@ pub(super) fn start(sink: Box<dyn RecordSink>, account: Arc<Account>) -> std::io
     let at_deadline = Some(sink.give_up());
     let mailbox = Mailbox { account: Arc::clone(&account), sender, at_deadline };
     thread::Builder::new().name("tasker-spans".to_owned()).spawn(move || {
-        let mut sink = sink;
+        let (mut sink, mut watch) = (sink, Watch::default());
         for message in receiver {
             match message {
                 Message::Flush(ticket) => sink.flush(ticket, false),
                 Message::LastFlush(ticket) => sink.flush(ticket, true),
                 Message::Events(records) => {
-                    if !account.begin() {
+                    if !account.begin(&mut watch) {
                         return; // abandoned at shutdown: what is left has been counted
                     }
                     let count = records.len();
@@ -75,6 +75,7 @@ pub(super) fn start(sink: Box<dyn RecordSink>, account: Arc<Account>) -> std::io
                         tracing::error!(target: "tasker_telemetry", "{failure}");
                     }
                     account.end_batch(count, failure);
+                    account.rest(&mut watch);
                 }
             }
         }

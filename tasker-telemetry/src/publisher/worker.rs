@@ -9,8 +9,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
 
-use super::build::{Used, build_with};
-use super::health::{Account, Outcome};
+use super::build::{Desk, build_other};
+use super::health::{Account, Outcome, Watch};
 use super::router::{Mailbox, Message};
 use crate::drive::{Runtime, block_on};
 use crate::subscriber::{Dispatch, DynSubscriber};
@@ -34,18 +34,24 @@ pub(super) fn start(make: Make, account: Arc<Account>, handler_timeout: Duration
 }
 
 fn run(subscriber: &dyn DynSubscriber, receiver: &Receiver<Message>, account: &Account, handler_timeout: Duration) {
-    let mut used = Used::default();
+    let (mut desk, mut watch) = (Desk::default(), Watch::default());
     for message in receiver {
         match message {
             Message::Flush(ticket) | Message::LastFlush(ticket) => ticket.passed(),
             Message::Events(records) => {
-                for record in records {
-                    if !account.begin() {
+                let mut batch = desk.batch();
+                for record in &records {
+                    if !account.begin(&mut watch) {
                         return; // abandoned at shutdown: what is left has been counted
                     }
-                    let event = build_with(&record, &mut used);
-                    drop(record);
-                    let outcome = catch_unwind(AssertUnwindSafe(|| match subscriber.dispatch(&event) {
+                    let other;
+                    let event = if let Some(event) = batch.write(record) {
+                        event
+                    } else {
+                        other = build_other(record);
+                        &other
+                    };
+                    let outcome = catch_unwind(AssertUnwindSafe(|| match subscriber.dispatch(event) {
                         None => Outcome::Filtered,
                         Some(Dispatch::Untyped) => Outcome::Untyped,
                         Some(Dispatch::Done(result)) => Outcome::of(result),
@@ -55,8 +61,10 @@ fn run(subscriber: &dyn DynSubscriber, receiver: &Receiver<Message>, account: &A
                         },
                     }));
                     account.end(outcome.unwrap_or_else(|panic| Outcome::panicked(&*panic)), event.name());
-                    used.take(event);
                 }
+                account.rest(&mut watch);
+                // All at once: what counts who holds a task is touched by the publishing threads, too.
+                drop(records);
             }
         }
     }

@@ -115,16 +115,26 @@ impl fmt::Display for SpanId {
 }
 
 impl SpanId {
-    /// As it is displayed, into a text that is there already. Without a formatter: half of what an event's ids cost.
+    /// As it is displayed, into a text that is there already. Without a formatter, eight digits at once.
     pub(crate) fn write(self, to: &mut String) {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let [high, low] = [self.0 >> 32, self.0 & 0xffff_ffff].map(digits);
+        let mut both = [0; 16];
+        both[..8].copy_from_slice(&high);
+        both[8..].copy_from_slice(&low);
         to.clear();
-        to.reserve(16);
-        for byte in self.to_bytes() {
-            to.push(char::from(DIGITS[usize::from(byte >> 4)]));
-            to.push(char::from(DIGITS[usize::from(byte & 0xf)]));
-        }
+        to.push_str(std::str::from_utf8(&both).unwrap_or_default());
     }
+}
+
+/// The eight hexadecimal digits of a number of 32 bits.
+const fn digits(number: u64) -> [u8; 8] {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    // A digit's value to each byte, in three halvings.
+    let halves = (number << 16 | number) & 0x0000_ffff_0000_ffff;
+    let bytes = (halves << 8 | halves) & 0x00ff_00ff_00ff_00ff;
+    let values = (bytes << 4 | bytes) & 0x0f0f_0f0f_0f0f_0f0f;
+    let letters = (values + 6 * EACH) >> 4 & EACH; // 1 from ten on
+    (values + EACH * (b'0' as u64) + letters * ((b'a' - b'0') as u64 - 10)).to_be_bytes()
 }
 
 impl fmt::Debug for SpanId {
@@ -185,6 +195,18 @@ mod tests {
         let mut written = String::from("before");
         root.write(&mut written);
         assert_eq!((root.to_string().as_str(), written.as_str()), ("4b2b5e8c788da488", "4b2b5e8c788da488"));
+    }
+
+    #[test]
+    fn an_id_is_written_as_it_is_displayed() {
+        let mut written = String::new();
+        for number in
+            [1, 0x0123_4567_89ab_cdef, u64::MAX, 0xf, 0xa000_0000_0000_0009].into_iter().chain((0..200).map(mix))
+        {
+            let id = SpanId(number);
+            id.write(&mut written);
+            assert_eq!(written, id.to_string());
+        }
     }
 
     #[test]
