@@ -53,13 +53,7 @@ pub(crate) struct TaskCore {
     /// For a task that was taken up: the function that it is goes on with it, and its end was told.
     continued: AtomicBool,
     ended: AtomicBool,
-    /// How many steps have begun, and above that how many events that go through the queue have happened: a step's beginning
-    /// counts both at once. (After four thousand million steps an event's number is left out.)
-    numbers: AtomicU64,
-    completed: AtomicU32,
-    failed: AtomicU32,
-    /// Events that do not go through the queue.
-    others: AtomicU32,
+    counted: Counted,
     /// The bits of the kinds that do.
     queued: u32,
     /// The bits of those that go nowhere else.
@@ -77,7 +71,20 @@ pub(crate) struct TaskCore {
     secrets: Secrets,
 }
 
-/// What the router alone writes, apart from what publishing threads write: they would wait for each other's cache line.
+/// What publishing threads write, apart from what others read: they would wait for each other's cache line.
+#[derive(Default)]
+#[repr(align(64))]
+struct Counted {
+    /// How many steps have begun, and above that how many events that go through the queue have happened: a step's beginning
+    /// counts both at once. (After four thousand million steps an event's number is left out.)
+    numbers: AtomicU64,
+    completed: AtomicU32,
+    failed: AtomicU32,
+    /// Events that do not go through the queue.
+    others: AtomicU32,
+}
+
+/// What the router alone writes, apart for the same reason.
 #[derive(Default)]
 #[repr(align(64))]
 struct InLine(AtomicU32);
@@ -219,10 +226,7 @@ impl TaskCore {
             event_nonce: nonce,
             engine: None,
             started_at: AtomicU64::new(0),
-            numbers: AtomicU64::new(0),
-            completed: AtomicU32::new(0),
-            failed: AtomicU32::new(0),
-            others: AtomicU32::new(0),
+            counted: Counted::default(),
             queued,
             in_line: InLine::default(),
             permits: None,
@@ -440,24 +444,24 @@ impl TaskCore {
 
     /// The number of the step that begins now, from 0.
     pub(crate) fn next_step(&self) -> u32 {
-        steps_of(self.numbers.fetch_add(1, Ordering::Relaxed))
+        steps_of(self.counted.numbers.fetch_add(1, Ordering::Relaxed))
     }
 
     pub(crate) fn step_completed(&self) {
-        self.completed.fetch_add(1, Ordering::Relaxed);
+        self.counted.completed.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn step_failed(&self) {
-        self.failed.fetch_add(1, Ordering::Relaxed);
+        self.counted.failed.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn counts(&self) -> Counts {
         let read = |counter: &AtomicU32| u64::from(counter.load(Ordering::Relaxed));
         let before = self.origin().map(|origin| origin.counts).unwrap_or_default();
         Counts {
-            total: before.total + u64::from(steps_of(self.numbers.load(Ordering::Relaxed))),
-            completed: before.completed + read(&self.completed),
-            failed: before.failed + read(&self.failed),
+            total: before.total + u64::from(steps_of(self.counted.numbers.load(Ordering::Relaxed))),
+            completed: before.completed + read(&self.counted.completed),
+            failed: before.failed + read(&self.counted.failed),
         }
     }
 
@@ -465,9 +469,9 @@ impl TaskCore {
     #[inline]
     pub(crate) fn next_event(&self, kind: EventKind) -> u32 {
         if self.queued & kind.bit() != 0 {
-            events_of(self.numbers.fetch_add(1 << 32, Ordering::Relaxed)) & !OUT_OF_LINE
+            events_of(self.counted.numbers.fetch_add(1 << 32, Ordering::Relaxed)) & !OUT_OF_LINE
         } else {
-            self.others.fetch_add(1, Ordering::Relaxed) | OUT_OF_LINE
+            self.counted.others.fetch_add(1, Ordering::Relaxed) | OUT_OF_LINE
         }
     }
 
@@ -515,7 +519,7 @@ impl TaskCore {
     pub(crate) fn emit_begun(self: &Arc<Self>, at: Timestamp, step: StepPlace, mut inputs: Option<Inputs>) {
         self.core.publisher().send_begun(|| Record {
             kind: EventKind::StepStarted,
-            sequence: events_of(self.numbers.fetch_add(2 << 32, Ordering::Relaxed)) & !OUT_OF_LINE,
+            sequence: events_of(self.counted.numbers.fetch_add(2 << 32, Ordering::Relaxed)) & !OUT_OF_LINE,
             at,
             task: Some(Arc::clone(self)),
             step: Some(step),
@@ -526,7 +530,7 @@ impl TaskCore {
     /// A short step begins: its number, and that of the first event that its beginning is told by.
     #[inline]
     pub(crate) fn open(&self) -> (u32, u32) {
-        let before = self.numbers.fetch_add(1 | u64::from(self.opening.events()) << 32, Ordering::Relaxed);
+        let before = self.counted.numbers.fetch_add(1 | u64::from(self.opening.events()) << 32, Ordering::Relaxed);
         (steps_of(before), events_of(before) & !OUT_OF_LINE)
     }
 
@@ -562,7 +566,7 @@ impl TaskCore {
         if self.direct & EventKind::StepCompleted.bit() == 0 {
             return;
         }
-        let sequence = events_of(self.numbers.fetch_add(1 << 32, Ordering::Relaxed)) & !OUT_OF_LINE;
+        let sequence = events_of(self.counted.numbers.fetch_add(1 << 32, Ordering::Relaxed)) & !OUT_OF_LINE;
         let is_next = sequence == opened.wrapping_add(self.opening.events());
         let add_to = move |begun: &mut Record| is_next && begun.add_end(self, opened, nanos);
         self.core.publisher().send_end(lanes, add_to, move || Record {
