@@ -2,7 +2,9 @@
 //! all events come, once, in their order, and the books agree, however many threads, tasks and telemetries there are.
 
 use std::collections::HashMap;
+use std::pin::Pin;
 use std::sync::{Arc, Barrier, Mutex};
+use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
@@ -165,6 +167,36 @@ fn steps_of_one_task_on_many_threads_end_as_their_own() {
     let health = telemetry.health();
     assert_books(&health);
     assert_eq!((health.dropped(), health.queue.late), (0, 0), "{health:?}");
+}
+
+#[test]
+fn a_step_that_ends_on_another_thread_does_not_end_the_one_that_began_there() {
+    const ROUNDS: usize = 300;
+    /// Pending once.
+    #[step]
+    async fn waits() {
+        let mut first = true;
+        std::future::poll_fn(|_| if std::mem::take(&mut first) { Poll::Pending } else { Poll::Ready(()) }).await;
+    }
+    #[task(id = "moves")]
+    fn moves() {
+        let poll = |future: &mut Pin<Box<dyn Future<Output = ()> + Send>>| {
+            future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+        };
+        for _ in 0..ROUNDS {
+            let mut here: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(waits().in_current_scope());
+            let mut there: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(waits().in_current_scope());
+            assert_eq!(poll(&mut here), Poll::Pending);
+            thread::scope(|scope| scope.spawn(|| assert_eq!(poll(&mut there), Poll::Pending)).join().unwrap());
+            assert_eq!((poll(&mut there), poll(&mut here)), (Poll::Ready(()), Poll::Ready(())));
+        }
+    }
+    let all = All::default();
+    let telemetry = telemetry(&all, 100_000);
+    telemetry.in_scope(moves);
+    telemetry.flush_blocking().unwrap();
+    assert_whole(&all.0.lock().unwrap()["moves"], 2 * ROUNDS);
+    assert_books(&telemetry.health());
 }
 
 #[test]
