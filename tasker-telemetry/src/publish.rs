@@ -162,6 +162,7 @@ impl Here {
             task: self.task.clone(),
             step: self.step,
             fact: Fact::Bare,
+            follows: false,
         }
     }
 

@@ -241,9 +241,9 @@ struct Noted {
     other: String,
 }
 
-#[step(fields(note, n = 4111111_u64, more = json!({"4111111": ["a 4111111"]})))]
+#[step(fields(note, n = 4_111_111_u64, more = json!({"4111111": ["a 4111111"]})))]
 fn noting(note: &str) -> Result<(), String> {
-    publish(Noted { note: note.to_owned(), number: 4111111, other: "kept".into() });
+    publish(Noted { note: note.to_owned(), number: 4_111_111, other: "kept".into() });
     Err(note.to_owned())
 }
 

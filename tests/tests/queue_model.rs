@@ -87,7 +87,7 @@ fn no_schedule_loses_a_wake_up() {
                     thread::spawn(move || {
                         let lane = queue.open_lane();
                         for number in 0..2 {
-                            assert!(queue.push_in(&lane, 0, || (producer, number)).is_ok());
+                            assert!(queue.push_in(&lane, 0, 0, |_| (producer, number)).is_ok());
                         }
                     })
                 })
@@ -122,7 +122,7 @@ fn no_schedule_loses_an_item_at_the_close() {
                         let lane = queue.open_lane();
                         let push = |number: &u32| match producer {
                             0 => queue.push(0, (producer, *number)).is_ok(),
-                            _ => queue.push_in(&lane, 0, || (producer, *number)).is_ok(),
+                            _ => queue.push_in(&lane, 0, 0, |_| (producer, *number)).is_ok(),
                         };
                         (0..2).filter(push).count()
                     })
@@ -140,7 +140,53 @@ fn no_schedule_loses_an_item_at_the_close() {
             let let_in: usize = producers.into_iter().map(|producer| producer.join().unwrap()).sum();
             assert_eq!(taken.len(), let_in);
             let lane = queue.open_lane();
-            assert!(queue.push_in(&lane, 0, || (9, 9)).is_err(), "closed for good");
+            assert!(queue.push_in(&lane, 0, 0, |_| (9, 9)).is_err(), "closed for good");
+        },
+        SCHEDULES,
+    );
+}
+
+/// What follows an item of its owner is read in one piece with it, and what is added to an item is read with it.
+#[test]
+fn no_schedule_parts_what_belongs_together() {
+    shuttle::check_random(
+        || {
+            let queue = Arc::new(Queue::new(100));
+            let producer = thread::spawn({
+                let queue = Arc::clone(&queue);
+                move || {
+                    let lane = queue.open_lane();
+                    let mut added = 0;
+                    for owner in [5, 5, 6, 6, 6] {
+                        assert!(queue.push_in(&lane, 0, owner, |follows| (owner, follows, 0)).is_ok());
+                        let add = |item: &mut (usize, bool, usize)| {
+                            item.2 += 1;
+                            true
+                        };
+                        added += usize::from(Queue::change_last(&lane, 0, owner, add));
+                    }
+                    added
+                }
+            });
+            queue.set_consumer(thread::current());
+            let (mut seen, mut added) = (Vec::new(), 0);
+            while seen.len() < 5 {
+                let mut pieces: Vec<Vec<(usize, bool, usize)>> = Vec::new();
+                let count = queue.read(&mut pieces);
+                queue.give_back(count);
+                for piece in pieces {
+                    for (place, (owner, follows, changes)) in piece.iter().enumerate() {
+                        assert!(!follows || (place > 0 && piece[place - 1].0 == *owner), "{piece:?}");
+                        added += changes;
+                        seen.push(*owner);
+                    }
+                }
+                if count == 0 {
+                    queue.sleep(None);
+                }
+            }
+            seen.sort_unstable(); // what found the lock taken went another way
+            assert_eq!((seen, added), (vec![5, 5, 6, 6, 6], producer.join().unwrap()));
         },
         SCHEDULES,
     );
@@ -169,11 +215,11 @@ fn no_schedule_turns_cause_and_effect_around() {
             let push = {
                 let (queue, numbers, next) = (Arc::clone(&queue), Arc::clone(&numbers), std::sync::Arc::clone(&next));
                 move |lane: &queue::Lane<Labelled>, what| {
-                    let mut make = || {
+                    let make = |_| {
                         let number = numbers.fetch_add(1, Ordering::Relaxed);
                         Labelled(what, Event { next: std::sync::Arc::clone(&next), number })
                     };
-                    assert!(queue.push_in(lane, 0, &mut make).is_ok());
+                    assert!(queue.push_in(lane, 0, 0, make).is_ok());
                 }
             };
             let chain = thread::spawn({

@@ -99,7 +99,7 @@ fn assert_whole(seen: &[Seen], steps: usize) {
 
 /// What is published was delivered or is counted as lost.
 fn assert_books(health: &Health) {
-    let published: u64 = health.published.iter().map(|(_, count)| count).sum();
+    let published: u64 = health.published.values().sum();
     let all = health.subscriber("short_ends::All").or_else(|| health.subscribers.first()).unwrap();
     assert_eq!(published, all.delivered + all.dropped_total(), "{health:?}");
 }
@@ -155,7 +155,9 @@ fn steps_of_one_task_on_many_threads_end_as_their_own() {
                 }))
             })
             .collect();
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        for thread in threads {
+            thread.join().unwrap();
+        }
     }
     let all = All::default();
     let telemetry = telemetry(&all, 1_000_000);
@@ -221,7 +223,9 @@ fn tasks_and_telemetries_that_take_turns_on_a_thread_do_not_end_each_others_step
     second.flush_blocking().unwrap();
     let outer = outer.0.lock().unwrap().clone();
     assert_eq!(outer.len(), 20);
-    outer.values().for_each(|seen| assert_whole(seen, 50));
+    for seen in outer.values() {
+        assert_whole(seen, 50);
+    }
     let inner = inner.0.lock().unwrap().clone();
     assert_eq!(
         inner.values().map(|seen| seen.iter().filter(|seen| seen.name == STEP[2]).count()).sum::<usize>(),
@@ -245,6 +249,6 @@ fn where_the_queue_is_full_what_is_lost_is_counted() {
     telemetry.flush_blocking().unwrap();
     let health = telemetry.health();
     assert_books(&health);
-    let told: u64 = health.published.iter().map(|(_, count)| count).sum();
+    let told: u64 = health.published.values().sum();
     assert_eq!(told, 3 * 20_000 + 3, "of each step three, of the task three, lost or not: {health:?}");
 }

@@ -48,7 +48,7 @@ impl Operated {
         let kind = transition(entity, from, to)?;
         let task = Some(Arc::clone(&self.task));
         let sequence = self.task.next_event(kind);
-        let mut record = Record { kind, sequence, at, task, step: None, fact: Fact::Bare };
+        let mut record = Record { kind, sequence, at, task, step: None, fact: Fact::Bare, follows: false };
         let mut event = payload;
         event.__stamp(&__Stamp(&header(&record)));
         let event: Arc<dyn ErasedEvent> = Arc::new(event);

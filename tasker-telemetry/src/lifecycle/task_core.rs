@@ -497,14 +497,14 @@ impl TaskCore {
 
     #[inline(never)]
     fn emit_wanted(self: &Arc<Self>, kind: EventKind, at: Timestamp, step: Option<StepPlace>, mut fact: Fact) {
-        let mut record = || {
+        let mut record = |follows| {
             let fact = mem::replace(&mut fact, Fact::Bare);
-            Record { kind, sequence: self.next_event(kind), at, task: Some(Arc::clone(self)), step, fact }
+            Record { kind, sequence: self.next_event(kind), at, task: self.unless(follows), step, fact, follows }
         };
         if self.direct & kind.bit() != 0 {
-            self.core.publisher().send(kind, record);
+            self.core.publisher().send(kind, self.owner(), record);
         } else {
-            self.publish(record());
+            self.publish(record(false));
         }
     }
 
@@ -514,16 +514,29 @@ impl TaskCore {
         matches!(self.opening, Opening::Both)
     }
 
+    /// As whose the publisher knows its records.
+    #[inline]
+    fn owner(self: &Arc<Self>) -> usize {
+        Arc::as_ptr(self).addr()
+    }
+
+    /// The task for a record, unless that follows one of the same task.
+    #[inline]
+    fn unless(self: &Arc<Self>, follows: bool) -> Option<Arc<Self>> {
+        if follows { None } else { Some(Arc::clone(self)) }
+    }
+
     /// Hands `step.execution_requested` and `step.started` to the publisher, if [`wants_begun`](Self::wants_begun).
     #[inline(never)]
     pub(crate) fn emit_begun(self: &Arc<Self>, at: Timestamp, step: StepPlace, mut inputs: Option<Inputs>) {
-        self.core.publisher().send_begun(|| Record {
+        self.core.publisher().send_begun(self.owner(), |follows| Record {
             kind: EventKind::StepStarted,
             sequence: events_of(self.counted.numbers.fetch_add(2 << 32, Ordering::Relaxed)) & !OUT_OF_LINE,
             at,
-            task: Some(Arc::clone(self)),
+            task: self.unless(follows),
             step: Some(step),
             fact: Fact::Begun(inputs.take()),
+            follows,
         });
     }
 
@@ -541,14 +554,14 @@ impl TaskCore {
         if opening == Opening::Nothing {
             return;
         }
-        let task = Some(Arc::clone(self)); // before the lane's lock: after it the record is written at one go
-        self.core.publisher().send_opening(lanes, opening, move || Record {
+        self.core.publisher().send_opening(lanes, opening, self.owner(), move |follows| Record {
             kind: EventKind::StepStarted,
             sequence,
             at,
-            task,
+            task: self.unless(follows),
             step: Some(step),
             fact: Fact::Short { opening, ended: None },
+            follows,
         });
     }
 
@@ -568,14 +581,15 @@ impl TaskCore {
         }
         let sequence = events_of(self.counted.numbers.fetch_add(1 << 32, Ordering::Relaxed)) & !OUT_OF_LINE;
         let is_next = sequence == opened.wrapping_add(self.opening.events());
-        let add_to = move |begun: &mut Record| is_next && begun.add_end(self, opened, nanos);
-        self.core.publisher().send_end(lanes, add_to, move || Record {
+        let add_to = move |begun: &mut Record| is_next && begun.add_end(opened, nanos);
+        self.core.publisher().send_end(lanes, self.owner(), add_to, move |follows| Record {
             kind: EventKind::StepCompleted,
             sequence,
             at,
-            task: Some(Arc::clone(self)),
+            task: self.unless(follows),
             step: Some(step),
             fact: Fact::Completed { nanos, queue_nanos: 0, inputs: None },
+            follows,
         });
     }
 

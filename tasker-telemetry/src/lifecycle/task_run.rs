@@ -275,6 +275,7 @@ pub(super) fn cancelled(task: &Arc<TaskCore>, now: Moment, reason: Cow<'static, 
         task: Some(Arc::clone(task)),
         step: None,
         fact: ended(task, started_at, nanos, None, Some(reason)),
+        follows: false,
     }
 }
 

@@ -252,22 +252,23 @@ impl Publisher {
         self.push(record.kind as usize, Item::Event(record));
     }
 
-    /// Hands on an event that goes through the queue and nowhere else. It is made once, and where it stays if it can be.
+    /// Hands on an event that goes through the queue and nowhere else. It is made once, and where it stays if it can be. `record` is
+    /// told whether it [`follows`](Record::follows) one of the same `owner`, which is the address of its task.
     #[inline]
-    pub(crate) fn send(&self, kind: EventKind, record: impl FnMut() -> Record) {
-        self.send_as(kind as usize, record);
+    pub(crate) fn send(&self, kind: EventKind, owner: usize, record: impl FnMut(bool) -> Record) {
+        self.send_as(kind as usize, owner, record);
     }
 
     /// The same for `step.execution_requested` and `step.started` in one record.
     #[inline]
-    pub(crate) fn send_begun(&self, record: impl FnMut() -> Record) {
-        self.send_as(BEGUN, record);
+    pub(crate) fn send_begun(&self, owner: usize, record: impl FnMut(bool) -> Record) {
+        self.send_as(BEGUN, owner, record);
     }
 
     #[inline]
-    fn send_as(&self, kind: usize, mut record: impl FnMut() -> Record) {
-        if scope::with_lanes(|lanes| self.send_in(lanes, kind, &mut record)).is_none() {
-            self.send_without_lane(kind, record());
+    fn send_as(&self, kind: usize, owner: usize, mut record: impl FnMut(bool) -> Record) {
+        if scope::with_lanes(|lanes| self.send_in(lanes, kind, owner, &mut record)).is_none() {
+            self.send_without_lane(kind, record(false));
         }
     }
 
@@ -283,11 +284,17 @@ impl Publisher {
 
     /// The same for the beginning of a short step, by one of the thread's lanes.
     #[inline]
-    pub(crate) fn send_opening(&self, lanes: &mut Lanes, opening: Opening, record: impl FnOnce() -> Record) {
+    pub(crate) fn send_opening(
+        &self,
+        lanes: &mut Lanes,
+        opening: Opening,
+        owner: usize,
+        record: impl FnOnce(bool) -> Record,
+    ) {
         const KINDS: [usize; 4] =
             [usize::MAX, EventKind::StepExecutionRequested as usize, EventKind::StepStarted as usize, BEGUN];
         if opening != Opening::Nothing {
-            self.send_in(lanes, KINDS[opening as usize], record);
+            self.send_in(lanes, KINDS[opening as usize], owner, record);
         }
     }
 
@@ -298,25 +305,26 @@ impl Publisher {
     pub(crate) fn send_end(
         &self,
         lanes: &mut Lanes,
+        owner: usize,
         begun: impl FnOnce(&mut Record) -> bool,
-        record: impl FnOnce() -> Record,
+        record: impl FnOnce(bool) -> Record,
     ) {
         let kind = EventKind::StepCompleted as usize;
         let add = |item: &mut Item| if let Item::Event(record) = item { begun(record) } else { false };
-        let is_added = lanes.lane(&self.queue, self.id).is_some_and(|lane| Queue::change_last(lane, kind, add));
+        let is_added = lanes.lane(&self.queue, self.id).is_some_and(|lane| Queue::change_last(lane, kind, owner, add));
         if !is_added {
-            self.send_in(lanes, kind, record);
+            self.send_in(lanes, kind, owner, record);
         }
     }
 
     #[inline]
-    fn send_in(&self, lanes: &mut Lanes, kind: usize, record: impl FnOnce() -> Record) {
+    fn send_in(&self, lanes: &mut Lanes, kind: usize, owner: usize, record: impl FnOnce(bool) -> Record) {
         if self.closed.load(Ordering::Relaxed) {
-            return self.drop_closed(record());
+            return self.drop_closed(record(false));
         }
         let pushed = match lanes.lane(&self.queue, self.id) {
-            Some(lane) => self.queue.push_in(lane, kind, move || Item::Event(record())),
-            None => self.queue.push(kind, Item::Event(record())),
+            Some(lane) => self.queue.push_in(lane, kind, owner, move |follows| Item::Event(record(follows))),
+            None => self.queue.push(kind, Item::Event(record(false))),
         };
         if let Err(item) = pushed {
             self.drop_full(item);
@@ -327,7 +335,7 @@ impl Publisher {
     fn push(&self, kind: usize, item: Item) {
         let mut item = Some(item);
         let pushed = scope::with_lanes(|lanes| match (lanes.lane(&self.queue, self.id), item.take()) {
-            (Some(lane), Some(item)) => self.queue.push_in(lane, kind, || item),
+            (Some(lane), Some(item)) => self.queue.push_in(lane, kind, 0, |_| item),
             (None, Some(item)) => Err(item),
             (_, None) => Ok(()),
         });

@@ -67,12 +67,14 @@ struct Inside<T> {
     room: usize,
     portion: usize,
     tally: Tally,
+    /// Whose the last of `items` is; 0: nobody's, or there is none.
+    owner: usize,
 }
 
 impl<T> Lane<T> {
     fn new() -> Self {
         let (items, full) = (Vec::new(), Vec::new());
-        Self(Mutex::new(Inside { items, full, room: 0, portion: FIRST_PORTION, tally: [0; KINDS] }))
+        Self(Mutex::new(Inside { items, full, room: 0, portion: FIRST_PORTION, tally: [0; KINDS], owner: 0 }))
     }
 }
 
@@ -107,25 +109,34 @@ impl<T> Queue<T> {
         lane
     }
 
-    /// Has an item of that kind made and put at the end of a lane of this queue. `Err`: the queue is full.
+    /// Has an item of that kind made and put at the end of a lane of this queue. `Err`: the queue is full. `make` is told whether
+    /// the item before it, in the same piece, has the same owner (0: never).
     #[inline(always)]
     #[allow(
         clippy::inline_always,
         reason = "what is made is then made where it stays: moved there, it costs twice as much"
     )]
-    pub(super) fn push_in(&self, lane: &Lane<T>, kind: usize, make: impl FnOnce() -> T) -> Result<(), T> {
-        let Some(mut inside) = lane.0.try_lock() else { return self.push(kind, make()) };
+    pub(super) fn push_in(
+        &self,
+        lane: &Lane<T>,
+        kind: usize,
+        owner: usize,
+        make: impl FnOnce(bool) -> T,
+    ) -> Result<(), T> {
+        let Some(mut inside) = lane.0.try_lock() else { return self.push(kind, make(false)) };
         if inside.room == 0 && !self.take_places(&mut inside) {
             drop(inside);
-            return Err(make());
+            return Err(make(false));
         }
         // Never: but knowing it the compiler leaves out what would grow the list, and writes the item where it stays.
         if inside.items.len() == inside.items.capacity() {
             drop(inside);
-            return self.push(kind, make());
+            return self.push(kind, make(false));
         }
         inside.room -= 1;
-        inside.items.push(make());
+        let follows = inside.owner == owner && owner != 0;
+        inside.owner = owner;
+        inside.items.push(make(follows));
         inside.tally[kind % KINDS] += 1;
         let is_asleep = self.asleep.load(Ordering::Relaxed);
         drop(inside);
@@ -135,13 +146,13 @@ impl<T> Queue<T> {
         Ok(())
     }
 
-    /// Shows what was last pushed to a lane, if it is there still. Of what `change` says it has added to it, one more of that kind
+    /// Shows what was last pushed to a lane, if it is there still, and of that owner. Of what `change` says it has added to it, one more of that kind
     /// was let in. (The consumer has been woken for it, or has not looked yet.)
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "as above")]
-    pub(super) fn change_last(lane: &Lane<T>, kind: usize, change: impl FnOnce(&mut T) -> bool) -> bool {
+    pub(super) fn change_last(lane: &Lane<T>, kind: usize, owner: usize, change: impl FnOnce(&mut T) -> bool) -> bool {
         let Some(mut inside) = lane.0.try_lock() else { return false };
-        let changed = inside.items.last_mut().is_some_and(change);
+        let changed = inside.owner == owner && inside.items.last_mut().is_some_and(change);
         inside.tally[kind % KINDS] += u64::from(changed);
         changed
     }
@@ -151,6 +162,7 @@ impl<T> Queue<T> {
     fn take_places(&self, inside: &mut Inside<T>) -> bool {
         if inside.items.len() >= PIECE {
             inside.full.push(mem::take(&mut inside.items));
+            inside.owner = 0;
         }
         let wanted = inside.portion.min(PIECE - inside.items.len());
         let mut granted = 0;
@@ -232,6 +244,7 @@ impl<T> Queue<T> {
             let inside = &mut *inside;
             unused += mem::take(&mut inside.room);
             inside.portion = FIRST_PORTION;
+            inside.owner = 0;
             for piece in inside.full.drain(..).chain((!inside.items.is_empty()).then(|| mem::take(&mut inside.items))) {
                 read += piece.len();
                 into.push(piece);

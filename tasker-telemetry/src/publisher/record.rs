@@ -27,6 +27,9 @@ pub(crate) struct Record {
     pub(crate) task: Option<Arc<TaskCore>>,
     pub(crate) step: Option<StepPlace>,
     pub(crate) fact: Fact,
+    /// Its task is that of the record before it, and not here: on the way to the router, which sees to it. All threads count on
+    /// a task, and so wait for each other.
+    pub(crate) follows: bool,
 }
 
 /// Added to the numbers of events that do not go through the queue, so that those that do are without gaps.
@@ -202,8 +205,15 @@ pub(crate) struct Published {
 impl Record {
     /// The record, moved out; an empty one stays.
     pub(super) fn take(&mut self) -> Self {
-        let empty =
-            Self { kind: self.kind, sequence: OUT_OF_LINE, at: self.at, task: None, step: None, fact: Fact::Bare };
+        let empty = Self {
+            kind: self.kind,
+            sequence: OUT_OF_LINE,
+            at: self.at,
+            task: None,
+            step: None,
+            fact: Fact::Bare,
+            follows: false,
+        };
         mem::replace(self, empty)
     }
 
@@ -238,20 +248,18 @@ impl Record {
                 left -= 1;
                 // The last one has the task itself: all threads count on it.
                 let task = if left == 0 { self.task.take() } else { self.task.clone() };
-                each(&mut Self { kind, sequence, at, task, step, fact });
+                each(&mut Self { kind, sequence, at, task, step, fact, follows: false });
             }
             sequence = sequence.wrapping_add(1);
         }
     }
 
-    /// The step whose beginning this tells, as the event of that number in that task, has ended well after so many nanoseconds.
+    /// The step whose beginning this tells, as the event of that number in its task, has ended well after so many nanoseconds.
     /// `false`: this is another record.
     #[inline]
-    pub(crate) fn add_end(&mut self, task: &Arc<TaskCore>, sequence: u32, nanos: u64) -> bool {
+    pub(crate) fn add_end(&mut self, sequence: u32, nanos: u64) -> bool {
         match &mut self.fact {
-            Fact::Short { ended: ended @ None, .. }
-                if self.sequence == sequence && self.task.as_ref().is_some_and(|of| Arc::ptr_eq(of, task)) =>
-            {
+            Fact::Short { ended: ended @ None, .. } if self.sequence == sequence => {
                 *ended = Some(nanos);
                 true
             }
@@ -275,6 +283,7 @@ impl Record {
             task: None,
             step: None,
             fact: Fact::Carried(Arc::new(span)),
+            follows: false,
         }
     }
 
@@ -297,7 +306,8 @@ mod tests {
         const AT: u64 = 1_772_366_400_000_000_000;
         let parts = |opening, ended, kinds: &[EventKind]| {
             let (at, fact) = (Timestamp::from_unix_nanos(AT), Fact::Short { opening, ended });
-            let mut record = Record { kind: StepStarted, sequence: 6, at, task: None, step: None, fact };
+            let mut record =
+                Record { kind: StepStarted, sequence: 6, at, task: None, step: None, fact, follows: false };
             let mut parts = Vec::new();
             record.take_apart(kinds.iter().fold(0, |kinds, kind| kinds | kind.bit()), |part| {
                 parts.push((part.kind, part.sequence, part.at.as_unix_nanos() - AT));

@@ -107,8 +107,8 @@ impl Pile {
         if task.is_none() || task != self.task || self.whole || is_published(record) {
             self.push(record.clone());
         } else {
-            let Record { kind, sequence, at, step, ref fact, .. } = *record;
-            self.put(Record { kind, sequence, at, task: None, step, fact: fact.clone() });
+            let Record { kind, sequence, at, step, ref fact, follows, .. } = *record;
+            self.put(Record { kind, sequence, at, task: None, step, fact: fact.clone(), follows });
         }
     }
 
@@ -159,6 +159,21 @@ struct Router {
     to_keep: Vec<Record>,
 }
 
+/// Gives each record its task that goes with the one before it.
+fn give_tasks(piece: &mut [Item]) {
+    let mut task = None;
+    let mut items = piece.iter_mut().peekable();
+    while let Some(item) = items.next() {
+        let Item::Event(record) = item else { continue };
+        if record.follows {
+            (record.task, record.follows) = (task.take(), false);
+        }
+        if let Some(Item::Event(Record { follows: true, .. })) = items.peek() {
+            task.clone_from(&record.task);
+        }
+    }
+}
+
 impl Router {
     fn run(mut self) {
         let mut last_event = Instant::now();
@@ -190,6 +205,7 @@ impl Router {
         let taken = self.queue.read(&mut self.pieces);
         for mut piece in std::mem::take(&mut self.pieces) {
             let count = piece.len();
+            give_tasks(&mut piece);
             for item in &mut piece {
                 match item {
                     Item::Event(record) if self.order.admits(record) => self.sort_apart(record),

@@ -84,6 +84,7 @@ mod open {
                 task: Some(Arc::clone(&task)),
                 step: None,
                 fact: Fact::Call(Arc::new(call)),
+                follows: false,
             };
             match task.trace().and_then(TaskTrace::undecided) {
                 Some(undecided) => undecided.push(&task, record),
