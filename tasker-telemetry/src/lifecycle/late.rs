@@ -31,13 +31,16 @@ impl Late {
     /// Whether the body runs without us, now or for good.
     #[inline]
     pub(super) fn is_bare(&mut self) -> bool {
-        if let Self::New(_) = self {
-            let is_on = telemetry::is_on();
-            if !is_on {
-                *self = Self::Bare;
+        match self {
+            Self::New(_) => {
+                let is_on = telemetry::is_on();
+                if !is_on {
+                    *self = Self::Bare;
+                }
+                !is_on
             }
-            return !is_on;
+            Self::Bare => true,
+            Self::Step(run) => run.is_off(),
         }
-        if let Self::Step(run) = self { run.is_off() } else { true }
     }
 }

@@ -105,8 +105,9 @@ impl Lent {
     /// The end of a step that nobody is told of: what was lent goes back.
     #[inline]
     pub(crate) fn end(&mut self) {
-        self.end_told(|_, _, _| {});
-        if !matches!(self.outer, Outer::Nothing) {
+        if let Outer::Task(_) = self.outer {
+            self.end_told(|_, _, _| {});
+        } else {
             self.end_anywhere();
         }
     }
