@@ -1,13 +1,19 @@
 //! What a running task is: identity, trace, counters and permits, shared by its steps and its events.
+//!
+//! `counted.rs`: what publishing threads count of it; `events.rs`: how what happens gets to the publisher; `travel.rs`: what goes along
+//! to another process.
 
-use std::borrow::Cow;
-use std::mem;
+mod counted;
+mod events;
+mod travel;
+
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use async_lock::Semaphore;
 use serde_json::Value as Json;
 
+use self::counted::Counted;
 use super::GivenIds;
 use super::driven::Engine;
 use crate::catalog::{Source, StepSpec, TaskSpec};
@@ -16,10 +22,10 @@ use crate::event::EventKind;
 use crate::filter::Secrets;
 use crate::id::{self, TaskId};
 use crate::metrics::TaskSeries;
-use crate::publisher::{Fact, Inputs, Lanes, OUT_OF_LINE, Opening, Record, StepPlace};
+use crate::publisher::Opening;
 use crate::telemetry::Core;
 use crate::time::{Moment, Timestamp};
-use crate::trace::{Carrier, TaskTrace, TraceId, Tracing};
+use crate::trace::{TaskTrace, TraceId};
 use crate::value::{Fields, Value};
 
 /// See the module.
@@ -69,19 +75,6 @@ pub(crate) struct TaskCore {
     metrics: Option<Arc<TaskSeries>>,
     /// What was masked, to be found again in the texts of errors.
     secrets: Secrets,
-}
-
-/// What publishing threads write, apart from what others read: they would wait for each other's cache line.
-#[derive(Default)]
-#[repr(align(64))]
-struct Counted {
-    /// How many steps have begun, and above that how many events that go through the queue have happened: a step's beginning
-    /// counts both at once. (After four thousand million steps an event's number is left out.)
-    numbers: AtomicU64,
-    completed: AtomicU32,
-    failed: AtomicU32,
-    /// Events that do not go through the queue.
-    others: AtomicU32,
 }
 
 /// What the router alone writes, apart for the same reason.
@@ -340,71 +333,6 @@ impl TaskCore {
         self.started_at.store(at.as_unix_nanos(), Ordering::Relaxed);
     }
 
-    /// What must travel for the task to go on in another process.
-    pub(crate) fn carrier(&self) -> Carrier {
-        let counts = self.counts();
-        let started_at = Timestamp::from_unix_nanos(self.started_at.load(Ordering::Relaxed));
-        let started_at = self.origin().map_or(started_at, |origin| origin.started_at);
-        let trace = self.trace();
-        let remote = trace.map(TaskTrace::as_remote);
-        let keys = self.core.tracing().map(Tracing::baggage_keys).unwrap_or_default();
-        let carried = trace.iter().flat_map(|trace| trace.baggage().iter().cloned());
-        // A mask in the place of a value would be taken for one: such an entry stays behind.
-        let filter = self.core.filter();
-        let may_travel = |key: &str, value: &str| !filter.masks(key) && matches!(filter.text(value), Cow::Borrowed(_));
-        Carrier {
-            task_id: self.id.as_str().to_owned(),
-            task_name: self.name.to_owned(),
-            run: trace.map_or(1, TaskTrace::run),
-            started_at_unix_nanos: started_at.as_unix_nanos(),
-            total_steps: counts.total,
-            completed_steps: counts.completed,
-            failed_steps: counts.failed,
-            traceparent: remote.as_ref().map(ToString::to_string),
-            tracestate: remote.as_ref().and_then(|remote| remote.tracestate().map(str::to_owned)),
-            parent: trace.and_then(|trace| trace.parent().map(ToString::to_string)),
-            link: trace.and_then(|trace| trace.link().map(ToString::to_string)),
-            baggage: carried.chain(crate::otel::baggage(keys)).filter(|(key, value)| may_travel(key, value)).collect(),
-            context: self.context(),
-            correlation_id: self.given_correlation_id().map(|id| (**id).to_owned()),
-            undecided: Vec::new(),
-            undecided_lost: 0,
-            seed: self.origin().and_then(|origin| origin.seed),
-        }
-    }
-
-    /// The `fields(..)` by name, masked.
-    pub(crate) fn context(&self) -> Vec<(String, Json)> {
-        if let Some(origin) = self.origin() {
-            return origin.context.clone();
-        }
-        let values = self.field_names.iter().zip(self.fields());
-        values.map(|(name, value)| ((*name).to_owned(), value.to_json())).collect()
-    }
-
-    /// The task goes on elsewhere, with what is in the carrier: this process tells no end of it. `false`: that was so already.
-    pub(crate) fn hand_over(&self) -> bool {
-        !self.handed_over.swap(true, Ordering::AcqRel)
-    }
-
-    /// [`carrier`](Self::carrier), and [`hand_over`](Self::hand_over). Spans that wait for the task's end come along.
-    pub(crate) fn send_off(self: &Arc<Self>) -> Carrier {
-        self.hand_over();
-        let mut carrier = self.carrier();
-        let undecided = self.trace.as_ref().and_then(TaskTrace::undecided);
-        let (Some(undecided), Some(tracing)) = (undecided, self.core.tracing()) else { return carrier };
-        let Ok(records) = undecided.take() else { return carrier }; // evicted, and counted
-        if let Some(spans) = tracing.pack(self, &records) {
-            carrier.undecided = spans;
-        } else {
-            // Whole or absent: what cannot travel is exported here, and so must be the rest, elsewhere.
-            self.release(records);
-            let sampled = |parent: String| parent.strip_suffix("-00").map_or(parent.clone(), |id| format!("{id}-01"));
-            carrier.traceparent = carrier.traceparent.map(sampled);
-        }
-        carrier
-    }
-
     /// Whether it began in another process.
     pub(crate) const fn is_resumed(&self) -> bool {
         self.origin.is_some()
@@ -444,35 +372,20 @@ impl TaskCore {
 
     /// The number of the step that begins now, from 0.
     pub(crate) fn next_step(&self) -> u32 {
-        steps_of(self.counted.numbers.fetch_add(1, Ordering::Relaxed))
+        self.counted.step_with(0).0
     }
 
+    #[inline]
     pub(crate) fn step_completed(&self) {
-        self.counted.completed.fetch_add(1, Ordering::Relaxed);
+        self.counted.completed();
     }
 
     pub(crate) fn step_failed(&self) {
-        self.counted.failed.fetch_add(1, Ordering::Relaxed);
+        self.counted.failed();
     }
 
     pub(crate) fn counts(&self) -> Counts {
-        let read = |counter: &AtomicU32| u64::from(counter.load(Ordering::Relaxed));
-        let before = self.origin().map(|origin| origin.counts).unwrap_or_default();
-        Counts {
-            total: before.total + u64::from(steps_of(self.counted.numbers.load(Ordering::Relaxed))),
-            completed: before.completed + read(&self.counted.completed),
-            failed: before.failed + read(&self.counted.failed),
-        }
-    }
-
-    /// The number of the event of that kind that happens now. Those that go through the queue have numbers from 0, without gaps.
-    #[inline]
-    pub(crate) fn next_event(&self, kind: EventKind) -> u32 {
-        if self.queued & kind.bit() != 0 {
-            events_of(self.counted.numbers.fetch_add(1 << 32, Ordering::Relaxed)) & !OUT_OF_LINE
-        } else {
-            self.counted.others.fetch_add(1, Ordering::Relaxed) | OUT_OF_LINE
-        }
+        self.counted.counts(self.origin().map(|origin| origin.counts).unwrap_or_default())
     }
 
     /// The number of the event that the router expects next.
@@ -480,154 +393,4 @@ impl TaskCore {
     pub(crate) const fn next_in_line(&self) -> &AtomicU32 {
         &self.in_line.0
     }
-
-    /// Hands an event of this task to the publisher, if anybody listens to its kind; `fact` is asked for only then.
-    #[inline]
-    pub(crate) fn emit(
-        self: &Arc<Self>,
-        kind: EventKind,
-        at: Timestamp,
-        step: Option<StepPlace>,
-        fact: impl FnOnce() -> Fact,
-    ) {
-        if self.wants(kind) {
-            self.emit_wanted(kind, at, step, fact());
-        }
-    }
-
-    #[inline(never)]
-    fn emit_wanted(self: &Arc<Self>, kind: EventKind, at: Timestamp, step: Option<StepPlace>, mut fact: Fact) {
-        let mut record = |follows| {
-            let fact = mem::replace(&mut fact, Fact::Bare);
-            Record { kind, sequence: self.next_event(kind), at, task: self.unless(follows), step, fact, follows }
-        };
-        if self.direct & kind.bit() != 0 {
-            self.core.publisher().send(kind, self.owner(), record);
-        } else {
-            self.publish(record(false));
-        }
-    }
-
-    /// Whether a step that begins at once can say so in one record.
-    #[inline]
-    pub(crate) const fn wants_begun(&self) -> bool {
-        matches!(self.opening, Opening::Both)
-    }
-
-    /// As whose the publisher knows its records.
-    #[inline]
-    fn owner(self: &Arc<Self>) -> usize {
-        Arc::as_ptr(self).addr()
-    }
-
-    /// The task for a record, unless that follows one of the same task.
-    #[inline]
-    fn unless(self: &Arc<Self>, follows: bool) -> Option<Arc<Self>> {
-        if follows { None } else { Some(Arc::clone(self)) }
-    }
-
-    /// Hands `step.execution_requested` and `step.started` to the publisher, if [`wants_begun`](Self::wants_begun).
-    #[inline(never)]
-    pub(crate) fn emit_begun(self: &Arc<Self>, at: Timestamp, step: StepPlace, mut inputs: Option<Inputs>) {
-        self.core.publisher().send_begun(self.owner(), |follows| Record {
-            kind: EventKind::StepStarted,
-            sequence: events_of(self.counted.numbers.fetch_add(2 << 32, Ordering::Relaxed)) & !OUT_OF_LINE,
-            at,
-            task: self.unless(follows),
-            step: Some(step),
-            fact: Fact::Begun(inputs.take()),
-            follows,
-        });
-    }
-
-    /// A short step begins: its number, and that of the first event that its beginning is told by.
-    #[inline]
-    pub(crate) fn open(&self) -> (u32, u32) {
-        let before = self.counted.numbers.fetch_add(1 | u64::from(self.opening.events()) << 32, Ordering::Relaxed);
-        (steps_of(before), events_of(before) & !OUT_OF_LINE)
-    }
-
-    /// Tells the publisher so.
-    #[inline]
-    pub(crate) fn emit_opening(self: &Arc<Self>, lanes: &mut Lanes, at: Timestamp, step: StepPlace, sequence: u32) {
-        let opening = self.opening;
-        if opening == Opening::Nothing {
-            return;
-        }
-        self.core.publisher().send_opening(lanes, opening, self.owner(), move |follows| Record {
-            kind: EventKind::StepStarted,
-            sequence,
-            at,
-            task: self.unless(follows),
-            step: Some(step),
-            fact: Fact::Short { opening, ended: None },
-            follows,
-        });
-    }
-
-    /// It ends well, after so long; `opened`: the number of the first event that its beginning was told by.
-    #[inline(always)]
-    #[allow(clippy::inline_always, reason = "called in two places, of which one is the way of most steps")]
-    pub(crate) fn emit_short_end(
-        self: &Arc<Self>,
-        lanes: &mut Lanes,
-        at: Timestamp,
-        step: StepPlace,
-        nanos: u64,
-        opened: u32,
-    ) {
-        if self.direct & EventKind::StepCompleted.bit() == 0 {
-            return;
-        }
-        let sequence = events_of(self.counted.numbers.fetch_add(1 << 32, Ordering::Relaxed)) & !OUT_OF_LINE;
-        let is_next = sequence == opened.wrapping_add(self.opening.events());
-        let add_to = move |begun: &mut Record| is_next && begun.add_end(opened, nanos);
-        self.core.publisher().send_end(lanes, self.owner(), add_to, move |follows| Record {
-            kind: EventKind::StepCompleted,
-            sequence,
-            at,
-            task: self.unless(follows),
-            step: Some(step),
-            fact: Fact::Completed { nanos, queue_nanos: 0, inputs: None },
-            follows,
-        });
-    }
-
-    /// Hands on a record of this task, which somebody wants to have.
-    pub(crate) fn publish(self: &Arc<Self>, record: Record) {
-        let publisher = self.core.publisher();
-        if let Some(undecided) = self.trace.as_ref().and_then(TaskTrace::undecided) {
-            if publisher.span_mask() & record.kind.bit() != 0 {
-                undecided.push(self, record.clone());
-            }
-            if !publisher.wants(record.kind) {
-                return;
-            }
-        }
-        publisher.publish(record);
-    }
-
-    /// The task has ended, so it is known whether its spans are kept.
-    pub(crate) fn decide(self: &Arc<Self>, keep: bool) {
-        let Some(undecided) = self.trace.as_ref().and_then(TaskTrace::undecided) else { return };
-        if let Ok(records) = undecided.take()
-            && keep
-        {
-            self.release(records);
-        }
-    }
-
-    fn release(self: &Arc<Self>, records: Vec<Record>) {
-        let records = records.into_iter().map(|record| Record { task: Some(Arc::clone(self)), ..record });
-        self.core.publisher().publish_spans(records.collect());
-    }
-}
-
-#[allow(clippy::cast_possible_truncation, reason = "the lower half is what is meant")]
-const fn steps_of(numbers: u64) -> u32 {
-    numbers as u32
-}
-
-const fn events_of(numbers: u64) -> u32 {
-    (numbers >> 32) as u32
 }

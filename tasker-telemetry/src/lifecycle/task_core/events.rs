@@ -1,0 +1,158 @@
+//! How what happens in a task gets to the publisher.
+
+use std::mem;
+use std::sync::Arc;
+
+use super::TaskCore;
+use crate::event::EventKind;
+use crate::publisher::{Fact, Inputs, Lanes, Opening, Record, StepPlace};
+use crate::time::Timestamp;
+use crate::trace::TaskTrace;
+
+impl TaskCore {
+    /// The number of the event of that kind that happens now. Those that go through the queue have numbers from 0, without gaps.
+    #[inline]
+    pub(crate) fn next_event(&self, kind: EventKind) -> u32 {
+        if self.queued & kind.bit() != 0 { self.counted.in_line(1) } else { self.counted.out_of_line() }
+    }
+
+    /// A short step begins: its number, and that of the first event that its beginning is told by.
+    #[inline]
+    pub(crate) fn open(&self) -> (u32, u32) {
+        self.counted.step_with(self.opening.events())
+    }
+
+    /// Hands an event of this task to the publisher, if anybody listens to its kind; `fact` is asked for only then.
+    #[inline]
+    pub(crate) fn emit(
+        self: &Arc<Self>,
+        kind: EventKind,
+        at: Timestamp,
+        step: Option<StepPlace>,
+        fact: impl FnOnce() -> Fact,
+    ) {
+        if self.wants(kind) {
+            self.emit_wanted(kind, at, step, fact());
+        }
+    }
+
+    #[inline(never)]
+    fn emit_wanted(self: &Arc<Self>, kind: EventKind, at: Timestamp, step: Option<StepPlace>, mut fact: Fact) {
+        let mut record = |follows| {
+            let fact = mem::replace(&mut fact, Fact::Bare);
+            Record { kind, sequence: self.next_event(kind), at, task: self.unless(follows), step, fact, follows }
+        };
+        if self.direct & kind.bit() != 0 {
+            self.core.publisher().send(kind, self.owner(), record);
+        } else {
+            self.publish(record(false));
+        }
+    }
+
+    /// Whether a step that begins at once can say so in one record.
+    #[inline]
+    pub(crate) const fn wants_begun(&self) -> bool {
+        matches!(self.opening, Opening::Both)
+    }
+
+    /// As whose the publisher knows its records.
+    #[inline]
+    fn owner(self: &Arc<Self>) -> usize {
+        Arc::as_ptr(self).addr()
+    }
+
+    /// The task for a record, unless that follows one of the same task.
+    #[inline]
+    fn unless(self: &Arc<Self>, follows: bool) -> Option<Arc<Self>> {
+        if follows { None } else { Some(Arc::clone(self)) }
+    }
+
+    /// Hands `step.execution_requested` and `step.started` to the publisher, if [`wants_begun`](Self::wants_begun).
+    #[inline(never)]
+    pub(crate) fn emit_begun(self: &Arc<Self>, at: Timestamp, step: StepPlace, mut inputs: Option<Inputs>) {
+        self.core.publisher().send_begun(self.owner(), |follows| Record {
+            kind: EventKind::StepStarted,
+            sequence: self.counted.in_line(2),
+            at,
+            task: self.unless(follows),
+            step: Some(step),
+            fact: Fact::Begun(inputs.take()),
+            follows,
+        });
+    }
+
+    /// Tells the publisher so.
+    #[inline]
+    pub(crate) fn emit_opening(self: &Arc<Self>, lanes: &mut Lanes, at: Timestamp, step: StepPlace, sequence: u32) {
+        let opening = self.opening;
+        if opening == Opening::Nothing {
+            return;
+        }
+        self.core.publisher().send_opening(lanes, opening, self.owner(), move |follows| Record {
+            kind: EventKind::StepStarted,
+            sequence,
+            at,
+            task: self.unless(follows),
+            step: Some(step),
+            fact: Fact::Short { opening, ended: None },
+            follows,
+        });
+    }
+
+    /// It ends well, after so long; `opened`: the number of the first event that its beginning was told by.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "called in two places, of which one is the way of most steps")]
+    pub(crate) fn emit_short_end(
+        self: &Arc<Self>,
+        lanes: &mut Lanes,
+        at: Timestamp,
+        step: StepPlace,
+        nanos: u64,
+        opened: u32,
+    ) {
+        if self.direct & EventKind::StepCompleted.bit() == 0 {
+            return;
+        }
+        let sequence = self.counted.in_line(1);
+        let is_next = sequence == opened.wrapping_add(self.opening.events());
+        let add_to = move |begun: &mut Record| is_next && begun.add_end(opened, nanos);
+        self.core.publisher().send_end(lanes, self.owner(), add_to, move |follows| Record {
+            kind: EventKind::StepCompleted,
+            sequence,
+            at,
+            task: self.unless(follows),
+            step: Some(step),
+            fact: Fact::Completed { nanos, queue_nanos: 0, inputs: None },
+            follows,
+        });
+    }
+
+    /// Hands on a record of this task, which somebody wants to have.
+    pub(crate) fn publish(self: &Arc<Self>, record: Record) {
+        let publisher = self.core.publisher();
+        if let Some(undecided) = self.trace.as_ref().and_then(TaskTrace::undecided) {
+            if publisher.span_mask() & record.kind.bit() != 0 {
+                undecided.push(self, record.clone());
+            }
+            if !publisher.wants(record.kind) {
+                return;
+            }
+        }
+        publisher.publish(record);
+    }
+
+    /// The task has ended, so it is known whether its spans are kept.
+    pub(crate) fn decide(self: &Arc<Self>, keep: bool) {
+        let Some(undecided) = self.trace.as_ref().and_then(TaskTrace::undecided) else { return };
+        if let Ok(records) = undecided.take()
+            && keep
+        {
+            self.release(records);
+        }
+    }
+
+    pub(super) fn release(self: &Arc<Self>, records: Vec<Record>) {
+        let records = records.into_iter().map(|record| Record { task: Some(Arc::clone(self)), ..record });
+        self.core.publisher().publish_spans(records.collect());
+    }
+}
