@@ -14,6 +14,8 @@ use apalis_core::worker::builder::WorkerBuilder;
 use apalis_core::worker::context::WorkerContext;
 use apalis_sqlite::{Config, SqlitePool, SqlitePoolOptions, SqliteStorage};
 use apalis_workflow::GraphFlow;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, SqliteConnection};
 use tasker_telemetry::prelude::*;
 use tasker_telemetry::testing::{Events, Recording, expect};
 use tasker_telemetry::trace::InMemorySpans;
@@ -27,6 +29,9 @@ type Queue = TracedBackend<PollWith<SqliteStorage<Vec<u8>>, IntervalStrategy>>;
 /// An engine of its own, with a telemetry of its own.
 struct Engine {
     pool: SqlitePool,
+    /// The database is there as long as anybody is connected: a worker that is dropped in the middle of a query takes the pool's
+    /// one connection along.
+    _keeper: SqliteConnection,
     recording: Recording,
     spans: InMemorySpans,
     workers: AtomicU32,
@@ -34,12 +39,13 @@ struct Engine {
 
 impl Engine {
     async fn new() -> Self {
-        // One connection: another one to `:memory:` would be another database.
-        let pool = SqlitePoolOptions::new().max_connections(1).connect(":memory:").await.unwrap();
+        let database: SqliteConnectOptions = "sqlite::memory:".parse().unwrap(); // one of its own
+        let keeper = database.connect().await.unwrap();
+        let pool = SqlitePoolOptions::new().max_connections(1).connect_with(database).await.unwrap();
         SqliteStorage::setup(&pool).await.unwrap();
         let spans = InMemorySpans::default();
         let builder = Telemetry::builder().auto_subscribers(false).in_memory_spans(spans.clone());
-        Self { pool, recording: Recording::with(builder).unwrap(), spans, workers: AtomicU32::new(0) }
+        Self { pool, _keeper: keeper, recording: Recording::with(builder).unwrap(), spans, workers: AtomicU32::new(0) }
     }
 
     fn queue(&self, name: &str) -> Queue {
