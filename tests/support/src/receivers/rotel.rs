@@ -82,10 +82,20 @@ impl Rotel {
     /// When it prints what this kit cannot read.
     #[must_use]
     pub fn spans(&self) -> Vec<ReceivedSpan> {
-        let printed = self.receiver.printed();
-        // It may be in the middle of a line.
-        let lines = printed.rfind('\n').map_or("", |end| &printed[..=end]);
-        parse::spans(lines).unwrap_or_else(|problem| panic!("rotel printed {problem}"))
+        let mut printed = self.receiver.printed();
+        loop {
+            // It may be in the middle of a line.
+            let lines = printed.rfind('\n').map_or("", |end| &printed[..=end]);
+            let problem = match parse::spans(lines) {
+                Ok(spans) => return spans,
+                Err(problem) => problem,
+            };
+            // Or in the middle of a value that has several: then more comes.
+            std::thread::sleep(Duration::from_millis(200));
+            let more = self.receiver.printed();
+            assert!(more.len() > printed.len(), "rotel printed {problem}");
+            printed = more;
+        }
     }
 
     /// The spans, as soon as so many are there and no more come.
