@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use super::account::{Account, Outcome};
 use super::build::build;
-use super::health::{Account, Outcome};
 use super::record::Record;
 use crate::subscriber::{Dispatch, DynSubscriber};
 

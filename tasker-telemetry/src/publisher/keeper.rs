@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
-use super::health::Account;
+use super::account::Account;
 use super::record::{Fact, Record};
 use super::router::Message;
 use super::ticket::Ticket;

@@ -22,7 +22,7 @@ impl Lanes {
         Self { last: None, others: Vec::new() }
     }
 
-    /// The lane into the queue of that number. `Some`, whatever the compiler knows.
+    /// The lane into the queue of that number; there is always one.
     #[inline]
     pub(super) fn lane(&mut self, queue: &Queue<Item>, id: u64) -> Option<&Lane<Item>> {
         if !matches!(&self.last, Some(own) if own.queue == id) {

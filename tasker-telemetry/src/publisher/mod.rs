@@ -9,6 +9,7 @@
 //! thread behind the router, of bare records ([`RecordSink`]): no event is written out for them.
 //! It decides nothing about tasks and steps: that an event happened is `lifecycle`'s word.
 
+mod account;
 mod build;
 mod head;
 mod health;
@@ -26,6 +27,7 @@ mod router;
 mod sync;
 mod tap;
 mod ticket;
+mod watch;
 mod worker;
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -42,7 +44,7 @@ pub(crate) use self::record::{Fact, Inputs, OUT_OF_LINE, Opening, Published, Rea
 pub(crate) use self::tap::RecordSink;
 pub(crate) use self::ticket::{End, Ended, Ticket};
 
-use self::health::Account;
+use self::account::Account;
 use self::inline::InlineSubscriber;
 use self::queue::Queue;
 use self::router::Item;

@@ -7,7 +7,7 @@ use std::sync::mpsc::Sender;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::health::Account;
+use super::account::Account;
 use super::keeper::{self, Delivery, Held, Kept, is_kept};
 use super::order::Order;
 use super::queue::Queue;

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::thread;
 
-use super::health::{Account, Watch};
+use super::account::Account;
 use super::record::Record;
 use super::router::{Mailbox, Message};
 use super::ticket::Ticket;
+use super::watch::Watch;
 use crate::catalog::{Source, SubscriberSpec};
 use crate::event::EventKind;
 

@@ -9,9 +9,10 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
 
+use super::account::{Account, Outcome};
 use super::build::{Desk, build_other};
-use super::health::{Account, Outcome, Watch};
 use super::router::{Mailbox, Message};
+use super::watch::Watch;
 use crate::drive::{Runtime, block_on};
 use crate::subscriber::{Dispatch, DynSubscriber};
 
