@@ -1,6 +1,7 @@
 //! The end of a step is added to what its beginning was told by, where that is still at hand (ADR 051). Nobody may notice:
 //! all events come, once, in their order, and the books agree, however many threads, tasks and telemetries there are.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::{Arc, Barrier, Mutex};
@@ -198,6 +199,44 @@ fn a_step_that_ends_on_another_thread_does_not_end_the_one_that_began_there() {
     telemetry.in_scope(moves);
     telemetry.flush_blocking().unwrap();
     assert_whole(&all.0.lock().unwrap()["moves"], 2 * ROUNDS);
+    assert_books(&telemetry.health());
+}
+
+#[test]
+fn a_step_that_ends_while_its_thread_is_torn_down_is_told_of() {
+    type Waiting = Pin<Box<dyn Future<Output = ()>>>;
+    /// Goes on with its future when the thread ends, after everything that the thread made later is gone.
+    struct Last(RefCell<Option<Waiting>>);
+    impl Drop for Last {
+        fn drop(&mut self) {
+            if let Some(mut future) = self.0.take() {
+                assert_eq!(future.as_mut().poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(()));
+            }
+        }
+    }
+    thread_local!(static LAST: Last = const { Last(RefCell::new(None)) });
+    #[step]
+    async fn waits() {
+        let mut first = true;
+        std::future::poll_fn(|_| if std::mem::take(&mut first) { Poll::Pending } else { Poll::Ready(()) }).await;
+    }
+    #[task(id = "torn")]
+    fn torn() {
+        let mut future: Waiting = Box::pin(waits().in_current_scope());
+        assert_eq!(future.as_mut().poll(&mut Context::from_waker(Waker::noop())), Poll::Pending);
+        LAST.with(|last| last.0.replace(Some(future)));
+    }
+    let all = All::default();
+    let telemetry = Arc::new(telemetry(&all, 100_000));
+    let of_thread = Arc::clone(&telemetry);
+    thread::spawn(move || {
+        LAST.with(|_| ()); // first: what is made first is dropped last
+        of_thread.in_scope(torn);
+    })
+    .join()
+    .unwrap();
+    telemetry.flush_blocking().unwrap();
+    assert_whole(&all.0.lock().unwrap()["torn"], 1);
     assert_books(&telemetry.health());
 }
 

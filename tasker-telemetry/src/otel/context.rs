@@ -1,11 +1,14 @@
 //! The current context: where a step's span is put for other libraries, and where a caller's span is found.
 
+mod usable;
+
 use std::fmt;
 
 use opentelemetry::baggage::{BaggageExt, KeyValueMetadata};
 use opentelemetry::trace::{SpanContext, TraceContextExt, TraceFlags, TraceState};
 use opentelemetry::{Context, ContextGuard, SpanId as OtelSpanId, TraceId as OtelTraceId};
 
+use self::usable::{is_usable, look};
 use crate::trace::{Remote, SpanId, TaskTrace, TraceId};
 
 /// The context of one place: a task, a step, or wherever a future was made. Attached anew for every poll, since a guard may
@@ -36,12 +39,12 @@ impl Spot {
 
     /// That of the calling code.
     pub(crate) fn current() -> Self {
-        Self(Some(Context::current()))
+        Self(look(Context::clone))
     }
 
     /// The current one, with the task's root span as the active span, and the baggage that came with the task.
     pub(crate) fn of_task(trace: &TaskTrace) -> Self {
-        let mut context = with_span(trace, trace.root());
+        let Some(mut context) = with_span(trace, trace.root()) else { return Self(None) };
         if !trace.baggage().is_empty() {
             let entries = trace.baggage().iter();
             context = context.with_baggage(
@@ -53,17 +56,18 @@ impl Spot {
 
     /// The current one, with that span as the active span.
     pub(crate) fn of_step(trace: &TaskTrace, span: SpanId) -> Self {
-        Self(Some(with_span(trace, span)))
+        Self(with_span(trace, span))
     }
 
     /// Becomes the same, and says in which span such a step runs: [`parent_in`], with one look at what is current.
     #[inline]
     pub(crate) fn become_of_step(&mut self, trace: &TaskTrace, span: SpanId) -> Option<SpanId> {
-        Context::map_current(|current| {
+        look(|current| {
             let context = current.with_remote_span_context(span_context(trace, span));
             self.0 = Some(context);
             span_of(current, trace)
         })
+        .flatten()
     }
 
     /// Whether it is one.
@@ -76,15 +80,15 @@ impl Spot {
         // A clone each time, though the context could be taken back after the poll: what the body leaves attached across
         // an await would come along.
         match &self.0 {
-            Some(context) => Attached(Some(context.clone().attach())),
-            None => Attached::NOTHING,
+            Some(context) if is_usable() => Attached(Some(context.clone().attach())),
+            _ => Attached::NOTHING,
         }
     }
 }
 
-fn with_span(trace: &TaskTrace, span: SpanId) -> Context {
+fn with_span(trace: &TaskTrace, span: SpanId) -> Option<Context> {
     let span = span_context(trace, span);
-    Context::map_current(|current| current.with_remote_span_context(span))
+    look(|current| current.with_remote_span_context(span))
 }
 
 #[inline]
@@ -98,7 +102,7 @@ fn span_context(trace: &TaskTrace, span: SpanId) -> SpanContext {
 
 /// The active span of the calling code, if there is a valid one, and whether it is one of another process.
 pub(crate) fn caller() -> Option<(Remote, bool)> {
-    Context::map_current(|context| {
+    look(|context| {
         if !context.has_active_span() {
             return None;
         }
@@ -111,12 +115,13 @@ pub(crate) fn caller() -> Option<(Remote, bool)> {
             (remote, span.is_remote())
         })
     })
+    .flatten()
 }
 
 /// The span that a step which begins here runs in, if it is one of the task's own trace: that of another library, too, unless
 /// it was not sampled and so will never be seen.
 pub(crate) fn parent_in(trace: &TaskTrace) -> Option<SpanId> {
-    Context::map_current(|context| span_of(context, trace))
+    look(|context| span_of(context, trace)).flatten()
 }
 
 #[inline]
@@ -135,11 +140,12 @@ pub(crate) fn baggage(allowed: &[String]) -> Vec<(String, String)> {
     if allowed.is_empty() {
         return Vec::new();
     }
-    Context::map_current(|context| {
+    look(|context| {
         let baggage = context.baggage();
         let entries = allowed.iter().filter_map(|key| baggage.get(key).map(|value| (key.clone(), value.to_string())));
         entries.collect()
     })
+    .unwrap_or_default()
 }
 
 impl fmt::Debug for Spot {
