@@ -10,7 +10,7 @@ mod sync {
     pub(super) use std::sync::OnceLock;
 
     pub(super) use shuttle::sync::MutexGuard;
-    pub(super) use shuttle::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
+    pub(super) use shuttle::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
     pub(super) use shuttle::thread::{Thread, park, park_timeout};
 
     /// As `parking_lot` has it.
@@ -52,25 +52,87 @@ mod sync {
     }
 }
 
+#[path = "../../tasker-telemetry/src/publisher/harvest.rs"]
+mod harvest;
 #[path = "../../tasker-telemetry/src/publisher/order.rs"]
 mod order;
 #[path = "../../tasker-telemetry/src/publisher/queue.rs"]
 mod queue;
+#[path = "../../tasker-telemetry/src/publisher/strip.rs"]
+mod strip;
 
 use std::sync::atomic::AtomicU32;
 
+use harvest::{Harvest, Read};
 use order::{Numbered, Order, Place};
-use queue::Queue;
+use queue::Refused;
 use shuttle::sync::Arc;
-use shuttle::sync::atomic::{AtomicU32 as SharedU32, Ordering};
+use shuttle::sync::atomic::{AtomicU32 as SharedU32, AtomicU64, Ordering};
 use shuttle::thread;
+use strip::Entry;
 
 const SCHEDULES: usize = 5_000;
 
+type Queue<T> = queue::Queue<T, Pair>;
+type Lane<T> = queue::Lane<T, Pair>;
+
+/// An entry of two words, which belong together.
+#[derive(Default)]
+struct Pair(AtomicU64, AtomicU64);
+
+impl Entry for Pair {
+    type Content = u64;
+    type Owner = usize;
+
+    fn put(&self, number: u64) {
+        self.0.store(number, Ordering::Relaxed);
+        self.1.store(number, Ordering::Relaxed);
+    }
+
+    fn content(&self) -> Option<u64> {
+        let (first, second) = (self.0.load(Ordering::Relaxed), self.1.load(Ordering::Relaxed));
+        assert_eq!(first, second, "half of it was published");
+        Some(first)
+    }
+
+    fn is(&self, number: u32) -> bool {
+        self.0.load(Ordering::Relaxed) == u64::from(number)
+    }
+}
+
+/// Puts a number down, as whoever uses the queue does.
+fn put<T>(queue: &Queue<T>, lane: &mut Lane<T>, owner: usize, number: u64) -> Result<(), Refused> {
+    let is_put = queue.put_in(lane, 1, owner, number, None);
+    if is_put { Ok(()) } else { queue.put_anew(lane, 1, owner, (number, None), || owner) }
+}
+
+/// What was read: an item, or an entry with its owner and its end.
+enum Seen<T> {
+    Item(T),
+    Entry(usize, u64, Option<u64>),
+}
+
+fn read_all<T: Copy>(queue: &Queue<T>, taken: &mut Vec<Seen<T>>) -> usize {
+    let mut harvests = Vec::new();
+    let read = queue.read(&mut harvests);
+    let before = taken.len();
+    for harvest in harvests {
+        harvest.each(|read| {
+            taken.push(match read {
+                Read::Item(item) => Seen::Item(*item),
+                Read::Entry(owner, number, end) => Seen::Entry(*owner, number, end),
+            });
+        });
+    }
+    assert_eq!(taken.len() - before, read);
+    queue.give_back(read);
+    read
+}
+
 fn read<T>(queue: &Queue<T>, taken: &mut Vec<T>) -> usize {
-    let mut pieces = Vec::new();
-    let read = queue.read(&mut pieces);
-    taken.extend(pieces.into_iter().flatten());
+    let mut harvests: Vec<Harvest<T, Pair>> = Vec::new();
+    let read = queue.read(&mut harvests);
+    taken.extend(harvests.into_iter().flat_map(|harvest| harvest.pieces).flatten());
     queue.give_back(read);
     read
 }
@@ -85,9 +147,9 @@ fn no_schedule_loses_a_wake_up() {
                 .map(|producer| {
                     let queue = Arc::clone(&queue);
                     thread::spawn(move || {
-                        let lane = queue.open_lane();
+                        let mut lane = queue.open_lane();
                         for number in 0..2 {
-                            assert!(queue.push_in(&lane, 0, 0, |_| (producer, number)).is_ok());
+                            assert!(queue.push_in(&mut lane, 0, 0, |_| (producer, number)).is_ok());
                         }
                     })
                 })
@@ -119,12 +181,12 @@ fn no_schedule_loses_an_item_at_the_close() {
                 .map(|producer| {
                     let queue = Arc::clone(&queue);
                     thread::spawn(move || {
-                        let lane = queue.open_lane();
-                        let push = |number: &u32| match producer {
+                        let mut lane = queue.open_lane();
+                        let mut push = |number: &u32| match producer {
                             0 => queue.push(0, (producer, *number)).is_ok(),
-                            _ => queue.push_in(&lane, 0, 0, |_| (producer, *number)).is_ok(),
+                            _ => queue.push_in(&mut lane, 0, 0, |_| (producer, *number)).is_ok(),
                         };
-                        (0..2).filter(push).count()
+                        (0..2).filter(&mut push).count()
                     })
                 })
                 .collect();
@@ -139,14 +201,14 @@ fn no_schedule_loses_an_item_at_the_close() {
             }
             let let_in: usize = producers.into_iter().map(|producer| producer.join().unwrap()).sum();
             assert_eq!(taken.len(), let_in);
-            let lane = queue.open_lane();
-            assert!(queue.push_in(&lane, 0, 0, |_| (9, 9)).is_err(), "closed for good");
+            let mut lane = queue.open_lane();
+            assert!(queue.push_in(&mut lane, 0, 0, |_| (9, 9)).is_err(), "closed for good");
         },
         SCHEDULES,
     );
 }
 
-/// What follows an item of its owner is read in one piece with it, and what is added to an item is read with it.
+/// What follows an item of its owner is read in one piece with it.
 #[test]
 fn no_schedule_parts_what_belongs_together() {
     shuttle::check_random(
@@ -155,29 +217,21 @@ fn no_schedule_parts_what_belongs_together() {
             let producer = thread::spawn({
                 let queue = Arc::clone(&queue);
                 move || {
-                    let lane = queue.open_lane();
-                    let mut added = 0;
+                    let mut lane = queue.open_lane();
                     for owner in [5, 5, 6, 6, 6] {
-                        assert!(queue.push_in(&lane, 0, owner, |follows| (owner, follows, 0)).is_ok());
-                        let add = |item: &mut (usize, bool, usize)| {
-                            item.2 += 1;
-                            true
-                        };
-                        added += usize::from(Queue::change_last(&lane, 0, owner, add));
+                        assert!(queue.push_in(&mut lane, 0, owner, |follows| (owner, follows)).is_ok());
                     }
-                    added
                 }
             });
             queue.set_consumer(thread::current());
-            let (mut seen, mut added) = (Vec::new(), 0);
+            let mut seen = Vec::new();
             while seen.len() < 5 {
-                let mut pieces: Vec<Vec<(usize, bool, usize)>> = Vec::new();
-                let count = queue.read(&mut pieces);
+                let mut harvests: Vec<Harvest<(usize, bool), Pair>> = Vec::new();
+                let count = queue.read(&mut harvests);
                 queue.give_back(count);
-                for piece in pieces {
-                    for (place, (owner, follows, changes)) in piece.iter().enumerate() {
+                for piece in harvests.into_iter().flat_map(|harvest| harvest.pieces) {
+                    for (place, (owner, follows)) in piece.iter().enumerate() {
                         assert!(!follows || (place > 0 && piece[place - 1].0 == *owner), "{piece:?}");
-                        added += changes;
                         seen.push(*owner);
                     }
                 }
@@ -186,7 +240,104 @@ fn no_schedule_parts_what_belongs_together() {
                 }
             }
             seen.sort_unstable(); // what found the lock taken went another way
-            assert_eq!((seen, added), (vec![5, 5, 6, 6, 6], producer.join().unwrap()));
+            assert_eq!(seen, [5, 5, 6, 6, 6]);
+            producer.join().unwrap();
+        },
+        SCHEDULES,
+    );
+}
+
+/// An entry is read once, whole, with its owner, and in the order of its lane, also between items. Its end is read with it, or the one
+/// who ends it knows that it has to be told for itself. The consumer sleeps without a time limit.
+#[test]
+fn no_schedule_loses_an_entry_or_its_end() {
+    shuttle::check_random(
+        || {
+            let queue = Arc::new(Queue::<u64>::new(100));
+            let producers: Vec<_> = (1..=2)
+                .map(|producer| {
+                    let queue = Arc::clone(&queue);
+                    thread::spawn(move || {
+                        let mut lane = queue.open_lane();
+                        // Of two owners, so that it has to be said whose it is in between, too.
+                        for (number, owner) in (0..3).zip([producer, producer, 10 * producer]) {
+                            let number = 100 * owner as u64 + number;
+                            let is_put = put(&queue, &mut lane, owner, number).is_ok();
+                            if !is_put || !Queue::add_end(&lane, 2, owner, u32::try_from(number).unwrap(), 1) {
+                                let marked = number + if is_put { 10_000 } else { 20_000 };
+                                assert!(queue.push_in(&mut lane, 2, 0, |_| marked).is_ok());
+                            }
+                        }
+                    })
+                })
+                .collect();
+            queue.set_consumer(thread::current());
+            let (mut seen, mut ends, mut put, mut last) = (Vec::new(), 0, 0, [0; 30]);
+            while ends < 6 {
+                if read_all(&queue, &mut seen) == 0 {
+                    queue.sleep(None);
+                }
+                for seen in seen.drain(..) {
+                    let number = match seen {
+                        Seen::Entry(owner, number, end) => {
+                            assert_eq!(number / 100, owner as u64);
+                            ends += end.unwrap_or(0);
+                            put += 1;
+                            number
+                        }
+                        Seen::Item(item) => {
+                            ends += 1;
+                            continue_with(item)
+                        }
+                    };
+                    let lane = if number >= 1_000 { number / 1_000 } else { number / 100 };
+                    // An item may have gone to the list of all threads, and overtake: entries do not.
+                    if matches!(seen, Seen::Entry(..)) {
+                        assert!(last[lane as usize] <= number, "{number} after {}", last[lane as usize]);
+                        last[lane as usize] = number;
+                    }
+                }
+            }
+            producers.into_iter().for_each(|producer| producer.join().unwrap());
+            assert_eq!((queue.len(), queue.tally()[1], queue.tally()[2]), (0, put, 6));
+        },
+        SCHEDULES,
+    );
+}
+
+/// The number of the entry whose end such an item tells.
+const fn continue_with(item: u64) -> u64 {
+    item % 10_000
+}
+
+/// Entries that are let in are read, also at the close; those that are not are given back.
+#[test]
+fn no_schedule_loses_an_entry_at_the_close() {
+    shuttle::check_random(
+        || {
+            let queue = Arc::new(Queue::<u64>::new(3));
+            let producers: Vec<_> = (1..=2)
+                .map(|producer| {
+                    let queue = Arc::clone(&queue);
+                    thread::spawn(move || {
+                        let mut lane = queue.open_lane();
+                        let entries = (0..2).filter(|number| put(&queue, &mut lane, producer, *number).is_ok()).count();
+                        entries + usize::from(queue.push_in(&mut lane, 0, 0, |_| 7).is_ok())
+                    })
+                })
+                .collect();
+            queue.set_consumer(thread::current());
+            let mut taken = Vec::new();
+            read_all(&queue, &mut taken);
+            queue.close();
+            while !queue.is_finished() {
+                if read_all(&queue, &mut taken) == 0 {
+                    thread::yield_now();
+                }
+            }
+            let let_in: usize = producers.into_iter().map(|producer| producer.join().unwrap()).sum();
+            assert_eq!(taken.len(), let_in);
+            assert_eq!(put(&queue, &mut queue.open_lane(), 1, 9), Err(Refused::Full), "closed for good");
         },
         SCHEDULES,
     );
@@ -214,7 +365,7 @@ fn no_schedule_turns_cause_and_effect_around() {
             let (numbers, next) = (Arc::new(SharedU32::new(0)), std::sync::Arc::new(AtomicU32::new(0)));
             let push = {
                 let (queue, numbers, next) = (Arc::clone(&queue), Arc::clone(&numbers), std::sync::Arc::clone(&next));
-                move |lane: &queue::Lane<Labelled>, what| {
+                move |lane: &mut Lane<Labelled>, what| {
                     let make = |_| {
                         let number = numbers.fetch_add(1, Ordering::Relaxed);
                         Labelled(what, Event { next: std::sync::Arc::clone(&next), number })
@@ -225,16 +376,16 @@ fn no_schedule_turns_cause_and_effect_around() {
             let chain = thread::spawn({
                 let (push, queue) = (push.clone(), Arc::clone(&queue));
                 move || {
-                    let lane = queue.open_lane();
-                    push(&lane, 1);
+                    let mut lane = queue.open_lane();
+                    push(&mut lane, 1);
                     let (inner, other) = (push.clone(), Arc::clone(&queue));
-                    thread::spawn(move || inner(&other.open_lane(), 2)).join().unwrap();
-                    push(&lane, 3);
+                    thread::spawn(move || inner(&mut other.open_lane(), 2)).join().unwrap();
+                    push(&mut lane, 3);
                 }
             });
             let beside = thread::spawn({
                 let (push, queue) = (push.clone(), Arc::clone(&queue));
-                move || push(&queue.open_lane(), 9)
+                move || push(&mut queue.open_lane(), 9)
             });
             queue.set_consumer(thread::current());
             let (mut order, mut seen) = (Order::new(), Vec::new());

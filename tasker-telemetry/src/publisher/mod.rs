@@ -11,6 +11,7 @@
 
 mod account;
 mod build;
+mod harvest;
 mod head;
 mod health;
 mod inline;
@@ -24,6 +25,8 @@ mod queue;
 mod queue_tests;
 mod record;
 mod router;
+mod short;
+mod strip;
 mod sync;
 mod tap;
 mod ticket;
@@ -41,16 +44,21 @@ pub use self::health::{Health, QueueHealth, SubscriberHealth};
 pub(crate) use self::keeper::{Books, Held, Keeper, Kept};
 pub(crate) use self::lanes::Lanes;
 pub(crate) use self::record::{Fact, Inputs, OUT_OF_LINE, Opening, Published, Reason, Record, StepPlace, TaskEnd};
+pub(crate) use self::short::ShortStep;
 pub(crate) use self::tap::RecordSink;
 pub(crate) use self::ticket::{End, Ended, Ticket};
 
 use self::account::Account;
 use self::inline::InlineSubscriber;
-use self::queue::Queue;
+use self::queue::{Queue, Refused};
 use self::router::Item;
+use self::short::ShortEntry;
+use crate::catalog::StepSpec;
 use crate::event::EventKind;
+use crate::lifecycle::TaskCore;
 use crate::scope;
 use crate::subscriber::Registration;
+use crate::time::Timestamp;
 
 /// The sizes and time limits of a publisher.
 #[derive(Debug, Clone)]
@@ -63,9 +71,9 @@ pub(crate) struct Limits {
     pub(crate) handler_timeout: Duration,
 }
 
-/// A number that no other publisher of this process has.
+/// A number that no other publisher of this process has, and is not 0.
 fn next_id() -> u64 {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
+    static NEXT: AtomicU64 = AtomicU64::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
@@ -75,6 +83,18 @@ const BEGUN: usize = EventKind::ALL.len();
 /// The same for finished spans that are no event.
 #[cfg(feature = "api")]
 const SPAN: usize = BEGUN + 1;
+
+/// As what the beginning of a short step of that task is counted; or its end alone.
+#[inline]
+fn short_kind(task: &TaskCore, opens: bool) -> usize {
+    const KINDS: [usize; 4] = [
+        EventKind::StepCompleted as usize,
+        EventKind::StepExecutionRequested as usize,
+        EventKind::StepStarted as usize,
+        BEGUN,
+    ];
+    KINDS[if opens { task.opening() as usize } else { 0 }]
+}
 
 /// The publisher of one telemetry.
 pub(crate) struct Publisher {
@@ -94,7 +114,7 @@ pub(crate) struct Publisher {
     queued: Box<[Arc<Account>]>,
     spans: Option<Arc<Account>>,
     keeper: Option<Arc<Account>>,
-    queue: Arc<Queue<Item>>,
+    queue: Arc<Queue<Item, ShortEntry>>,
     /// The queue's own number: its lanes are known to threads by it.
     id: u64,
     router: Mutex<Option<std::thread::JoinHandle<()>>>,
@@ -274,7 +294,7 @@ impl Publisher {
         }
     }
 
-    /// A thread that is being torn down gets no lane any more.
+    /// A thread that is being torn down gets no lane any more, and one whose lane is being read does not wait.
     #[cold]
     fn send_without_lane(&self, kind: usize, record: Record) {
         if self.closed.load(Ordering::Relaxed) {
@@ -284,39 +304,54 @@ impl Publisher {
         }
     }
 
-    /// The same for the beginning of a short step, by one of the thread's lanes.
-    #[inline]
-    pub(crate) fn send_opening(
-        &self,
-        lanes: &mut Lanes,
-        opening: Opening,
-        owner: usize,
-        record: impl FnOnce(bool) -> Record,
-    ) {
-        const KINDS: [usize; 4] =
-            [usize::MAX, EventKind::StepExecutionRequested as usize, EventKind::StepStarted as usize, BEGUN];
-        if opening != Opening::Nothing {
-            self.send_in(lanes, KINDS[opening as usize], owner, record);
+    /// A short step of a task begins, or has come to its end after so many nanoseconds: told by one of the thread's lanes. (After the
+    /// shutdown no lane has room any more: there is nothing to be asked first.)
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "the way of most steps")]
+    pub(crate) fn send_short(&self, lanes: &mut Lanes, task: &Arc<TaskCore>, step: ShortStep, ended: Option<u64>) {
+        let owner = Arc::as_ptr(task).addr();
+        let lane = lanes.lane(&self.queue, self.id);
+        let is_sent =
+            lane.is_some_and(|lane| self.queue.put_in(lane, short_kind(task, step.opens), owner, step, ended));
+        if !is_sent {
+            let ShortStep { spec, number, sequence, at, parent, opens } = step;
+            self.send_short_anew(lanes, task, spec, (number, sequence), (at, parent), (opens, ended));
         }
     }
 
-    /// The same for its end; `begun`: what its beginning was told by, if this comes next to it in its task. Where that is still
-    /// the last that the thread has pushed, the end is added to it.
-    #[inline(always)]
-    #[allow(clippy::inline_always, reason = "most steps end here")]
-    pub(crate) fn send_end(
+    /// The same where that takes more than a look. (Its arguments lie apart, so that only who calls this puts them in memory.)
+    #[cold]
+    fn send_short_anew(
         &self,
         lanes: &mut Lanes,
-        owner: usize,
-        begun: impl FnOnce(&mut Record) -> bool,
-        record: impl FnOnce(bool) -> Record,
+        task: &Arc<TaskCore>,
+        spec: &'static StepSpec,
+        (number, sequence): (u32, u32),
+        (at, parent): (Timestamp, u64),
+        (opens, ended): (bool, Option<u64>),
     ) {
-        let kind = EventKind::StepCompleted as usize;
-        let add = |item: &mut Item| if let Item::Event(record) = item { begun(record) } else { false };
-        let is_added = lanes.lane(&self.queue, self.id).is_some_and(|lane| Queue::change_last(lane, kind, owner, add));
-        if !is_added {
-            self.send_in(lanes, kind, owner, record);
+        let step = ShortStep { spec, number, sequence, at, parent, opens };
+        let (kind, owner) = (short_kind(task, opens), Arc::as_ptr(task).addr());
+        let sent = match lanes.lane(&self.queue, self.id) {
+            Some(lane) if !self.closed.load(Ordering::Relaxed) => {
+                self.queue.put_anew(lane, kind, owner, (step, ended), || Arc::clone(task))
+            }
+            _ => Err(Refused::Busy),
+        };
+        match sent {
+            Ok(()) => {}
+            Err(Refused::Full) => self.drop_full(Item::Event(step.record(Arc::clone(task), ended))),
+            Err(Refused::Busy) => self.send_without_lane(kind, step.record(Arc::clone(task), ended)),
         }
+    }
+
+    /// It ends, and that comes next to its beginning in its task: `sequence` is the number of that. `false`: the lane's last entry is
+    /// another by now, or was read, and the end has to be told for itself.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "most steps end here")]
+    pub(crate) fn add_end(&self, lanes: &mut Lanes, owner: usize, sequence: u32, nanos: u64) -> bool {
+        let kind = EventKind::StepCompleted as usize;
+        lanes.lane(&self.queue, self.id).is_some_and(|lane| Queue::add_end(lane, kind, owner, sequence, nanos))
     }
 
     #[inline]

@@ -1,18 +1,22 @@
 //! The bounded queue between the threads that publish and the router.
 //!
 //! Each publishing thread has a [`Lane`] of its own: a list behind a lock that nobody but the router ever asks for, and the
-//! router only to exchange the list for an empty one. A push that finds the lock taken does not wait: it goes to the list
+//! router only to exchange the list for an empty one; and beside it a [strip](super::strip) of entries that takes no lock, for what
+//! most steps have to tell. A push that finds the lock taken does not wait: it goes to the list
 //! that all threads share. So does what controls the consumer. Each lane keeps its order; what order there is between lanes is
 //! `order.rs`'s business.
 //!
 //! The bound is on all lanes together. A lane takes places in portions, so that most pushes touch nothing that other threads
 //! touch, and the consumer gives them back. The consumer sleeps without a time limit: a producer that pushes to its lane after
-//! the consumer found it empty has taken the lane's lock after it, and so sees that it sleeps.
+//! the consumer found it empty has taken the lane's lock after it, and so sees that it sleeps; one that puts an entry down after that
+//! does so after it in the one order that such operations have.
 
 use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::harvest::{Harvest, Mark, Part};
+use super::strip::{Entry, STRIP, Strip, Writer};
 use super::sync::{
     AtomicBool, AtomicUsize, Mutex, MutexGuard, OnceLock, Ordering, SegQueue, Thread, fence, park, park_timeout,
 };
@@ -26,6 +30,9 @@ const PIECE: usize = 256;
 /// How many places a lane takes at first. Each further time it takes twice as many, up to a piece.
 const FIRST_PORTION: usize = 8;
 
+/// How many strips a lane keeps to fill them again, while it is busy.
+const MOST_RETIRED: usize = 64;
+
 /// How many kinds of item are counted apart.
 pub(super) const KINDS: usize = 32;
 
@@ -33,12 +40,12 @@ pub(super) const KINDS: usize = 32;
 pub(super) type Tally = [u64; KINDS];
 
 /// A bounded queue whose consumer can sleep.
-pub(super) struct Queue<T> {
+pub(super) struct Queue<T, E: Entry> {
     shared: SegQueue<T>,
-    shared_tally: [AtomicUsize; KINDS],
+    shared_tally: Counts,
     /// Lanes that the consumer has not seen yet.
-    newcomers: SegQueue<Arc<Lane<T>>>,
-    lanes: Mutex<Lanes<T>>,
+    newcomers: SegQueue<Arc<Track<T, E>>>,
+    tracks: Mutex<Tracks<T, E>>,
     /// Places taken: by items, by items that the consumer has in hand, and by lanes in advance.
     taken: AtomicUsize,
     capacity: usize,
@@ -49,42 +56,114 @@ pub(super) struct Queue<T> {
     consumer: OnceLock<Thread>,
 }
 
-/// All lanes but the newcomers.
-struct Lanes<T> {
-    open: Vec<Arc<Lane<T>>>,
+type Counts = [AtomicUsize; KINDS];
+
+/// All tracks but the newcomers.
+struct Tracks<T, E: Entry> {
+    open: Vec<Arc<Track<T, E>>>,
     /// What the lanes of threads that are gone let in.
     gone: Tally,
 }
 
 /// One thread's way into the queue.
-pub(super) struct Lane<T>(Mutex<Inside<T>>);
+pub(super) struct Lane<T, E: Entry> {
+    track: Arc<Track<T, E>>,
+    writer: Writer<E>,
+}
 
-struct Inside<T> {
+/// What the thread of a lane shares with the consumer.
+struct Track<T, E: Entry> {
+    inside: Mutex<Inside<T, E>>,
+    /// Written by the thread alone.
+    tally: Counts,
+}
+
+struct Inside<T, E: Entry> {
     items: Vec<T>,
     /// Pieces before it that are full.
     full: Vec<Vec<T>>,
+    /// How many items there are in all.
+    count: usize,
     /// Places taken in advance; never more than fit into `items`.
     room: usize,
     portion: usize,
-    tally: Tally,
     /// Whose the last of `items` is; 0: nobody's, or there is none.
     owner: usize,
+    /// The strips that are not read to their end, and how far the first one is.
+    strips: Vec<Arc<Strip<E>>>,
+    read_from: usize,
+    /// Strips that were read to their end, to be filled again: most are made while a thread is busy.
+    retired: Vec<Arc<Strip<E>>>,
+    /// How many entries were read before that one's.
+    read: usize,
+    /// Where items stand between entries, and the position of the last.
+    marks: Vec<Mark>,
+    marked: usize,
+    /// Whose the entries are from that position on.
+    entry_owners: Vec<(usize, E::Owner)>,
+    entry_portion: usize,
 }
 
-impl<T> Lane<T> {
-    fn new() -> Self {
-        let (items, full) = (Vec::new(), Vec::new());
-        Self(Mutex::new(Inside { items, full, room: 0, portion: FIRST_PORTION, tally: [0; KINDS], owner: 0 }))
+/// Why an entry was not put down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// The queue is full.
+    Full,
+    /// The consumer reads the lane just now.
+    Busy,
+}
+
+impl<T, E: Entry> Lane<T, E> {
+    /// Whether there is still a queue at its end.
+    pub(super) fn leads_somewhere(&self) -> bool {
+        Arc::strong_count(&self.track) > 1
     }
 }
 
-impl<T> Queue<T> {
+impl<T, E: Entry> Track<T, E> {
+    fn new() -> Self {
+        let inside = Inside {
+            items: Vec::new(),
+            full: Vec::new(),
+            count: 0,
+            room: 0,
+            portion: FIRST_PORTION,
+            owner: 0,
+            strips: Vec::new(),
+            read_from: 0,
+            retired: Vec::new(),
+            read: 0,
+            marks: Vec::new(),
+            marked: 0,
+            entry_owners: Vec::new(),
+            entry_portion: FIRST_PORTION,
+        };
+        Self { inside: Mutex::new(inside), tally: counts() }
+    }
+
+    /// By the lane's thread: nobody else writes there.
+    #[inline]
+    fn count(&self, kind: usize) {
+        let count = &self.tally[kind % KINDS];
+        count.store(count.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+    }
+}
+
+fn counts() -> Counts {
+    [const { AtomicUsize::new(0) }; KINDS]
+}
+
+fn add_up(sum: &mut Tally, counts: &Counts) {
+    sum.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count.load(Ordering::Relaxed) as u64);
+}
+
+impl<T, E: Entry> Queue<T, E> {
     pub(super) fn new(capacity: usize) -> Self {
         Self {
             shared: SegQueue::new(),
-            shared_tally: [const { AtomicUsize::new(0) }; KINDS],
+            shared_tally: counts(),
             newcomers: SegQueue::new(),
-            lanes: Mutex::new(Lanes { open: Vec::new(), gone: [0; KINDS] }),
+            tracks: Mutex::new(Tracks { open: Vec::new(), gone: [0; KINDS] }),
             taken: AtomicUsize::new(0),
             capacity: capacity.min(CLOSED),
             high_water: AtomicUsize::new(0),
@@ -101,12 +180,12 @@ impl<T> Queue<T> {
     }
 
     /// A lane for the calling thread.
-    pub(super) fn open_lane(&self) -> Arc<Lane<T>> {
-        let lane = Arc::new(Lane::new());
-        self.newcomers.push(Arc::clone(&lane));
+    pub(super) fn open_lane(&self) -> Lane<T, E> {
+        let track = Arc::new(Track::new());
+        self.newcomers.push(Arc::clone(&track));
         // Either the consumer that goes to sleep sees the lane, or a push sees that it sleeps.
         fence(Ordering::SeqCst);
-        lane
+        Lane { track, writer: Writer::new() }
     }
 
     /// Has an item of that kind made and put at the end of a lane of this queue. `Err`: the queue is full. `make` is told whether
@@ -118,13 +197,14 @@ impl<T> Queue<T> {
     )]
     pub(super) fn push_in(
         &self,
-        lane: &Lane<T>,
+        lane: &mut Lane<T, E>,
         kind: usize,
         owner: usize,
         make: impl FnOnce(bool) -> T,
     ) -> Result<(), T> {
-        let Some(mut inside) = lane.0.try_lock() else { return self.push(kind, make(false)) };
-        if inside.room == 0 && !self.take_places(&mut inside) {
+        let Lane { track, writer } = lane;
+        let Some(mut inside) = track.inside.try_lock() else { return self.push(kind, make(false)) };
+        if inside.room == 0 && !self.take_places(&mut inside, writer) {
             drop(inside);
             return Err(make(false));
         }
@@ -133,11 +213,15 @@ impl<T> Queue<T> {
             drop(inside);
             return self.push(kind, make(false));
         }
+        if inside.marked != writer.position() {
+            inside.mark(writer.position());
+        }
         inside.room -= 1;
+        inside.count += 1;
         let follows = inside.owner == owner && owner != 0;
         inside.owner = owner;
         inside.items.push(make(follows));
-        inside.tally[kind % KINDS] += 1;
+        track.count(kind);
         let is_asleep = self.asleep.load(Ordering::Relaxed);
         drop(inside);
         if is_asleep {
@@ -146,34 +230,115 @@ impl<T> Queue<T> {
         Ok(())
     }
 
-    /// Shows what was last pushed to a lane, if it is there still, and of that owner. Of what `change` says it has added to it, one more of that kind
-    /// was let in. (The consumer has been woken for it, or has not looked yet.)
+    /// Puts an entry of that kind down in a lane of this queue, and its end if that is known. `false`: there is no room in it, or its
+    /// last entry has another owner: see [`put_anew`](Self::put_anew).
     #[inline(always)]
-    #[allow(clippy::inline_always, reason = "as above")]
-    pub(super) fn change_last(lane: &Lane<T>, kind: usize, owner: usize, change: impl FnOnce(&mut T) -> bool) -> bool {
-        let Some(mut inside) = lane.0.try_lock() else { return false };
-        let changed = inside.owner == owner && inside.items.last_mut().is_some_and(change);
-        inside.tally[kind % KINDS] += u64::from(changed);
-        changed
+    #[allow(clippy::inline_always, reason = "the way of each step")]
+    pub(super) fn put_in(
+        &self,
+        lane: &mut Lane<T, E>,
+        kind: usize,
+        owner: usize,
+        content: E::Content,
+        end: Option<u64>,
+    ) -> bool {
+        let is_put = lane.writer.put(owner, content, end);
+        if is_put {
+            self.was_put(lane, kind);
+        }
+        is_put
     }
 
-    /// Takes a portion of places for a lane, as far as there are any.
+    /// The same with new room, and for an owner that has to be said. `owner` is the address of `whose`.
+    pub(super) fn put_anew(
+        &self,
+        lane: &mut Lane<T, E>,
+        kind: usize,
+        owner: usize,
+        (content, end): (E::Content, Option<u64>),
+        whose: impl FnOnce() -> E::Owner,
+    ) -> Result<(), Refused> {
+        let (track, writer) = (&lane.track, &mut lane.writer);
+        let mut inside = track.inside.try_lock().ok_or(Refused::Busy)?;
+        if !writer.has_room() && !self.take_entry_places(&mut inside, writer) {
+            return Err(Refused::Full);
+        }
+        inside.entry_owners.push((writer.position(), whose()));
+        writer.set_owner(owner);
+        // While we have the lock nobody takes the room back.
+        let is_put = writer.put(owner, content, end);
+        drop(inside);
+        if is_put {
+            self.was_put(lane, kind);
+        }
+        if is_put { Ok(()) } else { Err(Refused::Busy) }
+    }
+
+    #[inline]
+    fn was_put(&self, lane: &Lane<T, E>, kind: usize) {
+        lane.track.count(kind);
+        if self.asleep.load(Ordering::SeqCst) {
+            self.wake();
+        }
+    }
+
+    /// Adds an end, which counts as one more of that kind, to what was last put down in a lane, if that has that owner and number and
+    /// was not read. (The consumer has been woken for it, or has not looked yet.)
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "as above")]
+    pub(super) fn add_end(lane: &Lane<T, E>, kind: usize, owner: usize, number: u32, end: u64) -> bool {
+        let is_added = lane.writer.add_end(owner, number, end);
+        if is_added {
+            lane.track.count(kind);
+        }
+        is_added
+    }
+
+    /// Takes a portion of places for the items of a lane, as far as there are any.
     #[cold]
-    fn take_places(&self, inside: &mut Inside<T>) -> bool {
+    fn take_places(&self, inside: &mut Inside<T, E>, writer: &mut Writer<E>) -> bool {
         if inside.items.len() >= PIECE {
             inside.full.push(mem::take(&mut inside.items));
             inside.owner = 0;
         }
         let wanted = inside.portion.min(PIECE - inside.items.len());
+        inside.room = self.take_up_to(wanted);
+        if inside.room == 0 {
+            // What it has for entries is the lane's as well.
+            let room = writer.give_up();
+            inside.room = room.min(wanted);
+            self.give_back(room - inside.room);
+        }
+        inside.portion = (inside.portion * 2).min(PIECE);
+        inside.items.reserve_exact(inside.room);
+        inside.room > 0
+    }
+
+    /// The same for its entries.
+    fn take_entry_places(&self, inside: &mut Inside<T, E>, writer: &mut Writer<E>) -> bool {
+        if writer.space() == 0 {
+            let strip = inside.empty_strip();
+            inside.strips.push(Arc::clone(&strip));
+            writer.begin(strip);
+        }
+        let wanted = inside.entry_portion.min(writer.space());
+        let mut granted = self.take_up_to(wanted);
+        if granted == 0 {
+            granted = inside.room.min(wanted);
+            inside.room -= granted;
+        }
+        inside.entry_portion = (inside.entry_portion * 2).min(STRIP);
+        writer.grant(granted);
+        granted > 0
+    }
+
+    fn take_up_to(&self, wanted: usize) -> usize {
         let mut granted = 0;
         let _ = self.taken.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |taken| {
             granted = wanted.min(self.capacity.saturating_sub(taken));
             (granted > 0).then_some(taken + granted)
         });
-        inside.room = granted;
-        inside.portion = (inside.portion * 2).min(PIECE);
-        inside.items.reserve_exact(granted);
-        granted > 0
+        granted
     }
 
     /// Puts an item at the end of the list that all threads share. `Err`: the queue is full.
@@ -225,47 +390,45 @@ impl<T> Queue<T> {
     }
 
     /// Takes everything out: what was pushed before this is called is in it. The places of what was taken are the caller's to
-    /// give back. Says how many items there were.
-    pub(super) fn read(&self, into: &mut Vec<Vec<T>>) -> usize {
+    /// give back. Says how many there were.
+    pub(super) fn read(&self, into: &mut Vec<Harvest<T, E>>) -> usize {
         let mut shared = Vec::new();
         while let Some(item) = self.shared.pop() {
             shared.push(item);
         }
         let mut read = shared.len();
         if read > 0 {
-            into.push(shared);
+            into.push(Harvest::of_items(shared));
         }
         let mut unused = 0;
-        let mut lanes = self.lanes();
-        let Lanes { open, gone } = &mut *lanes;
-        open.retain(|lane| {
-            let is_gone = Arc::strong_count(lane) == 1; // asked first: nobody can push after that
-            let mut inside = lane.0.lock();
-            let inside = &mut *inside;
-            unused += mem::take(&mut inside.room);
-            inside.portion = FIRST_PORTION;
-            inside.owner = 0;
-            for piece in inside.full.drain(..).chain((!inside.items.is_empty()).then(|| mem::take(&mut inside.items))) {
-                read += piece.len();
-                into.push(piece);
+        let mut tracks = self.tracks();
+        let Tracks { open, gone } = &mut *tracks;
+        open.retain(|track| {
+            let is_gone = Arc::strong_count(track) == 1; // asked first: nobody can push after that
+            let (harvest, room) = track.inside.lock().reap();
+            unused += room;
+            let count = harvest.len();
+            if count > 0 {
+                read += count;
+                into.push(harvest);
             }
             if is_gone {
-                gone.iter_mut().zip(inside.tally).for_each(|(gone, count)| *gone += count);
+                add_up(gone, &track.tally);
             }
             !is_gone
         });
-        drop(lanes);
+        drop(tracks);
         self.high_water.fetch_max(read, Ordering::Relaxed);
         self.give_back(unused);
         read
     }
 
-    fn lanes(&self) -> MutexGuard<'_, Lanes<T>> {
-        let mut lanes = self.lanes.lock();
-        while let Some(lane) = self.newcomers.pop() {
-            lanes.open.push(lane);
+    fn tracks(&self) -> MutexGuard<'_, Tracks<T, E>> {
+        let mut tracks = self.tracks.lock();
+        while let Some(track) = self.newcomers.pop() {
+            tracks.open.push(track);
         }
-        lanes
+        tracks
     }
 
     /// So many items are out of hand.
@@ -289,27 +452,21 @@ impl<T> Queue<T> {
     }
 
     fn is_empty(&self) -> bool {
-        let is_empty = |lane: &Arc<Lane<T>>| {
-            let inside = lane.0.lock();
-            inside.items.is_empty() && inside.full.is_empty()
-        };
-        self.shared.is_empty() && self.lanes().open.iter().all(is_empty)
+        self.shared.is_empty() && self.tracks().open.iter().all(|track| track.inside.lock().is_empty())
     }
 
     /// How many items wait, or are in the consumer's hand.
     pub(super) fn len(&self) -> usize {
-        let unused: usize = self.lanes().open.iter().map(|lane| lane.0.lock().room).sum();
+        let unused: usize = self.tracks().open.iter().map(|track| track.inside.lock().unused()).sum();
         (self.taken.load(Ordering::Acquire) & !CLOSED).saturating_sub(unused).min(self.capacity)
     }
 
     /// How many items were let in, by kind.
     pub(super) fn tally(&self) -> Tally {
-        let lanes = self.lanes();
-        let mut sum = lanes.gone;
-        sum.iter_mut().zip(&self.shared_tally).for_each(|(sum, count)| *sum += count.load(Ordering::Relaxed) as u64);
-        for lane in &lanes.open {
-            sum.iter_mut().zip(lane.0.lock().tally).for_each(|(sum, count)| *sum += count);
-        }
+        let tracks = self.tracks();
+        let mut sum = tracks.gone;
+        add_up(&mut sum, &self.shared_tally);
+        tracks.open.iter().for_each(|track| add_up(&mut sum, &track.tally));
         sum
     }
 
@@ -332,5 +489,64 @@ impl<T> Queue<T> {
     /// What was last said by [`set_disorder`](Self::set_disorder).
     pub(super) fn disorder(&self) -> (usize, usize) {
         (self.skipped.load(Ordering::Relaxed), self.late.load(Ordering::Relaxed))
+    }
+}
+
+impl<T, E: Entry> Inside<T, E> {
+    /// The next item comes after what was put down before that position.
+    #[cold]
+    fn mark(&mut self, position: usize) {
+        self.marks.push(Mark { item: self.count, position });
+        self.marked = position;
+    }
+
+    /// Takes everything out, and takes back the places that are not used: the thread then has to ask for more, and to say again whose
+    /// its entries are.
+    fn reap(&mut self) -> (Harvest<T, E>, usize) {
+        let mut unused = mem::take(&mut self.room);
+        (self.portion, self.entry_portion) = (FIRST_PORTION, FIRST_PORTION);
+        (self.owner, self.count) = (0, 0);
+        let mut pieces = mem::take(&mut self.full);
+        if !self.items.is_empty() {
+            pieces.push(mem::take(&mut self.items));
+        }
+        let (first, mut parts) = (self.read, Vec::new());
+        for strip in &self.strips {
+            let (to, room) = strip.take_back();
+            unused += room;
+            let from = mem::replace(&mut self.read_from, 0);
+            self.read = self.read.wrapping_add(to - from);
+            if to > from {
+                parts.push(Part { strip: Arc::clone(strip), from, to });
+            }
+            if to < STRIP {
+                self.read_from = to;
+            }
+        }
+        // Only the last one goes on.
+        let is_full = self.strips.last().is_none_or(|strip| strip.filled() >= STRIP);
+        if parts.is_empty() {
+            self.retired = Vec::new();
+        }
+        self.retired.extend(self.strips.drain(..self.strips.len() - usize::from(!is_full)));
+        self.retired.truncate(MOST_RETIRED);
+        self.marked = self.read;
+        let (marks, owners) = (mem::take(&mut self.marks), mem::take(&mut self.entry_owners));
+        (Harvest { pieces, marks, parts, owners, first }, unused)
+    }
+
+    fn empty_strip(&mut self) -> Arc<Strip<E>> {
+        let empty = self.retired.iter_mut().position(Strip::is_empty_again);
+        empty.map_or_else(|| Arc::new(Strip::new(STRIP)), |place| self.retired.swap_remove(place))
+    }
+
+    fn is_empty(&self) -> bool {
+        let is_read = |strip: &Arc<Strip<E>>| strip.filled() <= self.read_from;
+        self.count == 0 && self.strips.len() <= 1 && self.strips.iter().all(is_read)
+    }
+
+    /// Places that are taken and not used.
+    fn unused(&self) -> usize {
+        self.room + self.strips.last().map_or(0, |strip| strip.room())
     }
 }

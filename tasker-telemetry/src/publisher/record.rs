@@ -7,6 +7,7 @@ use std::mem;
 use std::sync::Arc;
 
 use super::order::{Numbered, Place};
+use super::short::ShortStep;
 use crate::catalog::{EventSpec, StepSpec};
 use crate::event::{EventKind, Payload};
 use crate::failure::Failure;
@@ -77,6 +78,13 @@ impl StepPlace {
     /// The same, where an engine counts the attempts.
     pub(crate) fn driven(spec: &'static StepSpec, task: &TaskCore, attempt: u32) -> Self {
         Self { spec, number: task.next_step() | Self::DRIVEN, attempt, parent: 0 }
+    }
+
+    /// A short step there, which began at that time; `opened`: the number of the first event that its beginning is told by.
+    #[inline]
+    pub(crate) const fn short(self, at: Timestamp, opened: u32) -> ShortStep {
+        let Self { spec, number, parent, .. } = self;
+        ShortStep { spec, number, sequence: opened, at, parent, opens: true }
     }
 
     pub(crate) const fn is_driven(&self) -> bool {
@@ -251,19 +259,6 @@ impl Record {
                 each(&mut Self { kind, sequence, at, task, step, fact, follows: false });
             }
             sequence = sequence.wrapping_add(1);
-        }
-    }
-
-    /// The step whose beginning this tells, as the event of that number in its task, has ended well after so many nanoseconds.
-    /// `false`: this is another record.
-    #[inline]
-    pub(crate) fn add_end(&mut self, sequence: u32, nanos: u64) -> bool {
-        match &mut self.fact {
-            Fact::Short { ended: ended @ None, .. } if self.sequence == sequence => {
-                *ended = Some(nanos);
-                true
-            }
-            _ => false,
         }
     }
 

@@ -8,10 +8,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::account::Account;
+use super::harvest::{Harvest, Read};
 use super::keeper::{self, Delivery, Held, Kept, is_kept};
 use super::order::Order;
 use super::queue::Queue;
 use super::record::{Fact, Record};
+use super::short::ShortEntry;
 use super::ticket::Ticket;
 
 /// What stands in the queue.
@@ -54,21 +56,24 @@ impl Mailbox {
 const LINGER: Duration = Duration::from_millis(10);
 const NAP: Duration = Duration::from_millis(1);
 
+/// After so many of what was read, what was sorted is sent off and the places are given back.
+const AT_ONCE: usize = 256;
+
 /// How often all lanes are read again before a flush is passed on.
 const MOST_READINGS: usize = 16;
 
 pub(super) fn start(
-    queue: Arc<Queue<Item>>,
+    queue: Arc<Queue<Item, ShortEntry>>,
     mailboxes: Vec<Mailbox>,
     kept: Option<Kept>,
 ) -> std::io::Result<thread::JoinHandle<()>> {
     thread::Builder::new().name("tasker-router".to_owned()).spawn(move || {
         queue.set_consumer(thread::current());
-        let (order, pieces, orders) = (Order::new(), Vec::new(), Vec::new());
+        let (order, harvests, orders) = (Order::new(), Vec::new(), Vec::new());
         let (tickets, outgoing, to_keep) = (Vec::new(), Vec::new(), Vec::new());
         let keeper = if kept.is_some() { keeper::KINDS } else { 0 };
         let wanted = mailboxes.iter().fold(keeper, |mask, mailbox| mask | mailbox.account.interest.mask());
-        Router { queue, mailboxes, kept, order, pieces, orders, tickets, wanted, outgoing, to_keep }.run();
+        Router { queue, mailboxes, kept, order, harvests, orders, tickets, wanted, outgoing, to_keep }.run();
     })
 }
 
@@ -140,13 +145,13 @@ const fn is_published(record: &Record) -> bool {
 }
 
 struct Router {
-    queue: Arc<Queue<Item>>,
+    queue: Arc<Queue<Item, ShortEntry>>,
     mailboxes: Vec<Mailbox>,
     /// What writes records down before subscribers get them.
     kept: Option<Kept>,
     order: Order<Record>,
     /// What was read and has not been sorted.
-    pieces: Vec<Vec<Item>>,
+    harvests: Vec<Harvest<Item, ShortEntry>>,
     /// What was read and asks something of the router itself.
     orders: Vec<Item>,
     /// Flushes under way.
@@ -202,21 +207,19 @@ impl Router {
     /// Reads all that was pushed so far, and sends it off. Says how much that was.
     fn read(&mut self) -> usize {
         self.order.begin_reading();
-        let taken = self.queue.read(&mut self.pieces);
-        for mut piece in std::mem::take(&mut self.pieces) {
-            let count = piece.len();
-            give_tasks(&mut piece);
-            for item in &mut piece {
-                match item {
-                    Item::Event(record) if self.order.admits(record) => self.sort_apart(record),
-                    Item::Event(record) => self.order.hold(record.take()),
-                    Item::Spans(records) => self.send_to_spans(std::mem::take(records)),
-                    Item::Flush(_) | Item::Shutdown(_) => {
-                        self.orders.push(std::mem::replace(item, Item::Spans(Vec::new())));
-                    }
+        let taken = self.queue.read(&mut self.harvests);
+        for mut harvest in std::mem::take(&mut self.harvests) {
+            harvest.pieces.iter_mut().for_each(|piece| give_tasks(piece));
+            let mut count = 0;
+            harvest.each(|read| {
+                self.take_in(read);
+                count += 1;
+                if count == AT_ONCE {
+                    count = 0;
+                    self.queue.give_back(AT_ONCE);
+                    self.send();
                 }
-            }
-            drop(piece);
+            });
             self.queue.give_back(count);
             self.send();
         }
@@ -230,6 +233,28 @@ impl Router {
         }
         self.queue.set_disorder(self.order.skipped, self.order.late);
         taken
+    }
+
+    /// Sorts what goes on at once.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "called once; a record is then made where it is used")]
+    fn take_in(&mut self, read: Read<'_, Item, ShortEntry>) {
+        match read {
+            Read::Entry(task, opened, ended) => {
+                let mut record = opened.record(Arc::clone(task), ended);
+                if self.order.admits(&record) {
+                    self.sort_apart(&mut record);
+                } else {
+                    self.order.hold(record);
+                }
+            }
+            Read::Item(Item::Event(record)) if self.order.admits(record) => self.sort_apart(record),
+            Read::Item(Item::Event(record)) => self.order.hold(record.take()),
+            Read::Item(Item::Spans(records)) => self.send_to_spans(std::mem::take(records)),
+            Read::Item(item @ (Item::Flush(_) | Item::Shutdown(_))) => {
+                self.orders.push(std::mem::replace(item, Item::Spans(Vec::new())));
+            }
+        }
     }
 
     /// Does what it was asked to do: what had been pushed before has been read by now. `Some`: it is to shut down.

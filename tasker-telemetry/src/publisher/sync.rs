@@ -2,7 +2,7 @@
 //! (`tests/tests/queue_model.rs`).
 
 pub(super) use std::sync::OnceLock;
-pub(super) use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
+pub(super) use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 pub(super) use std::thread::{Thread, park, park_timeout};
 
 pub(super) use crossbeam_queue::SegQueue;

@@ -68,7 +68,8 @@ impl StepRun {
         let nanos = started.nanos_since();
         let end = started.timestamp().after(nanos);
         task.step_completed();
-        if scope::with_lanes(|lanes| task.emit_short_end(lanes, end, place, nanos, opened)).is_none() {
+        let step = place.short(started.timestamp(), opened);
+        if scope::with_lanes(|lanes| task.emit_short_end(lanes, step, nanos)).is_none() {
             let fact = || Fact::Completed { nanos, queue_nanos: 0, inputs: None };
             task.emit(EventKind::StepCompleted, end, Some(place), fact); // the thread is being torn down
         }
@@ -112,7 +113,7 @@ impl Short {
             let current = spot.become_of_step(trace, span_of(&inner));
             inner.parent = trace.parent_among(current.or_else(|| place.as_ref().map(span_of)));
         }
-        task.emit_opening(lanes, started.timestamp(), inner, opened);
+        task.emit_opening(lanes, inner.short(started.timestamp(), opened));
         if let Some(metrics) = task.metrics() {
             metrics.short_step_began();
         }
@@ -137,7 +138,7 @@ impl Short {
         lent.end_told(|task, place, lanes| {
             task.step_completed();
             let end = self.started.timestamp().after(nanos);
-            task.emit_short_end(lanes, end, place, nanos, self.opened);
+            task.emit_short_end(lanes, place.short(self.started.timestamp(), self.opened), nanos);
             if let Some(metrics) = task.metrics() {
                 let took = Took { nanos, end_unix_nanos: end.as_unix_nanos(), trace: || task.exemplar() };
                 metrics.short_step_completed(place.spec, took);

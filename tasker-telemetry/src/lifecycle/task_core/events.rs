@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::TaskCore;
 use crate::event::EventKind;
-use crate::publisher::{Fact, Inputs, Lanes, Opening, Record, StepPlace};
+use crate::publisher::{Fact, Inputs, Lanes, Opening, Record, ShortStep, StepPlace};
 use crate::time::Timestamp;
 use crate::trace::TaskTrace;
 
@@ -82,49 +82,34 @@ impl TaskCore {
     }
 
     /// Tells the publisher so.
-    #[inline]
-    pub(crate) fn emit_opening(self: &Arc<Self>, lanes: &mut Lanes, at: Timestamp, step: StepPlace, sequence: u32) {
-        let opening = self.opening;
-        if opening == Opening::Nothing {
-            return;
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "the way of most steps")]
+    pub(crate) fn emit_opening(self: &Arc<Self>, lanes: &mut Lanes, step: ShortStep) {
+        if self.opening != Opening::Nothing {
+            self.core.publisher().send_short(lanes, self, step, None);
         }
-        self.core.publisher().send_opening(lanes, opening, self.owner(), move |follows| Record {
-            kind: EventKind::StepStarted,
-            sequence,
-            at,
-            task: self.unless(follows),
-            step: Some(step),
-            fact: Fact::Short { opening, ended: None },
-            follows,
-        });
     }
 
-    /// It ends well, after so long; `opened`: the number of the first event that its beginning was told by.
+    /// It ends well, after so long. `step`: as it began. Where its beginning is still the last that the thread has told, and nothing
+    /// has happened in the task since, its end is added to that.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "called in two places, of which one is the way of most steps")]
-    pub(crate) fn emit_short_end(
-        self: &Arc<Self>,
-        lanes: &mut Lanes,
-        at: Timestamp,
-        step: StepPlace,
-        nanos: u64,
-        opened: u32,
-    ) {
+    pub(crate) fn emit_short_end(self: &Arc<Self>, lanes: &mut Lanes, step: ShortStep, nanos: u64) {
         if self.direct & EventKind::StepCompleted.bit() == 0 {
             return;
         }
         let sequence = self.counted.in_line(1);
-        let is_next = sequence == opened.wrapping_add(self.opening.events());
-        let add_to = move |begun: &mut Record| is_next && begun.add_end(opened, nanos);
-        self.core.publisher().send_end(lanes, self.owner(), add_to, move |follows| Record {
-            kind: EventKind::StepCompleted,
-            sequence,
-            at,
-            task: self.unless(follows),
-            step: Some(step),
-            fact: Fact::Completed { nanos, queue_nanos: 0, inputs: None },
-            follows,
-        });
+        let publisher = self.core.publisher();
+        let is_next = self.opening != Opening::Nothing && sequence == step.sequence.wrapping_add(self.opening.events());
+        if !is_next || !publisher.add_end(lanes, self.owner(), step.sequence, nanos) {
+            publisher.send_short(lanes, self, ShortStep { sequence, opens: false, ..step }, Some(nanos));
+        }
+    }
+
+    /// By which events the beginning of a short step is told.
+    #[inline]
+    pub(crate) const fn opening(&self) -> Opening {
+        self.opening
     }
 
     /// Hands on a record of this task, which somebody wants to have.
