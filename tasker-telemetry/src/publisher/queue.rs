@@ -11,6 +11,7 @@
 //! the consumer found it empty has taken the lane's lock after it, and so sees that it sleeps; one that puts an entry down after that
 //! does so after it in the one order that such operations have.
 
+use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,9 +30,6 @@ const PIECE: usize = 256;
 
 /// How many places a lane takes at first. Each further time it takes twice as many, up to a piece.
 const FIRST_PORTION: usize = 8;
-
-/// How many strips a lane keeps to fill them again, while it is busy.
-const MOST_RETIRED: usize = 64;
 
 /// How many kinds of item are counted apart.
 pub(super) const KINDS: usize = 32;
@@ -92,8 +90,8 @@ struct Inside<T, E: Entry> {
     /// The strips that are not read to their end, and how far the first one is.
     strips: Vec<Arc<Strip<E>>>,
     read_from: usize,
-    /// Strips that were read to their end, to be filled again: most are made while a thread is busy.
-    retired: Vec<Arc<Strip<E>>>,
+    /// Strips that were read to their end, to be filled again: as many as the last reading found.
+    retired: VecDeque<Arc<Strip<E>>>,
     /// How many entries were read before that one's.
     read: usize,
     /// Where items stand between entries, and the position of the last.
@@ -131,7 +129,7 @@ impl<T, E: Entry> Track<T, E> {
             owner: 0,
             strips: Vec::new(),
             read_from: 0,
-            retired: Vec::new(),
+            retired: VecDeque::new(),
             read: 0,
             marks: Vec::new(),
             marked: 0,
@@ -525,19 +523,18 @@ impl<T, E: Entry> Inside<T, E> {
         }
         // Only the last one goes on.
         let is_full = self.strips.last().is_none_or(|strip| strip.filled() >= STRIP);
-        if parts.is_empty() {
-            self.retired = Vec::new();
-        }
         self.retired.extend(self.strips.drain(..self.strips.len() - usize::from(!is_full)));
-        self.retired.truncate(MOST_RETIRED);
+        self.retired.drain(..self.retired.len().saturating_sub(parts.len()));
         self.marked = self.read;
         let (marks, owners) = (mem::take(&mut self.marks), mem::take(&mut self.entry_owners));
         (Harvest { pieces, marks, parts, owners, first }, unused)
     }
 
     fn empty_strip(&mut self) -> Arc<Strip<E>> {
-        let empty = self.retired.iter_mut().position(Strip::is_empty_again);
-        empty.map_or_else(|| Arc::new(Strip::new(STRIP)), |place| self.retired.swap_remove(place))
+        // The first has been in the consumer's hand for the longest.
+        let is_empty = self.retired.front_mut().is_some_and(Strip::is_empty_again);
+        let again = if is_empty { self.retired.pop_front() } else { None };
+        again.unwrap_or_else(|| Arc::new(Strip::new(STRIP)))
     }
 
     fn is_empty(&self) -> bool {

@@ -1,5 +1,6 @@
 //! Tests of the queue on real threads. Apart from it, because the model checker compiles that file as well.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::thread;
 
@@ -301,12 +302,34 @@ fn strips_are_filled_again_and_hold_nobody() {
         queue.give_back(read);
         assert!(seen.into_iter().eq(0..1_000));
         assert_eq!(Arc::strong_count(&owner), 1, "nobody holds the owner of what was read");
+        assert!(MADE.get() <= 6 * STRIP, "{} entries made", MADE.get());
+    }
+    // What a quiet thread does not need is no more.
+    let before = GONE.get();
+    (0..2).for_each(|_| _ = queue.read(&mut Vec::new()));
+    assert!(GONE.get() - before >= 3 * STRIP, "{} entries gone", GONE.get() - before);
+}
+
+thread_local! {
+    static MADE: Cell<usize> = const { Cell::new(0) };
+    static GONE: Cell<usize> = const { Cell::new(0) };
+}
+
+/// An entry whose owner is counted, as it is itself.
+struct Owned(Number);
+
+impl Default for Owned {
+    fn default() -> Self {
+        MADE.set(MADE.get() + 1);
+        Self(Number::default())
     }
 }
 
-/// An entry whose owner is counted.
-#[derive(Default)]
-struct Owned(Number);
+impl Drop for Owned {
+    fn drop(&mut self) {
+        GONE.set(GONE.get() + 1);
+    }
+}
 
 impl Entry for Owned {
     type Content = u32;
