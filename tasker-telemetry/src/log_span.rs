@@ -77,6 +77,14 @@ impl LogSpan {
     /// While the answer lives, what is logged on this thread is logged inside.
     #[inline]
     pub(crate) fn enter(&self) -> Option<EnteredSpan> {
-        self.0.as_ref().map(|span| tracing::Span::clone(span).entered())
+        match &self.0 {
+            Some(span) => Self::enter_it(span),
+            None => None,
+        }
+    }
+
+    #[cold]
+    fn enter_it(span: &tracing::Span) -> Option<EnteredSpan> {
+        Some(span.clone().entered())
     }
 }

@@ -60,6 +60,8 @@ mod order;
 mod queue;
 #[path = "../../tasker-telemetry/src/publisher/strip.rs"]
 mod strip;
+#[path = "../../tasker-telemetry/src/publisher/track.rs"]
+mod track;
 
 use std::sync::atomic::AtomicU32;
 

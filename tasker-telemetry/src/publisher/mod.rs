@@ -30,6 +30,7 @@ mod strip;
 mod sync;
 mod tap;
 mod ticket;
+mod track;
 mod watch;
 mod worker;
 

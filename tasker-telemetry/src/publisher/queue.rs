@@ -11,31 +11,19 @@
 //! the consumer found it empty has taken the lane's lock after it, and so sees that it sleeps; one that puts an entry down after that
 //! does so after it in the one order that such operations have.
 
-use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::harvest::{Harvest, Mark, Part};
-use super::strip::{Entry, STRIP, Strip, Writer};
+use super::harvest::Harvest;
+use super::strip::{Entry, STRIP, Writer};
 use super::sync::{
     AtomicBool, AtomicUsize, Mutex, MutexGuard, OnceLock, Ordering, SegQueue, Thread, fence, park, park_timeout,
 };
+use super::track::{Counts, Inside, KINDS, PIECE, Tally, Track, add_up, counts};
 
 /// Added to the places that are taken when the queue is closed: then every push finds it full.
 const CLOSED: usize = 1 << (usize::BITS - 2);
-
-/// How many items a lane keeps in one piece.
-const PIECE: usize = 256;
-
-/// How many places a lane takes at first. Each further time it takes twice as many, up to a piece.
-const FIRST_PORTION: usize = 8;
-
-/// How many kinds of item are counted apart.
-pub(super) const KINDS: usize = 32;
-
-/// How many items of each kind were let in.
-pub(super) type Tally = [u64; KINDS];
 
 /// A bounded queue whose consumer can sleep.
 pub(super) struct Queue<T, E: Entry> {
@@ -54,8 +42,6 @@ pub(super) struct Queue<T, E: Entry> {
     consumer: OnceLock<Thread>,
 }
 
-type Counts = [AtomicUsize; KINDS];
-
 /// All tracks but the newcomers.
 struct Tracks<T, E: Entry> {
     open: Vec<Arc<Track<T, E>>>,
@@ -67,39 +53,6 @@ struct Tracks<T, E: Entry> {
 pub(super) struct Lane<T, E: Entry> {
     track: Arc<Track<T, E>>,
     writer: Writer<E>,
-}
-
-/// What the thread of a lane shares with the consumer.
-struct Track<T, E: Entry> {
-    inside: Mutex<Inside<T, E>>,
-    /// Written by the thread alone.
-    tally: Counts,
-}
-
-struct Inside<T, E: Entry> {
-    items: Vec<T>,
-    /// Pieces before it that are full.
-    full: Vec<Vec<T>>,
-    /// How many items there are in all.
-    count: usize,
-    /// Places taken in advance; never more than fit into `items`.
-    room: usize,
-    portion: usize,
-    /// Whose the last of `items` is; 0: nobody's, or there is none.
-    owner: usize,
-    /// The strips that are not read to their end, and how far the first one is.
-    strips: Vec<Arc<Strip<E>>>,
-    read_from: usize,
-    /// Strips that were read to their end, to be filled again: as many as the last reading found.
-    retired: VecDeque<Arc<Strip<E>>>,
-    /// How many entries were read before that one's.
-    read: usize,
-    /// Where items stand between entries, and the position of the last.
-    marks: Vec<Mark>,
-    marked: usize,
-    /// Whose the entries are from that position on.
-    entry_owners: Vec<(usize, E::Owner)>,
-    entry_portion: usize,
 }
 
 /// Why an entry was not put down.
@@ -116,43 +69,6 @@ impl<T, E: Entry> Lane<T, E> {
     pub(super) fn leads_somewhere(&self) -> bool {
         Arc::strong_count(&self.track) > 1
     }
-}
-
-impl<T, E: Entry> Track<T, E> {
-    fn new() -> Self {
-        let inside = Inside {
-            items: Vec::new(),
-            full: Vec::new(),
-            count: 0,
-            room: 0,
-            portion: FIRST_PORTION,
-            owner: 0,
-            strips: Vec::new(),
-            read_from: 0,
-            retired: VecDeque::new(),
-            read: 0,
-            marks: Vec::new(),
-            marked: 0,
-            entry_owners: Vec::new(),
-            entry_portion: FIRST_PORTION,
-        };
-        Self { inside: Mutex::new(inside), tally: counts() }
-    }
-
-    /// By the lane's thread: nobody else writes there.
-    #[inline]
-    fn count(&self, kind: usize) {
-        let count = &self.tally[kind % KINDS];
-        count.store(count.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
-    }
-}
-
-fn counts() -> Counts {
-    [const { AtomicUsize::new(0) }; KINDS]
-}
-
-fn add_up(sum: &mut Tally, counts: &Counts) {
-    sum.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count.load(Ordering::Relaxed) as u64);
 }
 
 impl<T, E: Entry> Queue<T, E> {
@@ -487,63 +403,5 @@ impl<T, E: Entry> Queue<T, E> {
     /// What was last said by [`set_disorder`](Self::set_disorder).
     pub(super) fn disorder(&self) -> (usize, usize) {
         (self.skipped.load(Ordering::Relaxed), self.late.load(Ordering::Relaxed))
-    }
-}
-
-impl<T, E: Entry> Inside<T, E> {
-    /// The next item comes after what was put down before that position.
-    #[cold]
-    fn mark(&mut self, position: usize) {
-        self.marks.push(Mark { item: self.count, position });
-        self.marked = position;
-    }
-
-    /// Takes everything out, and takes back the places that are not used: the thread then has to ask for more, and to say again whose
-    /// its entries are.
-    fn reap(&mut self) -> (Harvest<T, E>, usize) {
-        let mut unused = mem::take(&mut self.room);
-        (self.portion, self.entry_portion) = (FIRST_PORTION, FIRST_PORTION);
-        (self.owner, self.count) = (0, 0);
-        let mut pieces = mem::take(&mut self.full);
-        if !self.items.is_empty() {
-            pieces.push(mem::take(&mut self.items));
-        }
-        let (first, mut parts) = (self.read, Vec::new());
-        for strip in &self.strips {
-            let (to, room) = strip.take_back();
-            unused += room;
-            let from = mem::replace(&mut self.read_from, 0);
-            self.read = self.read.wrapping_add(to - from);
-            if to > from {
-                parts.push(Part { strip: Arc::clone(strip), from, to });
-            }
-            if to < STRIP {
-                self.read_from = to;
-            }
-        }
-        // Only the last one goes on.
-        let is_full = self.strips.last().is_none_or(|strip| strip.filled() >= STRIP);
-        self.retired.extend(self.strips.drain(..self.strips.len() - usize::from(!is_full)));
-        self.retired.drain(..self.retired.len().saturating_sub(parts.len()));
-        self.marked = self.read;
-        let (marks, owners) = (mem::take(&mut self.marks), mem::take(&mut self.entry_owners));
-        (Harvest { pieces, marks, parts, owners, first }, unused)
-    }
-
-    fn empty_strip(&mut self) -> Arc<Strip<E>> {
-        // The first has been in the consumer's hand for the longest.
-        let is_empty = self.retired.front_mut().is_some_and(Strip::is_empty_again);
-        let again = if is_empty { self.retired.pop_front() } else { None };
-        again.unwrap_or_else(|| Arc::new(Strip::new(STRIP)))
-    }
-
-    fn is_empty(&self) -> bool {
-        let is_read = |strip: &Arc<Strip<E>>| strip.filled() <= self.read_from;
-        self.count == 0 && self.strips.len() <= 1 && self.strips.iter().all(is_read)
-    }
-
-    /// Places that are taken and not used.
-    fn unused(&self) -> usize {
-        self.room + self.strips.last().map_or(0, |strip| strip.room())
     }
 }
