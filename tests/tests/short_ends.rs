@@ -291,3 +291,22 @@ fn where_the_queue_is_full_what_is_lost_is_counted() {
     let told: u64 = health.published.values().sum();
     assert_eq!(told, 3 * 20_000 + 3, "of each step three, of the task three, lost or not: {health:?}");
 }
+
+#[test]
+fn what_goes_on_after_the_shutdown_is_counted_as_that() {
+    #[task]
+    fn goes_on(telemetry: &Telemetry) {
+        leaf(0);
+        telemetry.shutdown_blocking().unwrap();
+        for n in 0..1_000 {
+            leaf(n);
+        }
+    }
+    let all = All::default();
+    let telemetry = telemetry(&all, 100_000);
+    telemetry.in_scope(|| goes_on(&telemetry));
+    let health = telemetry.health();
+    let dropped = &health.subscribers[0].dropped;
+    assert_eq!(dropped.iter().collect::<Vec<_>>(), [(&"shutdown", &3_001)], "{health:?}");
+    assert_eq!(all.0.lock().unwrap().values().flatten().filter(|seen| seen.name == STEP[2]).count(), 1);
+}
