@@ -3,10 +3,11 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
-use super::{Core, INSTALLED, Live, Telemetry};
+use super::installed::{INSTALLED, Installation, Live};
+use super::{Core, Telemetry};
 use crate::catalog::Catalog;
 use crate::filter::{BadRule, DEFAULT_FILTER_MASK, DEFAULT_FILTER_PARAMETERS, Filter, FilterRule, Filters};
 use crate::logs::{self, LogOptions};
@@ -398,7 +399,7 @@ impl Builder {
             log,
             #[cfg(feature = "otlp")]
             log_exporter,
-            installation: AtomicU32::new(0),
+            installation: Installation::default(),
             _live: resolved.enabled.then(Live::new),
         };
         if let Some(log) = &core.log {
