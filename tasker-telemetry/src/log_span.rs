@@ -76,7 +76,7 @@ impl LogSpan {
 
     /// While the answer lives, what is logged on this thread is logged inside.
     #[inline(always)]
-    #[allow(clippy::inline_always, reason = "a call and 15 instructions of each poll, where there is none")]
+    #[allow(clippy::inline_always, reason = "a call in each poll, where there is none")]
     pub(crate) fn enter(&self) -> Option<EnteredSpan> {
         self.0.as_ref().map(|span| Self::enter_it(span))
     }
