@@ -44,18 +44,17 @@ impl Drop for Owned {
     }
 }
 
-/// Which copies a thread writes. Whoever records several values at once looks it up once.
+/// Where a thread's copies lie, as far as it knows yet. Whoever records several values at once looks it up once.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Slot(usize);
 
 impl Slot {
     #[inline]
     pub(super) fn of_thread() -> Self {
-        Self(slot())
+        Self(SLOT.with(Cell::get))
     }
 }
 
-#[inline]
 fn slot() -> usize {
     let slot = SLOT.with(Cell::get);
     if slot == UNKNOWN { take_slot() } else { slot }
@@ -88,25 +87,29 @@ impl<T> Shards<T> {
 
     /// Shows the thread's copy, and whether nobody else writes there.
     #[inline]
-    pub(super) fn write(&self, make: impl Fn() -> T, write: impl Fn(&T, Writer)) {
-        self.write_in(Slot::of_thread(), make, write);
-    }
-
-    /// The same, when the thread's slot has been looked up.
-    #[inline]
-    pub(super) fn write_in(&self, Slot(slot): Slot, make: impl Fn() -> T, write: impl Fn(&T, Writer)) {
-        match self.near.get(slot) {
+    pub(super) fn write<R: Default>(&self, make: impl Fn() -> T, write: impl Fn(&T, Writer) -> R) -> R {
+        match self.near(Slot::of_thread()) {
             Some(copy) => write(copy, Writer::Alone),
-            None => self.write_far(slot, make, write),
+            None => self.write_far(make, write),
         }
     }
 
+    /// The thread's copy, if it is known, and one that nobody else writes and that is part of this.
+    #[inline]
+    pub(super) fn near(&self, Slot(slot): Slot) -> Option<&T> {
+        self.near.get(slot)
+    }
+
+    /// The copy is not near, or the thread does not know its slot yet.
     #[cold]
-    fn write_far(&self, slot: usize, make: impl Fn() -> T, write: impl Fn(&T, Writer)) {
-        let far = self.far.get_or_init(|| (0..FAR).map(|_| make()).collect());
-        if let Some(copy) = far.get(slot - NEAR) {
-            write(copy, if slot < OWN { Writer::Alone } else { Writer::Among });
+    fn write_far<R: Default>(&self, make: impl Fn() -> T, write: impl Fn(&T, Writer) -> R) -> R {
+        let slot = slot();
+        if let Some(copy) = self.near.get(slot) {
+            return write(copy, Writer::Alone);
         }
+        let far = self.far.get_or_init(|| (0..FAR).map(|_| make()).collect());
+        let copy = far.get(slot - NEAR);
+        copy.map(|copy| write(copy, if slot < OWN { Writer::Alone } else { Writer::Among })).unwrap_or_default()
     }
 
     /// All copies.
