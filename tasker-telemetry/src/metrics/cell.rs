@@ -137,10 +137,10 @@ impl LevelSeries {
         self.0.write(Line::default, |line, writer| writer.add(&line.0, 1_u64.wrapping_neg()));
     }
 
-    /// Where the thread counts, if that is near.
+    /// Where the thread counts, if nobody else does.
     #[inline]
-    pub(super) fn near(&self, slot: Slot) -> Option<NearLevel<'_>> {
-        self.0.near(slot).map(NearLevel)
+    pub(super) fn own(&self, slot: Slot) -> Option<OwnLevel<'_>> {
+        self.0.own(slot).map(OwnLevel)
     }
 
     /// The value now. What one thread counts up another may count down, so only the sum of all copies means something.
@@ -152,9 +152,9 @@ impl LevelSeries {
 }
 
 /// What a thread alone counts of a level.
-pub(super) struct NearLevel<'a>(&'a Line);
+pub(super) struct OwnLevel<'a>(&'a Line);
 
-impl NearLevel<'_> {
+impl OwnLevel<'_> {
     #[inline]
     pub(super) fn dec(&self) {
         Writer::Alone.add(&self.0.0, 1_u64.wrapping_neg());

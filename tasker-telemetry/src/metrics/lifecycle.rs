@@ -319,7 +319,7 @@ impl TaskSeries {
         let Took { nanos, end_unix_nanos, trace } = took;
         let in_progress = &self.steps_in_progress.cell;
         let near = self.steps.near(spec);
-        let added = near.and_then(|(_, step)| step.short.add_near(in_progress, nanos, end_unix_nanos));
+        let added = near.and_then(|(_, step)| step.short.add_own(in_progress, nanos, end_unix_nanos));
         let may_keep = added.unwrap_or_else(|| self.add_short_end(spec, nanos, end_unix_nanos));
         if may_keep && let Some(trace) = trace() {
             self.keep_short_trace(spec, nanos, end_unix_nanos, trace);

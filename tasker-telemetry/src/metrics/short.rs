@@ -53,14 +53,14 @@ impl ShortEnds {
     }
 
     /// One more that took so long, and is no longer in progress. Says whether it may be time to keep an exemplar. `None`: it is
-    /// not one that fell into the first bucket on a thread whose copies are near, and nothing has happened.
+    /// not one that fell into the first bucket, on a thread that has copies of its own; and nothing has happened.
     #[inline]
-    pub(super) fn add_near(&self, in_progress: &LevelSeries, nanos: u64, at_unix_nanos: u64) -> Option<bool> {
+    pub(super) fn add_own(&self, in_progress: &LevelSeries, nanos: u64, at_unix_nanos: u64) -> Option<bool> {
         if nanos > MOST[0] {
             return None;
         }
         let slot = Slot::of_thread();
-        let (level, ends) = (in_progress.near(slot)?, self.0.near(slot)?);
+        let (level, ends) = (in_progress.own(slot)?, self.0.own(slot)?);
         level.dec();
         ends.add(Writer::Alone, 0, nanos);
         Some(ends.is_due(at_unix_nanos))
