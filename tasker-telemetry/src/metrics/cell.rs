@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::chain::Chain;
 use super::exemplar::{Exemplar, ExemplarSlot};
 use super::shards::{Shards, Slot, Writer, add_float};
+use super::short::ShortEnds;
 
 /// What a [`Family`](super::family::Family) can be made of.
 pub(super) trait Cell: Send + Sync + 'static {
@@ -35,7 +37,11 @@ const NEAR: usize = 14;
 /// assert_eq!(ORDERS.value(), 3);
 /// ```
 #[derive(Debug)]
-pub struct CounterSeries(Shards<Line>);
+pub struct CounterSeries {
+    own: Shards<Line>,
+    /// Each of these counts, too.
+    short: Chain<Arc<ShortEnds>>,
+}
 
 impl CounterSeries {
     /// Adds one.
@@ -47,19 +53,19 @@ impl CounterSeries {
     /// Adds a number.
     #[inline]
     pub fn add(&self, number: u64) {
-        self.0.write(Line::default, |line, writer| writer.add(&line.0, number));
-    }
-
-    /// Adds one, when the thread's slot has been looked up.
-    #[inline]
-    pub(super) fn inc_in(&self, slot: Slot) {
-        self.0.write_in(slot, Line::default, |line, writer| writer.add(&line.0, 1));
+        self.own.write(Line::default, |line, writer| writer.add(&line.0, number));
     }
 
     /// The sum so far.
     #[must_use]
     pub fn value(&self) -> u64 {
-        self.0.iter().map(|line| line.0.load(Ordering::Relaxed)).fold(0, u64::wrapping_add)
+        let own = self.own.iter().map(|line| line.0.load(Ordering::Relaxed));
+        own.chain(self.short.iter().map(|ends| ends.count())).fold(0, u64::wrapping_add)
+    }
+
+    /// From now on these ends count, too.
+    pub(super) fn count_short(&self, ends: &Arc<ShortEnds>) {
+        self.short.push(Arc::clone(ends));
     }
 }
 
@@ -67,7 +73,7 @@ impl Cell for CounterSeries {
     type Shape = ();
 
     fn empty(_: &Arc<()>) -> Self {
-        Self(Shards::new(Line::default))
+        Self { own: Shards::new(Line::default), short: Chain::new() }
     }
 }
 
@@ -131,9 +137,10 @@ impl LevelSeries {
         self.0.write(Line::default, |line, writer| writer.add(&line.0, 1_u64.wrapping_neg()));
     }
 
+    /// Where the thread counts, if nobody else does.
     #[inline]
-    pub(super) fn dec_in(&self, slot: Slot) {
-        self.0.write_in(slot, Line::default, |line, writer| writer.add(&line.0, 1_u64.wrapping_neg()));
+    pub(super) fn own(&self, slot: Slot) -> Option<OwnLevel<'_>> {
+        self.0.own(slot).map(OwnLevel)
     }
 
     /// The value now. What one thread counts up another may count down, so only the sum of all copies means something.
@@ -141,6 +148,16 @@ impl LevelSeries {
     pub(super) fn value(&self) -> f64 {
         let sum = self.0.iter().map(|line| line.0.load(Ordering::Relaxed)).fold(0, u64::wrapping_add);
         sum.cast_signed() as f64
+    }
+}
+
+/// What a thread alone counts of a level.
+pub(super) struct OwnLevel<'a>(&'a Line);
+
+impl OwnLevel<'_> {
+    #[inline]
+    pub(super) fn dec(&self) {
+        Writer::Alone.add(&self.0.0, 1_u64.wrapping_neg());
     }
 }
 
@@ -202,7 +219,7 @@ impl Buckets {
     clippy::cast_sign_loss,
     reason = "a near number, from which it is looked for"
 )]
-fn most_nanos(bound: f64) -> Option<u64> {
+pub(super) const fn most_nanos(bound: f64) -> Option<u64> {
     if !bound.is_finite() || bound < 0.0 {
         return None;
     }
@@ -222,6 +239,17 @@ pub struct HistogramSeries {
     shape: Arc<Buckets>,
     shards: Shards<HistogramShard>,
     exemplars: Box<[ExemplarSlot]>,
+    /// These count, too.
+    short: Chain<Short>,
+}
+
+/// How the ends of short steps are values of a histogram.
+#[derive(Debug)]
+enum Short {
+    /// By how long they took.
+    Took(Arc<ShortEnds>),
+    /// Each as a duration of nothing.
+    Waited(Arc<ShortEnds>),
 }
 
 /// What some of the threads recorded.
@@ -252,37 +280,29 @@ impl HistogramSeries {
 
     #[inline]
     pub(super) fn record_nanos(&self, nanos: u64) {
-        self.count_nanos(Slot::of_thread(), self.shape.of_nanos(nanos), nanos);
-    }
-
-    /// Records a duration of nothing, when the thread's slot has been looked up.
-    #[inline]
-    pub(super) fn record_none_in(&self, slot: Slot) {
-        self.count_nanos(slot, self.shape.of_none, 0);
+        self.count_nanos(self.shape.of_nanos(nanos), nanos);
     }
 
     /// Records a duration, and from time to time the trace that it belongs to; `trace` is asked for only then.
     #[inline]
     pub(super) fn record_traced(&self, nanos: u64, at_unix_nanos: u64, trace: impl FnOnce() -> Option<u128>) {
-        self.record_traced_in(Slot::of_thread(), nanos, at_unix_nanos, trace);
-    }
-
-    #[inline]
-    pub(super) fn record_traced_in(
-        &self,
-        slot: Slot,
-        nanos: u64,
-        at_unix_nanos: u64,
-        trace: impl FnOnce() -> Option<u128>,
-    ) {
         let bucket = self.shape.of_nanos(nanos);
-        self.count_nanos(slot, bucket, nanos);
+        self.count_nanos(bucket, nanos);
         if let Some(slot) = self.exemplars.get(bucket)
             && slot.is_due(at_unix_nanos)
             && let Some(trace) = trace()
         {
             slot.keep(Exemplar { trace, value: seconds(nanos), at_unix_nanos });
         }
+    }
+
+    /// Keeps the trace of a duration that was recorded elsewhere, if it is time to. Says from when on it will be again.
+    pub(super) fn keep_trace(&self, nanos: u64, at_unix_nanos: u64, trace: u128) -> u64 {
+        let Some(slot) = self.exemplars.get(self.shape.of_nanos(nanos)) else { return u64::MAX };
+        if slot.is_due(at_unix_nanos) {
+            slot.keep(Exemplar { trace, value: seconds(nanos), at_unix_nanos });
+        }
+        slot.due()
     }
 
     /// How many values were recorded.
@@ -295,8 +315,12 @@ impl HistogramSeries {
     #[must_use]
     pub fn sum(&self) -> f64 {
         let floats: f64 = self.shards.iter().map(|shard| f64::from_bits(shard.sum.load(Ordering::Relaxed))).sum();
-        let nanos = self.shards.iter().map(|shard| shard.nanos.load(Ordering::Relaxed)).fold(0, u64::wrapping_add);
-        floats + seconds(nanos)
+        let own = self.shards.iter().map(|shard| shard.nanos.load(Ordering::Relaxed));
+        let short = self.short.iter().map(|short| match short {
+            Short::Took(ends) => ends.nanos(),
+            Short::Waited(_) => 0,
+        });
+        floats + seconds(own.chain(short).fold(0, u64::wrapping_add))
     }
 
     /// The upper bounds of the buckets; above the last is one more.
@@ -307,11 +331,27 @@ impl HistogramSeries {
 
     /// How many values fell into each bucket alone, the last being the one above all bounds.
     pub(super) fn counts(&self) -> impl Iterator<Item = u64> {
-        let of_bucket = |bucket| self.shards.iter().filter_map(move |shard| shard.bucket(bucket));
-        let sum = |counts: &mut dyn Iterator<Item = &AtomicU64>| {
-            counts.map(|count| count.load(Ordering::Relaxed)).fold(0, u64::wrapping_add)
-        };
-        (0..=self.shape.bounds.len()).map(move |bucket| sum(&mut of_bucket(bucket)))
+        (0..=self.shape.bounds.len()).map(|bucket| self.count_of(bucket))
+    }
+
+    fn count_of(&self, bucket: usize) -> u64 {
+        let own = self.shards.iter().filter_map(|shard| shard.bucket(bucket));
+        let short = self.short.iter().map(|short| match short {
+            Short::Took(ends) => ends.count_of(bucket),
+            Short::Waited(ends) if bucket == self.shape.of_none => ends.count(),
+            Short::Waited(_) => 0,
+        });
+        own.map(|count| count.load(Ordering::Relaxed)).chain(short).fold(0, u64::wrapping_add)
+    }
+
+    /// From now on these ends are among its values, by how long they took. Its buckets are those of [`ShortEnds`].
+    pub(super) fn count_short(&self, ends: &Arc<ShortEnds>) {
+        self.short.push(Short::Took(Arc::clone(ends)));
+    }
+
+    /// From now on each of these ends is a duration of nothing among its values.
+    pub(super) fn count_short_as_nothing(&self, ends: &Arc<ShortEnds>) {
+        self.short.push(Short::Waited(Arc::clone(ends)));
     }
 
     /// What was kept for a bucket.
@@ -321,7 +361,7 @@ impl HistogramSeries {
 
     #[inline]
     fn count(&self, bucket: usize, value: f64) {
-        self.write(Slot::of_thread(), |shard, writer| {
+        self.write(|shard, writer| {
             shard.count(bucket, writer);
             if value.is_finite() {
                 writer.add_float(&shard.sum, value);
@@ -330,16 +370,16 @@ impl HistogramSeries {
     }
 
     #[inline]
-    fn count_nanos(&self, slot: Slot, bucket: usize, nanos: u64) {
-        self.write(slot, move |shard, writer| {
+    fn count_nanos(&self, bucket: usize, nanos: u64) {
+        self.write(move |shard, writer| {
             shard.count(bucket, writer);
             writer.add(&shard.nanos, nanos);
         });
     }
 
     #[inline]
-    fn write(&self, slot: Slot, write: impl Fn(&HistogramShard, Writer)) {
-        self.shards.write_in(slot, || HistogramShard::new(self.shape.bounds.len() + 1), write);
+    fn write(&self, write: impl Fn(&HistogramShard, Writer)) {
+        self.shards.write(|| HistogramShard::new(self.shape.bounds.len() + 1), write);
     }
 }
 
@@ -371,13 +411,14 @@ impl Cell for HistogramSeries {
             shape: Arc::clone(shape),
             shards: Shards::new(|| HistogramShard::new(buckets)),
             exemplars: (0..if shape.exemplars { buckets } else { 0 }).map(|_| ExemplarSlot::new()).collect(),
+            short: Chain::new(),
         }
     }
 }
 
 /// Nanoseconds as seconds: the same number as an event's `execution_duration`.
 #[allow(clippy::cast_precision_loss, reason = "exact up to 104 days, and then to the microsecond")]
-fn seconds(nanos: u64) -> f64 {
+const fn seconds(nanos: u64) -> f64 {
     nanos as f64 / 1e9
 }
 

@@ -40,8 +40,16 @@ impl ExemplarSlot {
     /// Whether what is kept is old enough to be replaced.
     #[inline]
     pub(super) fn is_due(&self, now_unix_nanos: u64) -> bool {
-        let kept = self.at.load(Ordering::Relaxed);
-        kept == 0 || now_unix_nanos.saturating_sub(kept) >= INTERVAL_NANOS
+        now_unix_nanos >= self.due()
+    }
+
+    /// From when on.
+    #[inline]
+    pub(super) fn due(&self) -> u64 {
+        match self.at.load(Ordering::Relaxed) {
+            0 => 0,
+            kept => kept.saturating_add(INTERVAL_NANOS),
+        }
     }
 
     pub(super) fn keep(&self, exemplar: Exemplar) {

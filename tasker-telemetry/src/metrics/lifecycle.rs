@@ -1,7 +1,7 @@
 //! What the life cycle records: the executions, durations and errors of tasks and steps.
 //!
-//! A task finds its series once, by the address of its spec, and a step finds its own in its task's table the same way: one
-//! multiplication and one comparison, no lock and no text. The names of tasks and steps are labels, ids never are.
+//! A task finds its series once, by the address of its spec, and a step finds its own among its task's the same way: no lock
+//! and no text. The names of tasks and steps are labels, ids never are.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -11,7 +11,8 @@ use super::cell::{Buckets, Cell, CounterSeries, HistogramSeries, LevelSeries};
 use super::family::{Descriptor, Family, Series};
 use super::name::{MetricKind, Names};
 use super::registry::{AnyFamily, Kind};
-use super::shards::Slot;
+use super::short::ShortEnds;
+use super::steps::Steps;
 use crate::catalog::{StepSpec, TaskSpec};
 use crate::table::{Table, hash_address};
 
@@ -155,13 +156,17 @@ pub(crate) struct TaskSeries {
     duration: Arc<Series<HistogramSeries>>,
     in_progress: Arc<Series<LevelSeries>>,
     steps_in_progress: Arc<Series<LevelSeries>>,
-    steps: Table<StepSeries>,
+    steps: Steps<StepSeries>,
     families: Arc<Families>,
 }
 
-/// The series of one step's runs in one task.
-pub(crate) struct StepSeries {
-    spec: &'static StepSpec,
+/// The series of one step's runs in one task. What short steps need of them lies near.
+struct StepSeries {
+    short: Arc<ShortEnds>,
+    all: Box<AllOfStep>,
+}
+
+struct AllOfStep {
     executions: Executions,
     duration: Arc<Series<HistogramSeries>>,
     queue: Arc<Series<HistogramSeries>>,
@@ -238,20 +243,14 @@ impl TaskSeries {
             duration: Arc::clone(families.task_duration.series(&[name])),
             in_progress: Arc::clone(families.tasks_in_progress.series(&[name])),
             steps_in_progress: Arc::clone(families.steps_in_progress.series(&[name])),
-            steps: Table::new(),
+            steps: Steps::new(),
             families: Arc::clone(families),
         }
     }
 
-    /// The series of a step of this task.
-    fn step(&self, spec: &'static StepSpec) -> Option<&StepSeries> {
-        self.find_step(spec).map(|(_, step)| step)
-    }
-
-    #[inline]
-    fn find_step(&self, spec: &'static StepSpec) -> Option<(u32, &StepSeries)> {
-        let make = || Some(StepSeries::new(spec, self.name, &self.families));
-        self.steps.find_or_add(hash_address(spec), |step| std::ptr::eq(step.spec, spec), make).ok()
+    /// The series of a step of this task, and where they are found again.
+    fn step(&self, spec: &'static StepSpec) -> Option<(u32, &StepSeries)> {
+        self.steps.find_or_add(spec, || StepSeries::new(spec, self.name, &self.families))
     }
 
     /// The body begins.
@@ -299,8 +298,8 @@ impl TaskSeries {
 
     /// It has waited so long.
     pub(crate) fn step_waited(&self, spec: &'static StepSpec, queue_nanos: u64) -> u32 {
-        let Some((number, step)) = self.find_step(spec) else { return u32::MAX };
-        step.queue.cell.record_nanos(queue_nanos);
+        let Some((number, step)) = self.step(spec) else { return u32::MAX };
+        step.all.queue.cell.record_nanos(queue_nanos);
         number
     }
 
@@ -309,20 +308,40 @@ impl TaskSeries {
     pub(crate) fn step_completed(&self, number: u32, took: Took<impl FnOnce() -> Option<u128>>) {
         self.steps_in_progress.cell.dec();
         if let Some(step) = self.steps.at(number) {
-            step.executions.success.cell.inc();
-            record(&step.duration.cell, took);
+            step.all.executions.success.cell.inc();
+            record(&step.all.duration.cell, took);
         }
     }
 
     /// A short step ended well: it has not waited, and took so long.
     #[inline]
     pub(crate) fn short_step_completed(&self, spec: &'static StepSpec, took: Took<impl FnOnce() -> Option<u128>>) {
-        let slot = Slot::of_thread();
-        self.steps_in_progress.cell.dec_in(slot);
-        if let Some((_, step)) = self.find_step(spec) {
-            step.queue.cell.record_none_in(slot);
-            step.executions.success.cell.inc_in(slot);
-            step.duration.cell.record_traced_in(slot, took.nanos, took.end_unix_nanos, took.trace);
+        let Took { nanos, end_unix_nanos, trace } = took;
+        let in_progress = &self.steps_in_progress.cell;
+        let near = self.steps.near(spec);
+        let added = near.and_then(|(_, step)| step.short.add_own(in_progress, nanos, end_unix_nanos));
+        let may_keep = added.unwrap_or_else(|| self.add_short_end(spec, nanos, end_unix_nanos));
+        if may_keep && let Some(trace) = trace() {
+            self.keep_short_trace(spec, nanos, end_unix_nanos, trace);
+        }
+    }
+
+    /// One that cannot be added the shortest way: there may be nothing of the step yet.
+    #[cold]
+    fn add_short_end(&self, spec: &'static StepSpec, nanos: u64, end_unix_nanos: u64) -> bool {
+        let in_progress = &self.steps_in_progress.cell;
+        if let Some((_, step)) = self.step(spec) {
+            return step.short.add(in_progress, nanos, end_unix_nanos);
+        }
+        in_progress.dec();
+        false
+    }
+
+    #[cold]
+    fn keep_short_trace(&self, spec: &'static StepSpec, nanos: u64, end_unix_nanos: u64, trace: u128) {
+        if let Some((_, step)) = self.step(spec) {
+            let due = step.all.duration.cell.keep_trace(nanos, end_unix_nanos, trace);
+            step.short.exemplar_due(nanos, due);
         }
     }
 
@@ -335,12 +354,12 @@ impl TaskSeries {
     ) {
         self.steps_in_progress.cell.dec();
         self.families.step_errors.series(&[self.name, spec.name, error_type]).cell.inc();
-        if let Some(step) = self.step(spec) {
-            step.executions.failure.cell.inc();
+        if let Some((_, step)) = self.step(spec) {
+            step.all.executions.failure.cell.inc();
             if retried {
-                step.retries.cell.inc();
+                step.all.retries.cell.inc();
             }
-            record(&step.duration.cell, took);
+            record(&step.all.duration.cell, took);
         }
     }
 
@@ -349,8 +368,8 @@ impl TaskSeries {
         if running {
             self.steps_in_progress.cell.dec();
         }
-        if let Some(step) = self.step(spec) {
-            step.executions.cancelled.cell.inc();
+        if let Some((_, step)) = self.step(spec) {
+            step.all.executions.cancelled.cell.inc();
         }
     }
 }
@@ -358,13 +377,17 @@ impl TaskSeries {
 impl StepSeries {
     fn new(spec: &'static StepSpec, task: &'static str, families: &Families) -> Self {
         let names = [task, spec.name];
-        Self {
-            spec,
+        let all = AllOfStep {
             executions: Executions::of(&families.step_executions, &names),
             duration: Arc::clone(families.step_duration.series(&names)),
             queue: Arc::clone(families.step_queue.series(&names)),
             retries: Arc::clone(families.step_retries.series(&names)),
-        }
+        };
+        let short = Arc::new(ShortEnds::new());
+        all.executions.success.cell.count_short(&short);
+        all.queue.cell.count_short_as_nothing(&short);
+        all.duration.cell.count_short(&short);
+        Self { short, all: Box::new(all) }
     }
 }
 

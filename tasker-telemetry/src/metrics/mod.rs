@@ -13,7 +13,8 @@
 //! | file | subject |
 //! | --- | --- |
 //! | `cell.rs`, `exemplar.rs`, `shards.rs` | the atomics of one series, and how threads keep out of each other's way |
-//! | `table.rs` | finding without a lock |
+//! | `short.rs`, `chain.rs` | what several series count in one place |
+//! | `steps.rs` | finding the series of a step |
 //! | `family.rs`, `registry.rs`, `name.rs`, `error.rs` | a metric and its series; metrics by name; what is allowed |
 //! | `user.rs`, `backend.rs` | the two ways in |
 //! | `lifecycle.rs`, `error_type.rs`, `books.rs` | what the library says of tasks, steps and itself |
@@ -28,6 +29,7 @@ mod books;
 pub mod bridge;
 mod catalog;
 mod cell;
+mod chain;
 mod error;
 mod error_type;
 mod exemplar;
@@ -44,9 +46,11 @@ mod render;
 #[cfg(feature = "serve")]
 pub mod serve;
 mod shards;
+mod short;
 pub mod span_metrics;
 #[cfg(feature = "statsd")]
 pub mod statsd;
+mod steps;
 mod user;
 pub(crate) mod ways;
 

@@ -44,18 +44,17 @@ impl Drop for Owned {
     }
 }
 
-/// Which copies a thread writes. Whoever records several values at once looks it up once.
+/// Where a thread's copies lie, as far as it knows yet. Whoever records several values at once looks it up once.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Slot(usize);
 
 impl Slot {
     #[inline]
     pub(super) fn of_thread() -> Self {
-        Self(slot())
+        Self(SLOT.with(Cell::get))
     }
 }
 
-#[inline]
 fn slot() -> usize {
     let slot = SLOT.with(Cell::get);
     if slot == UNKNOWN { take_slot() } else { slot }
@@ -78,7 +77,7 @@ fn take_slot() -> usize {
 #[derive(Debug)]
 pub(super) struct Shards<T> {
     near: [T; NEAR],
-    far: OnceLock<Box<[T]>>,
+    far: OnceLock<Box<[T; FAR]>>,
 }
 
 impl<T> Shards<T> {
@@ -88,30 +87,33 @@ impl<T> Shards<T> {
 
     /// Shows the thread's copy, and whether nobody else writes there.
     #[inline]
-    pub(super) fn write(&self, make: impl Fn() -> T, write: impl Fn(&T, Writer)) {
-        self.write_in(Slot::of_thread(), make, write);
+    pub(super) fn write<R: Default>(&self, make: impl Fn() -> T, write: impl Fn(&T, Writer) -> R) -> R {
+        match self.own(Slot::of_thread()) {
+            Some(copy) => write(copy, Writer::Alone),
+            None => self.write_elsewhere(make, write),
+        }
     }
 
-    /// The same, when the thread's slot has been looked up.
+    /// The thread's copy, if it is known and made, and nobody else writes there.
     #[inline]
-    pub(super) fn write_in(&self, Slot(slot): Slot, make: impl Fn() -> T, write: impl Fn(&T, Writer)) {
+    pub(super) fn own(&self, Slot(slot): Slot) -> Option<&T> {
         match self.near.get(slot) {
-            Some(copy) => write(copy, Writer::Alone),
-            None => self.write_far(slot, make, write),
+            None if slot < OWN => self.far.get()?.get(slot - NEAR),
+            near => near,
         }
     }
 
     #[cold]
-    fn write_far(&self, slot: usize, make: impl Fn() -> T, write: impl Fn(&T, Writer)) {
-        let far = self.far.get_or_init(|| (0..FAR).map(|_| make()).collect());
-        if let Some(copy) = far.get(slot - NEAR) {
-            write(copy, if slot < OWN { Writer::Alone } else { Writer::Among });
-        }
+    fn write_elsewhere<R: Default>(&self, make: impl Fn() -> T, write: impl Fn(&T, Writer) -> R) -> R {
+        let slot = slot();
+        let far = || self.far.get_or_init(|| Box::new(std::array::from_fn(|_| make())));
+        let copy = self.near.get(slot).or_else(|| far().get(slot - NEAR));
+        copy.map(|copy| write(copy, if slot < OWN { Writer::Alone } else { Writer::Among })).unwrap_or_default()
     }
 
     /// All copies.
     pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.near.iter().chain(self.far.get().into_iter().flatten())
+        self.near.iter().chain(self.far.get().into_iter().flat_map(|far| far.iter()))
     }
 }
 
@@ -160,6 +162,7 @@ pub(super) fn add_float(bits: &AtomicU64, value: f64) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::sync::Barrier;
 
     use super::*;
@@ -183,6 +186,32 @@ mod tests {
             });
         }
         assert_eq!(sum(&shards), 20 * 2 * (OWN + SHARED) as u64 * 1_000);
+    }
+
+    #[test]
+    fn each_slot_has_its_copy_and_only_an_owner_writes_alone() {
+        let address = |copy: &AtomicU64| std::ptr::from_ref(copy).addr();
+        let shards = Shards::new(|| AtomicU64::new(0));
+        let mut copies = BTreeSet::new();
+        for slot in 0..OWN + SHARED {
+            let (owner, before) = (slot < OWN, shards.own(Slot(slot)).map(address));
+            let show = |copy: &AtomicU64, by| (address(copy), by == Writer::Alone);
+            let seen = || shards.write(|| AtomicU64::new(0), show);
+            let (copy, alone) = std::thread::scope(|scope| {
+                let thread = scope.spawn(|| {
+                    SLOT.with(|own| own.set(slot));
+                    (seen(), seen())
+                });
+                let (first, then) = thread.join().unwrap();
+                assert_eq!(first, then, "{slot}");
+                first
+            });
+            assert!(copies.insert(copy) && alone == owner, "{slot}");
+            assert!(before.is_none_or(|before| before == copy), "{slot}");
+            assert_eq!(shards.own(Slot(slot)).map(address), owner.then_some(copy), "{slot}");
+        }
+        assert_eq!(shards.own(Slot(UNKNOWN)).map(|_| ()), None);
+        assert_eq!(shards.iter().count(), copies.len());
     }
 
     #[test]
