@@ -107,10 +107,9 @@ impl Sink<LogLine> for LogSink {
 }
 
 fn write_request(resource: &[u8], lines: &[LogLine], out: &mut Writer) {
-    out.clear();
     envelope(out, resource, |out| {
         for line in lines {
-            out.message(2, |out| write_line(line, out));
+            out.long_message(2, |out| write_line(line, out));
         }
     });
 }

@@ -2,10 +2,12 @@
 //!
 //! - `wire.rs`: Protocol Buffers; `attributes.rs`, `spans.rs`: OTLP's messages
 //! - `settings.rs`: where to, by code and by the standard variables
+//! - `fixed.rs`: what is the same for all spans of a step
 //! - `logs.rs`: lines of logs
 //! - `http.rs`, `grpc.rs`: one request; `sink.rs`: spans on their way
 
 mod attributes;
+mod fixed;
 #[cfg(feature = "grpc")]
 mod grpc;
 mod http;

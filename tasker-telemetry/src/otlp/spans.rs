@@ -3,9 +3,8 @@
 //! Written straight from our spans: no type of another library, no allocation per span. Field numbers are those of
 //! `opentelemetry/proto/trace/v1/trace.proto` and `logs/v1/logs.proto`, version 1.x.
 
-use std::collections::HashMap;
-
 use super::attributes::{attribute, envelope};
+use super::fixed::Fixed;
 use super::wire::Writer;
 use crate::trace::{Span, SpanKind, visit_exception};
 
@@ -13,12 +12,8 @@ use crate::trace::{Span, SpanKind, visit_exception};
 #[derive(Debug, Default)]
 pub(crate) struct Encoder {
     resource: Vec<u8>,
-    fixed: HashMap<(usize, usize), Box<[u8]>>,
-    scratch: Writer,
+    fixed: Fixed,
 }
-
-/// How many steps, each in each of its tasks, are kept; a program has no more, and one that does starts over.
-const KEPT: usize = 4_096;
 
 const ATTRIBUTES: u32 = 9;
 /// The low bit of W3C's flags.
@@ -36,18 +31,16 @@ impl Encoder {
 
     /// The request for these spans.
     pub(crate) fn spans(&mut self, spans: &[Span], out: &mut Writer) {
-        let Self { resource, fixed, scratch } = self;
-        out.clear();
+        let Self { resource, fixed } = self;
         envelope(out, resource, |out| {
             for span in spans {
-                out.message(2, |out| write_span(span, fixed, scratch, out));
+                out.long_message(2, |out| write_span(span, fixed, out));
             }
         });
     }
 
     /// The request for what these spans failed with; `false` when there is nothing to send.
     pub(crate) fn exceptions(&self, spans: &[Span], out: &mut Writer) -> bool {
-        out.clear();
         let mut any = false;
         envelope(out, &self.resource, |out| {
             for span in spans {
@@ -73,7 +66,7 @@ impl Encoder {
     }
 }
 
-fn write_span(span: &Span, fixed: &mut HashMap<(usize, usize), Box<[u8]>>, scratch: &mut Writer, out: &mut Writer) {
+fn write_span(span: &Span, fixed: &mut Fixed, out: &mut Writer) {
     out.bytes(1, &span.trace_id().to_bytes());
     out.bytes(2, &span.span_id().to_bytes());
     let state = span.tracestate();
@@ -94,7 +87,7 @@ fn write_span(span: &Span, fixed: &mut HashMap<(usize, usize), Box<[u8]>>, scrat
     );
     out.fixed64(7, span.start().as_unix_nanos());
     out.fixed64(8, span.end().as_unix_nanos());
-    write_attributes(span, fixed, scratch, out);
+    write_attributes(span, fixed, out);
     span.visit_events(&mut |name, at, attributes| {
         out.message(11, |out| {
             out.fixed64(1, at.as_unix_nanos());
@@ -127,25 +120,10 @@ fn write_span(span: &Span, fixed: &mut HashMap<(usize, usize), Box<[u8]>>, scrat
     out.fixed32(16, flags(true, span.is_parent_remote()));
 }
 
-fn write_attributes(
-    span: &Span,
-    fixed: &mut HashMap<(usize, usize), Box<[u8]>>,
-    scratch: &mut Writer,
-    out: &mut Writer,
-) {
+fn write_attributes(span: &Span, fixed: &mut Fixed, out: &mut Writer) {
     let Some(key) = span.fixed_key() else {
         return span.visit_attributes(&mut |key, value| attribute(out, ATTRIBUTES, key, value));
     };
-    if let Some(bytes) = fixed.get(&key) {
-        out.raw(bytes);
-    } else {
-        scratch.clear();
-        span.visit_fixed(&mut |key, value| attribute(scratch, ATTRIBUTES, key, value));
-        out.raw(scratch.as_slice());
-        if fixed.len() >= KEPT {
-            fixed.clear();
-        }
-        fixed.insert(key, scratch.as_slice().into());
-    }
+    out.raw(fixed.get(key, |out| span.visit_fixed(&mut |key, value| attribute(out, ATTRIBUTES, key, value))));
     span.visit_own(&mut |key, value| attribute(out, ATTRIBUTES, key, value));
 }

@@ -6,6 +6,8 @@
 #[derive(Debug, Default)]
 pub(crate) struct Writer {
     out: Vec<u8>,
+    /// Where it begins: what lies before is room for a head that was left over.
+    start: usize,
 }
 
 const VARINT: u32 = 0;
@@ -16,10 +18,25 @@ const FIXED32: u32 = 5;
 impl Writer {
     pub(crate) fn clear(&mut self) {
         self.out.clear();
+        self.start = 0;
     }
 
     pub(crate) fn as_slice(&self) -> &[u8] {
-        &self.out
+        &self.out[self.start..]
+    }
+
+    /// Writes a head and a body, of which the head is known last: `head` is told how long the body is, and may write so many bytes at
+    /// most. Nothing is moved. Whatever was there is gone.
+    pub(crate) fn headed(&mut self, room: usize, body: impl FnOnce(&mut Self), head: impl FnOnce(&mut Self, usize)) {
+        self.clear();
+        self.out.resize(room, 0);
+        body(self);
+        let mut before = Self::default();
+        head(&mut before, self.out.len() - room);
+        let before = before.as_slice();
+        debug_assert!(before.len() <= room, "{} bytes in the room of {room}", before.len());
+        self.start = room.saturating_sub(before.len());
+        self.out[self.start..room].copy_from_slice(&before[..room - self.start]);
     }
 
     #[inline]
@@ -31,6 +48,23 @@ impl Writer {
         self.out.push(low_byte(value));
     }
 
+    /// The bytes that a number takes.
+    #[inline]
+    pub(crate) const fn width(value: u64) -> usize {
+        (70 - (value | 1).leading_zeros() as usize) / 7
+    }
+
+    /// A tag and one byte behind it, with one look at the room.
+    #[inline]
+    fn tag_and(&mut self, field: u32, wire_type: u32, byte: u8) {
+        if field < 16 {
+            self.out.extend_from_slice(&[low_byte(u64::from(field << 3 | wire_type)), byte]);
+        } else {
+            self.tag(field, wire_type);
+            self.out.push(byte);
+        }
+    }
+
     #[inline]
     fn tag(&mut self, field: u32, wire_type: u32) {
         self.varint(u64::from(field << 3 | wire_type));
@@ -38,6 +72,9 @@ impl Writer {
 
     #[inline]
     pub(crate) fn uint(&mut self, field: u32, value: u64) {
+        if value < 0x80 {
+            return self.tag_and(field, VARINT, low_byte(value));
+        }
         self.tag(field, VARINT);
         self.varint(value);
     }
@@ -49,8 +86,9 @@ impl Writer {
 
     #[inline]
     pub(crate) fn fixed64(&mut self, field: u32, value: u64) {
-        self.tag(field, FIXED64);
-        self.out.extend_from_slice(&value.to_le_bytes());
+        let [first, rest @ ..] = value.to_le_bytes();
+        self.tag_and(field, FIXED64, first);
+        self.out.extend_from_slice(&rest);
     }
 
     #[inline]
@@ -66,9 +104,19 @@ impl Writer {
 
     #[inline]
     pub(crate) fn bytes(&mut self, field: u32, value: &[u8]) {
-        self.tag(field, BYTES);
-        self.varint(value.len() as u64);
+        self.length(field, value.len());
         self.out.extend_from_slice(value);
+    }
+
+    /// The head of a field of so many bytes, which are to follow.
+    #[inline]
+    pub(crate) fn length(&mut self, field: u32, length: usize) {
+        if length < 0x80 {
+            self.tag_and(field, BYTES, low_byte(length as u64));
+        } else {
+            self.tag(field, BYTES);
+            self.varint(length as u64);
+        }
     }
 
     #[inline]
@@ -78,8 +126,7 @@ impl Writer {
 
     /// A text of several parts.
     pub(crate) fn parts(&mut self, field: u32, parts: &[&str]) {
-        self.tag(field, BYTES);
-        self.varint(parts.iter().map(|part| part.len() as u64).sum());
+        self.length(field, parts.iter().map(|part| part.len()).sum());
         for part in parts {
             self.raw(part.as_bytes());
         }
@@ -95,25 +142,40 @@ impl Writer {
     /// the few cases in which it needs more.
     #[inline]
     pub(crate) fn message(&mut self, field: u32, write: impl FnOnce(&mut Self)) {
-        self.tag(field, BYTES);
+        self.tag_and(field, BYTES, 0);
         let at = self.out.len();
-        self.out.push(0);
         write(self);
-        let length = self.out.len() - at - 1;
+        let length = self.out.len() - at;
         if length < 0x80 {
-            self.out[at] = low_byte(length as u64);
+            self.out[at - 1] = low_byte(length as u64);
         } else {
-            self.long_message(at, length);
+            self.set_length(at, 1, length);
         }
     }
 
-    fn long_message(&mut self, at: usize, length: usize) {
+    /// The same for one that mostly takes from 128 to 16,383 bytes: two are left.
+    #[inline]
+    pub(crate) fn long_message(&mut self, field: u32, write: impl FnOnce(&mut Self)) {
+        self.tag_and(field, BYTES, 0);
+        self.out.push(0);
+        let at = self.out.len();
+        write(self);
+        let length = self.out.len() - at;
+        if (0x80..0x4000).contains(&length) {
+            self.out[at - 2..at].copy_from_slice(&[low_byte(length as u64) | 0x80, low_byte(length as u64 >> 7)]);
+        } else {
+            self.set_length(at, 2, length);
+        }
+    }
+
+    /// Writes the length of what begins there, before which so many bytes were left for it.
+    #[cold]
+    fn set_length(&mut self, at: usize, left: usize, length: usize) {
         let mut prefix = Self::default();
         prefix.varint(length as u64);
-        let more = prefix.out.len() - 1;
-        self.out.resize(self.out.len() + more, 0);
-        self.out.copy_within(at + 1..at + 1 + length, at + 1 + more);
-        self.out[at..=at + more].copy_from_slice(&prefix.out);
+        let width = prefix.out.len();
+        self.out.splice(at - left..at, prefix.out);
+        debug_assert_eq!(self.out.len(), at - left + width + length, "the message behind its length");
     }
 }
 
@@ -190,6 +252,45 @@ mod tests {
             nested.message(3, |writer| writer.raw(&inner));
             plain.bytes(3, &inner);
             assert!(nested.as_slice() == plain.as_slice(), "{length}");
+        }
+    }
+
+    #[test]
+    fn a_long_message_is_the_same_whatever_its_length() {
+        for length in [0, 1, 127, 128, 600, 16_383, 16_384, 2_097_152] {
+            let (mut nested, mut plain) = (Writer::default(), Writer::default());
+            let inner = vec![7; length];
+            nested.long_message(2, |writer| writer.raw(&inner));
+            plain.bytes(2, &inner);
+            assert!(nested.as_slice() == plain.as_slice(), "{length}");
+        }
+    }
+
+    #[test]
+    fn a_head_lies_right_before_its_body() {
+        let mut writer = Writer::default();
+        for length in [0_u8, 3, 200] {
+            writer.headed(
+                40,
+                |writer| writer.raw(&vec![7; usize::from(length)]),
+                |head, length| head.length(1, length),
+            );
+            let mut plain = Writer::default();
+            plain.bytes(1, &vec![7; usize::from(length)]);
+            assert_eq!(writer.as_slice(), plain.as_slice());
+        }
+        writer.clear();
+        assert_eq!(writer.as_slice(), [0; 0]);
+    }
+
+    #[test]
+    fn widths_are_those_of_what_is_written() {
+        for shift in 0..64 {
+            for value in [(1_u64 << shift) - 1, 1 << shift, u64::MAX >> shift] {
+                let mut writer = Writer::default();
+                writer.varint(value);
+                assert_eq!(Writer::width(value), writer.as_slice().len(), "{value}");
+            }
         }
     }
 

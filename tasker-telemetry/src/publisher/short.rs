@@ -35,15 +35,14 @@ impl ShortStep {
     pub(super) fn record(self, task: Arc<TaskCore>, ended: Option<u64>) -> Record {
         let Self { spec, number, sequence, at, parent, opens } = self;
         let opening = if opens { task.opening() } else { Opening::Nothing };
-        Record {
-            kind: EventKind::StepStarted,
-            sequence,
-            at,
-            fact: Fact::Short { opening, ended },
-            task: Some(task),
-            step: Some(StepPlace { spec, number, attempt: 1, parent }),
-            follows: false,
-        }
+        let (kind, at, fact) = match (opening, ended) {
+            (Opening::Nothing, Some(nanos)) => {
+                (EventKind::StepCompleted, at.after(nanos), Fact::Completed { nanos, queue_nanos: 0, inputs: None })
+            }
+            _ => (EventKind::StepStarted, at, Fact::Short { opening, ended }),
+        };
+        let step = Some(StepPlace { spec, number, attempt: 1, parent });
+        Record { kind, sequence, at, task: Some(task), step, fact, follows: false }
     }
 }
 

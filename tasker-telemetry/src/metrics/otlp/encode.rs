@@ -93,7 +93,6 @@ impl Encoder {
     pub(super) fn request(&mut self, series: &Series, now: u64) -> (&[u8], NewlyTold) {
         let Self { resource, temporality, since, told, body } = self;
         let mut newly = NewlyTold::new();
-        body.clear();
         envelope(body, resource, |out| {
             for metric in &series.metrics {
                 let mut points = Writer::default();
