@@ -163,6 +163,18 @@ impl Opening {
         }
     }
 
+    /// The bits of their kinds.
+    #[inline]
+    const fn kinds(self) -> u32 {
+        let (asked, started) = (EventKind::StepExecutionRequested.bit(), EventKind::StepStarted.bit());
+        match self {
+            Self::Nothing => 0,
+            Self::Asked => asked,
+            Self::Started => started,
+            Self::Both => asked | started,
+        }
+    }
+
     /// How many they are.
     #[inline]
     pub(crate) const fn events(self) -> u32 {
@@ -232,33 +244,32 @@ impl Record {
     }
 
     /// Each event of those kinds that it stands for, in their order. What is left of it is empty.
+    #[inline]
     pub(super) fn take_apart(&mut self, kinds: u32, mut each: impl FnMut(&mut Self)) {
-        let (opening, ended, asked) = match mem::replace(&mut self.fact, Fact::Bare) {
-            Fact::Begun(inputs) => (Opening::Both, None, inputs.map_or(Fact::Bare, Fact::Inputs)),
-            Fact::Short { opening, ended } => (opening, ended, Fact::Bare),
-            _ => (Opening::Nothing, None, Fact::Bare),
+        let (opening, ended, mut inputs) = match mem::replace(&mut self.fact, Fact::Bare) {
+            Fact::Begun(inputs) => (Opening::Both, None, inputs),
+            Fact::Short { opening, ended } => (opening, ended, None),
+            _ => (Opening::Nothing, None, None),
         };
-        let Self { sequence, at, step, .. } = *self;
-        let start = matches!(opening, Opening::Started | Opening::Both).then_some(Fact::Started { queue_nanos: 0 });
-        let end = ended.map(|nanos| Fact::Completed { nanos, queue_nanos: 0, inputs: None });
-        let parts = [
-            (EventKind::StepExecutionRequested, at, matches!(opening, Opening::Asked | Opening::Both).then_some(asked)),
-            (EventKind::StepStarted, at, start),
-            (EventKind::StepCompleted, at.after(ended.unwrap_or(0)), end),
-        ];
-        let is_wanted = |kind: EventKind, fact: &Option<Fact>| fact.is_some() && kinds & kind.bit() != 0;
-        let mut left = parts.iter().filter(|(kind, _, fact)| is_wanted(*kind, fact)).count();
-        let mut sequence = sequence;
-        for (kind, at, fact) in parts {
-            let is_wanted = is_wanted(kind, &fact);
-            let Some(fact) = fact else { continue };
-            if is_wanted {
-                left -= 1;
+        let told = opening.kinds() | ended.map_or(0, |_| EventKind::StepCompleted.bit());
+        let (mut wanted, mut sequence) = (told & kinds, self.sequence);
+        for kind in [EventKind::StepExecutionRequested, EventKind::StepStarted, EventKind::StepCompleted] {
+            let bit = kind.bit();
+            if wanted & bit != 0 {
+                wanted &= !bit;
                 // The last one has the task itself: all threads count on it.
-                let task = if left == 0 { self.task.take() } else { self.task.clone() };
-                each(&mut Self { kind, sequence, at, task, step, fact, follows: false });
+                let task = if wanted == 0 { self.task.take() } else { self.task.clone() };
+                let (at, fact) = match kind {
+                    EventKind::StepExecutionRequested => (self.at, inputs.take().map_or(Fact::Bare, Fact::Inputs)),
+                    EventKind::StepStarted => (self.at, Fact::Started { queue_nanos: 0 }),
+                    _ => {
+                        let nanos = ended.unwrap_or(0);
+                        (self.at.after(nanos), Fact::Completed { nanos, queue_nanos: 0, inputs: None })
+                    }
+                };
+                each(&mut Self { kind, sequence, at, task, step: self.step, fact, follows: false });
             }
-            sequence = sequence.wrapping_add(1);
+            sequence = sequence.wrapping_add(u32::from(told & bit != 0));
         }
     }
 
