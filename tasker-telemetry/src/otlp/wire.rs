@@ -246,23 +246,14 @@ mod tests {
 
     #[test]
     fn lengths_are_as_short_as_they_can_be() {
-        for length in [0, 1, 127, 128, 16_383, 16_384, 2_097_152] {
-            let (mut nested, mut plain) = (Writer::default(), Writer::default());
-            let inner = vec![7; length];
-            nested.message(3, |writer| writer.raw(&inner));
-            plain.bytes(3, &inner);
-            assert!(nested.as_slice() == plain.as_slice(), "{length}");
-        }
-    }
-
-    #[test]
-    fn a_long_message_is_the_same_whatever_its_length() {
         for length in [0, 1, 127, 128, 600, 16_383, 16_384, 2_097_152] {
-            let (mut nested, mut plain) = (Writer::default(), Writer::default());
+            let (mut short, mut long, mut plain) = (Writer::default(), Writer::default(), Writer::default());
             let inner = vec![7; length];
-            nested.long_message(2, |writer| writer.raw(&inner));
-            plain.bytes(2, &inner);
-            assert!(nested.as_slice() == plain.as_slice(), "{length}");
+            short.message(3, |writer| writer.raw(&inner));
+            long.long_message(3, |writer| writer.raw(&inner));
+            plain.bytes(3, &inner);
+            assert!(short.as_slice() == plain.as_slice() && long.as_slice() == plain.as_slice(), "{length}");
+            assert_eq!(plain.as_slice().len(), 1 + Writer::width(length as u64) + length);
         }
     }
 
