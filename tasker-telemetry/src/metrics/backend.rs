@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use super::cell::{Buckets, CounterSeries, GaugeSeries, HistogramSeries};
+use super::cell::{CounterSeries, GaugeSeries};
 use super::error::{MetricError, excerpt};
 use super::family::{Family, Handle};
+use super::histogram::{Buckets, HistogramSeries};
 use super::lifecycle::LifeCycle;
 #[cfg(feature = "metrics-bridge")]
 use super::name::MetricKind;

@@ -7,8 +7,9 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::DEFAULT_BUCKETS;
-use super::cell::{Buckets, Cell, CounterSeries, HistogramSeries, LevelSeries};
+use super::cell::{Cell, CounterSeries, LevelSeries};
 use super::family::{Descriptor, Family, Series};
+use super::histogram::{Buckets, HistogramSeries};
 use super::name::{MetricKind, Names};
 use super::registry::{AnyFamily, Kind};
 use super::short::ShortEnds;

@@ -12,7 +12,7 @@
 //!
 //! | file | subject |
 //! | --- | --- |
-//! | `cell.rs`, `exemplar.rs`, `shards.rs` | the atomics of one series, and how threads keep out of each other's way |
+//! | `cell.rs`, `histogram.rs`, `exemplar.rs`, `shards.rs` | the atomics of one series, and how threads keep out of each other's way |
 //! | `short.rs`, `chain.rs` | what several series count in one place |
 //! | `steps.rs` | finding the series of a step |
 //! | `family.rs`, `registry.rs`, `name.rs`, `error.rs` | a metric and its series; metrics by name; what is allowed |
@@ -34,6 +34,7 @@ mod error;
 mod error_type;
 mod exemplar;
 mod family;
+mod histogram;
 mod lifecycle;
 mod name;
 #[cfg(feature = "otlp")]
@@ -58,10 +59,11 @@ pub use self::backend::MetricsBackend;
 pub(crate) use self::backend::Store;
 pub use self::catalog::{MetricInfo, catalog};
 pub(crate) use self::catalog::{catalog_with, problems_of};
-pub use self::cell::{CounterSeries, GaugeSeries, HistogramSeries};
+pub use self::cell::{CounterSeries, GaugeSeries};
 pub use self::error::MetricError;
 pub(crate) use self::error_type::error_type;
 pub use self::family::{DEFAULT_SERIES_LIMIT, Handle};
+pub use self::histogram::HistogramSeries;
 pub(crate) use self::lifecycle::{TaskSeries, Took};
 pub use self::name::MetricKind;
 pub use self::render::{Format, UnknownFormat};

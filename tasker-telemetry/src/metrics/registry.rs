@@ -6,9 +6,10 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::cell::{Buckets, Cell, CounterSeries, GaugeSeries, HistogramSeries, LevelSeries};
+use super::cell::{Cell, CounterSeries, GaugeSeries, LevelSeries};
 use super::error::MetricError;
 use super::family::{Descriptor, Family};
+use super::histogram::{Buckets, HistogramSeries};
 use super::name::{MetricKind, Names, check_labels, names};
 
 /// A metric of any kind.

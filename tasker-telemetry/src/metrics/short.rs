@@ -4,7 +4,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::DEFAULT_BUCKETS;
-use super::cell::{LevelSeries, most_nanos};
+use super::cell::LevelSeries;
+use super::histogram::most_nanos;
 use super::shards::{Shards, Slot, Writer};
 
 /// The most nanoseconds of each bucket of [`DEFAULT_BUCKETS`] but the last.

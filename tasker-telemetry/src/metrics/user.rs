@@ -7,8 +7,9 @@ use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::DEFAULT_BUCKETS;
-use super::cell::{CounterSeries, GaugeSeries, HistogramSeries};
+use super::cell::{CounterSeries, GaugeSeries};
 use super::family::{DEFAULT_SERIES_LIMIT, Family};
+use super::histogram::HistogramSeries;
 use super::name::MetricKind;
 use super::registry::{AnyFamily, Kind, Plan, Registry};
 use crate::catalog::record::{METRIC_RECORD, metric_record};

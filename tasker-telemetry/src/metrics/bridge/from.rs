@@ -8,8 +8,9 @@ use metrics_facade::{
     Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, SharedString, Unit,
 };
 
-use crate::metrics::cell::{Buckets, CounterSeries, GaugeSeries, HistogramSeries};
+use crate::metrics::cell::{CounterSeries, GaugeSeries};
 use crate::metrics::family::Handle;
+use crate::metrics::histogram::{Buckets, HistogramSeries};
 use crate::metrics::name::OVERFLOW;
 use crate::metrics::registry::Kind;
 use crate::metrics::{DEFAULT_BUCKETS, MetricError, MetricsBackend};

@@ -12,8 +12,9 @@ use std::collections::BTreeMap;
 
 pub use self::format::{Format, UnknownFormat};
 
-use super::cell::{Cell, HistogramSeries};
+use super::cell::Cell;
 use super::family::{Descriptor, Family, Labels};
+use super::histogram::HistogramSeries;
 use super::registry::AnyFamily;
 use crate::filter::Filter;
 

@@ -6,8 +6,8 @@ use std::thread;
 
 use super::*;
 use crate::catalog::{StepSpec, declare_step};
-use crate::metrics::cell::HistogramSeries;
 use crate::metrics::family::Family;
+use crate::metrics::histogram::HistogramSeries;
 use crate::metrics::lifecycle::{LifeCycle, TaskSeries, Took};
 use crate::metrics::registry::AnyFamily;
 use crate::metrics::render::{self, Format};

@@ -41,7 +41,8 @@ use std::time::Duration;
 #[cfg(feature = "otel-sdk")]
 pub use self::processor::SpanMetrics;
 pub(crate) use self::sink::{Slot, SpanMetricsSink};
-use super::cell::{Buckets, CounterSeries, HistogramSeries};
+use super::cell::CounterSeries;
+use super::histogram::{Buckets, HistogramSeries};
 use super::{DEFAULT_BUCKETS, MetricError, MetricsBackend};
 
 /// What the figures need to know of a finished span.
