@@ -310,3 +310,40 @@ fn what_goes_on_after_the_shutdown_is_counted_as_that() {
     assert_eq!(dropped.iter().collect::<Vec<_>>(), [(&"shutdown", &3_001)], "{health:?}");
     assert_eq!(all.0.lock().unwrap().values().flatten().filter(|seen| seen.name == STEP[2]).count(), 1);
 }
+
+#[test]
+fn many_threads_that_meet_a_full_queue_lose_nothing_uncounted() {
+    const THREADS: usize = 4;
+    const ROUNDS: u32 = 2_000;
+    #[step]
+    fn nest(n: u32) -> u32 {
+        leaf(n) + leaf(n)
+    }
+    /// Three steps and a custom event a round.
+    #[task]
+    fn crowded() {
+        for n in 0..ROUNDS {
+            nest(n);
+            publish(Told { n });
+        }
+    }
+    let all = All::default();
+    for capacity in [1, 7, 64, 1_000] {
+        let telemetry = telemetry(&all, capacity);
+        let start = Barrier::new(THREADS);
+        thread::scope(|scope| {
+            for _ in 0..THREADS {
+                scope.spawn(|| {
+                    start.wait();
+                    telemetry.in_scope(crowded);
+                });
+            }
+        });
+        telemetry.shutdown_blocking().unwrap();
+        let health = telemetry.health();
+        assert_books(&health);
+        let told: u64 = health.published.values().sum();
+        let expected = THREADS as u64 * (u64::from(ROUNDS) * (3 * 3 + 1) + 3);
+        assert_eq!((told, health.queue.depth), (expected, 0), "{capacity}: {health:?}");
+    }
+}
