@@ -33,7 +33,8 @@ fn doctor(project: &Project, arguments: &[&str]) -> Ran {
 
 /// A port at which nothing listens.
 fn free() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    let [address] = trace_kit::ports::tcp();
+    address.port()
 }
 
 #[test]

@@ -3,11 +3,14 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use trace_kit::ports;
+use trace_kit::server::Server;
+
 use crate::folder::Folder;
-use crate::services::{Server, free_address, wait_for};
+use crate::services::wait_for;
 use crate::store::next_number;
 
 /// A server that runs until it is dropped.
@@ -46,7 +49,8 @@ impl Postgres {
         run(as_nobody("initdb")
             .args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-sync", "-D"])
             .arg(&data));
-        let this = Self { server: Mutex::default(), address: free_address(), folder };
+        let [address] = ports::tcp();
+        let this = Self { server: Mutex::default(), address, folder };
         this.restart();
         this
     }
@@ -63,7 +67,7 @@ impl Postgres {
         for setting in ["listen_addresses=127.0.0.1", "max_connections=100", "log_min_messages=fatal", &socket] {
             command.arg("-c").arg(setting);
         }
-        let server = Server::start(command.stderr(Stdio::null()));
+        let server = Server::start(&mut command);
         *self.server.lock().unwrap_or_else(PoisonError::into_inner) = Some(server);
         wait_for("PostgreSQL", || self.sql("postgres", "SELECT 1").map(drop));
     }

@@ -1,72 +1,15 @@
-//! Servers of other projects, for the tests that ask them (feature `services`): each is a child of the test, listens on a free
-//! port of loopback, and is stopped when it is dropped, also when the test fails.
+//! Servers of other projects, for the tests that ask them (feature `services`), and how they are asked.
 
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, ChildStdout, Command};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
+use trace_kit::server::Server;
 
 pub use crate::folder::Folder;
-
-/// A server that runs.
-#[derive(Debug)]
-pub struct Server(Child);
-
-impl Server {
-    /// Starts it.
-    ///
-    /// # Panics
-    /// When there is no such program: `scripts/test-services` installs them.
-    #[must_use]
-    pub fn start(command: &mut Command) -> Self {
-        let name = command.get_program().to_string_lossy().into_owned();
-        Self(command.spawn().unwrap_or_else(|error| panic!("{name}: {error}: run scripts/test-services")))
-    }
-
-    /// What it writes, if that was asked for.
-    ///
-    /// # Panics
-    /// When it was not.
-    pub fn stdout(&mut self) -> ChildStdout {
-        self.0.stdout.take().expect("its output is piped")
-    }
-
-    /// What it writes to the other stream, if that was asked for.
-    ///
-    /// # Panics
-    /// When it was not.
-    pub fn stderr(&mut self) -> ChildStderr {
-        self.0.stderr.take().expect("its output is piped")
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// An address whose port was free a moment ago, for TCP.
-///
-/// # Panics
-/// When there is none.
-#[must_use]
-pub fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port")
-}
-
-/// The same for UDP.
-///
-/// # Panics
-/// When there is none.
-#[must_use]
-pub fn free_udp_address() -> SocketAddr {
-    UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port")
-}
 
 /// What `look` finds, as soon as it does.
 ///
@@ -115,15 +58,16 @@ impl Prometheus {
     pub fn start(name: &str, config: &str) -> Self {
         let folder = Folder::new(&format!("prometheus-{name}"));
         let config = folder.write("prometheus.yml", config);
-        let address = free_address();
-        let server = Server::start(
-            Command::new("prometheus")
+        let (server, [address]) = Server::listening(|[address]| {
+            let mut command = Command::new("prometheus");
+            command
                 .arg(format!("--config.file={}", config.display()))
                 .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
                 .arg(format!("--web.listen-address={address}"))
                 .arg("--enable-feature=exemplar-storage")
-                .arg("--log.level=error"),
-        );
+                .arg("--log.level=error");
+            command
+        });
         Self { _server: server, address, _folder: folder }
     }
 

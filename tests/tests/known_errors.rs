@@ -123,7 +123,7 @@ impl io::Read for Broken {
 
 #[tokio::test(start_paused = true)]
 async fn errors_of_io_json_and_time_are_known_by_their_kind() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let [free] = trace_kit::ports::tcp();
     expect("a file that is not there", "not_found", five!(std::fs::read("/no/such/file").unwrap_err()));
     expect("nobody listens", "network", five!(std::net::TcpStream::connect(free).unwrap_err()));
     expect("bytes that are no text", "client_error", five!(io::read_to_string(&[0xFF_u8][..]).unwrap_err()));
@@ -179,7 +179,7 @@ async fn asks(url: &str) -> reqwest::Error {
 
 #[tokio::test(start_paused = true)]
 async fn errors_of_reqwest_are_known_by_their_kind() {
-    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let [free] = trace_kit::ports::tcp();
     let nobody = format!("http://{free}/");
     expect("nobody listens", "network", five!(asks(&nobody).await));
     expect("no URL", "client_error", five!(asks("http://[").await));
@@ -203,7 +203,7 @@ async fn errors_of_sqlx_are_known_by_their_kind() {
     use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
     use sqlx::{ConnectOptions as _, Row as _};
 
-    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let [free] = trace_kit::ports::tcp();
     let refused = async || {
         let options = sqlx::postgres::PgConnectOptions::new().host("127.0.0.1").port(free.port());
         options.connect().await.unwrap_err()

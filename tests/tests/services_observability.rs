@@ -3,12 +3,13 @@
 #![cfg(feature = "services")]
 
 use std::collections::BTreeSet;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use integration_tests::services::{Prometheus, Server, encoded, get, wait_for};
+use integration_tests::services::{Prometheus, encoded, get, wait_for};
 use serde_json::Value as Json;
+use trace_kit::server::Server;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/observability").canonicalize().unwrap()
@@ -41,16 +42,13 @@ fn shop() -> (Server, std::net::SocketAddr) {
     program.pop(); // deps
     program.push("examples/order_process");
     let mut command = Command::new(program);
-    let mut server = Server::start(
-        command
-            .args(["--serve", "127.0.0.1:0", "--speed", "0.3", "--metrics", "prometheus"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped()),
-    );
-    let mut line = String::new();
-    BufReader::new(server.stderr()).read_line(&mut line).unwrap();
-    let address = line.trim().strip_prefix("http://").and_then(|rest| rest.strip_suffix("/metrics")).expect(&line);
-    (server, address.parse().unwrap())
+    let server = Server::start(command.args(["--serve", "127.0.0.1:0", "--speed", "0.3", "--metrics", "prometheus"]));
+    let address = wait_for("where it serves", || {
+        let said = server.complained();
+        let address = said.lines().next().and_then(|line| line.strip_prefix("http://")?.strip_suffix("/metrics"));
+        address.and_then(|address| address.parse().ok()).ok_or(said)
+    });
+    (server, address)
 }
 
 #[test]

@@ -5,15 +5,17 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
-use integration_tests::services::{Folder, Prometheus, Server, free_address, get, installed, request, wait_for};
+use integration_tests::services::{Prometheus, request, wait_for};
 use serde_json::Value as Json;
 use tasker_telemetry::metrics::otlp::{OtlpMetrics, Temporality};
 use tasker_telemetry::metrics::pushgateway::Pushgateway;
 use tasker_telemetry::metrics::{Format, MetricsBackend};
 use tasker_telemetry::prelude::*;
+use trace_kit::receivers::{Autotel, Rotel};
+use trace_kit::server::Server;
 
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -136,24 +138,9 @@ fn rotel_figures(printed: &str) -> Vec<Figures> {
 #[test]
 fn rotel_has_what_was_pushed_cumulative_and_delta() {
     for temporality in [Temporality::Cumulative, Temporality::Delta] {
-        let (http, grpc) = (free_address(), free_address());
-        let folder = Folder::new(&format!("rotel-{temporality:?}"));
-        let log = folder.path().join("log");
-        let mut command = Command::new(installed("rotel-agent"));
-        command.args([
-            "start",
-            "--exporter",
-            "blackhole",
-            "--debug-log",
-            "metrics",
-            "--debug-log-verbosity",
-            "detailed",
-        ]);
-        command.args(["--otlp-http-endpoint", &http.to_string(), "--otlp-grpc-endpoint", &grpc.to_string()]);
-        let _rotel = Server::start(command.stdout(std::fs::File::create(&log).unwrap()).stderr(Stdio::null()));
-        wait_for("rotel", || if get(http, "/").0 > 0 { Ok(()) } else { Err("no answer".to_owned()) });
+        let rotel = Rotel::start_for_metrics();
         let settings =
-            OtlpMetrics::new().endpoint(format!("http://{http}")).temporality(temporality).every(HOUR).gzip(true);
+            OtlpMetrics::new().endpoint(rotel.http_endpoint()).temporality(temporality).every(HOUR).gzip(true);
         let telemetry = Telemetry::builder().auto_subscribers(false).otlp_metrics_with(settings).build().unwrap();
         for _ in 0..2 {
             fill(&telemetry);
@@ -161,7 +148,7 @@ fn rotel_has_what_was_pushed_cumulative_and_delta() {
         }
         let expected = ours(&telemetry.metrics());
         let requests = wait_for("both pushes", || {
-            let printed = std::fs::read_to_string(&log).unwrap();
+            let printed = rotel.printed();
             let requests = rotel_figures(&printed);
             let is_whole = requests.len() == 2 && requests[1].keys().any(|key| key.starts_with("shop.sent"));
             if is_whole && requests[1].keys().any(|key| key.starts_with("shop.level")) {
@@ -203,13 +190,8 @@ fn autotel_figures(address: SocketAddr, name: &str) -> Result<Figures, String> {
 
 #[test]
 fn autotel_has_what_was_pushed() {
-    let (http, grpc) = (free_address(), free_address());
-    let mut command = Command::new(installed("node-binary"));
-    command.arg(installed("node/node_modules/autotel-devtools/dist/cli.js"));
-    command.args(["-H", "127.0.0.1", "-p", &http.port().to_string(), "--grpc-port", &grpc.port().to_string()]);
-    let _autotel = Server::start(command.stdout(Stdio::null()).stderr(Stdio::null()));
-    wait_for("autotel", || if get(http, "/api/stats").0 == 200 { Ok(()) } else { Err("no answer".to_owned()) });
-    let settings = OtlpMetrics::new().endpoint(format!("http://{http}")).every(HOUR);
+    let autotel = Autotel::start();
+    let settings = OtlpMetrics::new().endpoint(autotel.http_endpoint()).every(HOUR);
     let telemetry = Telemetry::builder().auto_subscribers(false).otlp_metrics_with(settings).build().unwrap();
     fill(&telemetry);
     telemetry.flush_blocking().unwrap();
@@ -217,18 +199,18 @@ fn autotel_has_what_was_pushed() {
     let names = expected.keys().map(|key| key.split('{').next().unwrap().to_owned());
     let mut seen = Figures::new();
     for name in names.collect::<std::collections::BTreeSet<_>>() {
-        seen.extend(wait_for(&name, || autotel_figures(http, &name)));
+        seen.extend(wait_for(&name, || autotel_figures(autotel.address(), &name)));
     }
     assert_same(&seen, &expected);
 }
 
 #[test]
 fn a_short_jobs_metrics_are_scraped_from_the_pushgateway() {
-    let address = free_address();
-    let mut command = Command::new("prometheus-pushgateway");
-    command.arg(format!("--web.listen-address={address}")).arg("--log.level=error");
-    let _gateway = Server::start(&mut command);
-    wait_for("pushgateway", || if get(address, "/-/ready").0 == 200 { Ok(()) } else { Err("no answer".to_owned()) });
+    let (_gateway, [address]) = Server::listening(|[address]| {
+        let mut command = Command::new("prometheus-pushgateway");
+        command.arg(format!("--web.listen-address={address}")).arg("--log.level=error");
+        command
+    });
     let config = format!(
         "global: {{scrape_interval: 200ms}}\nscrape_configs:\n\
          - {{job_name: gateway, honor_labels: true, static_configs: [{{targets: ['{address}']}}]}}\n"

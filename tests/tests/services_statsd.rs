@@ -3,17 +3,17 @@
 #![cfg(feature = "services")]
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
-use std::process::{Command, Stdio};
-use std::sync::mpsc::{self, Receiver};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use integration_tests::metrics::{histogram, value};
-use integration_tests::services::{Folder, Server, free_address, free_udp_address, installed};
+use integration_tests::services::{Folder, installed, wait_for};
 use serde_json::Value as Json;
 use tasker_telemetry::metrics::statsd::StatsD;
 use tasker_telemetry::prelude::*;
+use trace_kit::ports;
+use trace_kit::server::Server;
 
 #[step(retry_limit = 2)]
 fn work(number: u32) -> Result<(), String> {
@@ -27,9 +27,9 @@ fn order(number: u32) -> Result<(), String> {
 }
 
 struct Etsy {
-    _server: Server,
+    server: Server,
     statsd: SocketAddr,
-    flushed: Receiver<Json>,
+    flushes_seen: usize,
     _folder: Folder,
 }
 
@@ -39,38 +39,42 @@ const BACKEND: &str = "exports.init = (_, __, events) => events.on('flush', (_, 
 
 impl Etsy {
     fn start() -> Self {
-        let (statsd, management) = (free_udp_address(), free_address());
         let folder = Folder::new("statsd");
         let backend = folder.write("backend.js", BACKEND);
-        let config = format!(
-            "{{ port: {}, address: '127.0.0.1', mgmt_address: '127.0.0.1', mgmt_port: {}, flushInterval: 500,\n\
-             backends: ['{}'], deleteCounters: true }}",
-            statsd.port(),
-            management.port(),
-            backend.display()
-        );
-        let config = folder.write("config.js", &config);
-        let stats_js = installed("statsd/node_modules/statsd/stats.js");
-        assert!(stats_js.exists(), "{}: run scripts/test-services", stats_js.display());
         // It is older than this Node, which no longer has `util.log`.
         let shim = folder.write("shim.js", "require('util').log = (...words) => console.error(...words);");
-        let mut command = Command::new(installed("node-binary"));
-        command.arg("--require").arg(shim).arg(stats_js).arg(config).stdout(Stdio::piped());
-        let mut server = Server::start(&mut command);
-        let lines = BufReader::new(server.stdout()).lines();
-        let (flush, flushed) = mpsc::channel();
-        std::thread::spawn(move || {
-            for line in lines.map_while(Result::ok) {
-                let _ = serde_json::from_str(&line).map(|json| flush.send(json));
-            }
+        let stats_js = installed("statsd/node_modules/statsd/stats.js");
+        assert!(stats_js.exists(), "{}: run scripts/test-services", stats_js.display());
+        let mut statsd = ports::udp();
+        let (server, _) = Server::listening(|[management]| {
+            statsd = ports::udp();
+            let config = format!(
+                "{{ port: {}, address: '127.0.0.1', mgmt_address: '127.0.0.1', mgmt_port: {}, flushInterval: 500,\n\
+                 backends: ['{}'], deleteCounters: true }}",
+                statsd.port(),
+                management.port(),
+                backend.display()
+            );
+            let config = folder.write("config.js", &config);
+            let mut command = Command::new(installed("node-binary"));
+            command.arg("--require").arg(&shim).arg(&stats_js).arg(config);
+            command
         });
-        let etsy = Self { _server: server, statsd, flushed, _folder: folder };
+        let mut etsy = Self { server, statsd, flushes_seen: 0, _folder: folder };
         etsy.next(); // it is there
         etsy
     }
 
-    fn next(&self) -> Json {
-        self.flushed.recv_timeout(Duration::from_secs(30)).expect("statsd flushes")
+    fn next(&mut self) -> Json {
+        let flush = wait_for("a flush of statsd", || {
+            let printed = self.server.printed();
+            // The last may not be whole.
+            let mut whole =
+                printed.split_inclusive('\n').filter_map(|line| serde_json::from_str(line.strip_suffix('\n')?).ok());
+            whole.nth(self.flushes_seen).ok_or(printed)
+        });
+        self.flushes_seen += 1;
+        flush
     }
 }
 
@@ -101,7 +105,7 @@ impl Sums {
 
 #[test]
 fn counters_gauges_and_timers_are_equal() {
-    let etsy = Etsy::start();
+    let mut etsy = Etsy::start();
     let statsd = StatsD::udp(etsy.statsd).unwrap();
     let telemetry =
         Telemetry::builder().auto_subscribers(false).push_metrics(statsd, Duration::from_hours(1)).build().unwrap();

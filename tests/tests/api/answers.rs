@@ -7,7 +7,6 @@ use tasker_telemetry::api::{ApiError, ApiResponse, ApiStepHandler, Connection};
 use tasker_telemetry::handler::{Attempted, StepAttempt};
 use tasker_telemetry::prelude::*;
 use tasker_telemetry::testing::record;
-use tokio::net::TcpListener;
 
 use crate::ask::{Ask, User, boxed};
 use crate::service::{CANARY, Service};
@@ -113,7 +112,7 @@ async fn a_service_that_hangs_costs_its_time_limit() {
 
 #[tokio::test]
 async fn nobody_there_is_a_matter_of_the_network() {
-    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let [free] = trace_kit::ports::tcp();
     let ask = Ask::new(Connection::new(&format!("http://{free}")).unwrap(), "200");
     let run = record(ask.handle_attempt(StepAttempt::FIRST)).await;
     assert!(matches!(run.output, Attempted::Retry { error: ApiError::Connect(_), .. }));

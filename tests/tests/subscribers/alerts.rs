@@ -209,7 +209,7 @@ fn what_is_not_taken_now_is_sent_again_and_what_never_is_taken_is_counted() {
 
 #[test]
 fn a_service_that_is_gone_costs_its_own_alerts_only() {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let [free] = trace_kit::ports::tcp();
     let address = format!("http://{free}/services/T0/B0/s3cret");
     let slack = Slack::webhook(&address).unwrap().patience(SOON);
     let telemetry = Telemetry::builder().auto_subscribers(false).subscriber(slack).build().unwrap();

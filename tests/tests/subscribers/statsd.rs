@@ -72,7 +72,7 @@ fn plain_gets_names() {
 
 #[test]
 fn nobody_listens_and_nobody_is_harmed() {
-    let free = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let free = trace_kit::ports::udp();
     let telemetry =
         Telemetry::builder().auto_subscribers(false).subscriber(StatsDEvents::udp(free).unwrap()).build().unwrap();
     assert_eq!(block_on(telemetry.scope(order("ORD-1", 0))).unwrap(), 7);

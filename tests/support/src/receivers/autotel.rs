@@ -6,15 +6,15 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value as Json};
 
-use super::child::{Receiver, free};
 use super::{installed, wait_for_spans};
 use crate::client;
+use crate::server::Server;
 use crate::span::{Attributes, Fidelity, Kind, Link, ReceivedSpan, SpanEvent, StatusCode, Value};
 
 /// A running autotel-devtools.
 #[derive(Debug)]
 pub struct Autotel {
-    _receiver: Receiver,
+    _server: Server,
     http: SocketAddr,
     grpc: SocketAddr,
 }
@@ -31,24 +31,31 @@ impl Autotel {
     /// When it is not installed or does not start.
     #[must_use]
     pub fn start() -> Self {
-        let [http, grpc] = free();
-        let mut command = Command::new(installed("node-binary"));
-        command
-            .arg(installed("node/node_modules/autotel-devtools/dist/cli.js"))
-            .args(["--host", "127.0.0.1", "--port", &http.port().to_string()])
-            .args(["--grpc-port", &grpc.port().to_string()])
-            // Else it shows the last hundred.
-            .env("AUTOTEL_MAX_TRACE_COUNT", "100000");
-        let receiver = Receiver::start(&mut command, &[http, grpc]);
+        let (server, [http, grpc]) = Server::listening(|[http, grpc]| {
+            let mut command = Command::new(installed("node-binary"));
+            command
+                .arg(installed("node/node_modules/autotel-devtools/dist/cli.js"))
+                .args(["--host", "127.0.0.1", "--port", &http.port().to_string()])
+                .args(["--grpc-port", &grpc.port().to_string()])
+                // Else it shows the last hundred.
+                .env("AUTOTEL_MAX_TRACE_COUNT", "100000");
+            command
+        });
         // It moves to another port when somebody was quicker, and only says so, some time after it listens.
         let begun = Instant::now();
-        let mut said = receiver.printed();
+        let mut said = server.printed();
         while !said.contains("/v1/traces") && begun.elapsed() < Duration::from_secs(20) {
             std::thread::sleep(Duration::from_millis(10));
-            said = receiver.printed();
+            said = server.printed();
         }
         assert!(said.contains(&format!("http://{http}/v1/traces")), "it does not listen on {http}: {said}");
-        Self { _receiver: receiver, http, grpc }
+        Self { _server: server, http, grpc }
+    }
+
+    /// Where its API is, and OTLP/HTTP.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.http
     }
 
     /// For OTLP/HTTP, without `/v1/traces`. It takes no gzip.

@@ -3,7 +3,6 @@
 //! `scripts/test-services` installs them under `target/services`. A receiver that is not there is a failure, with that advice.
 
 pub mod autotel;
-mod child;
 pub mod rotel;
 
 use std::path::{Path, PathBuf};

@@ -7,14 +7,14 @@ use std::net::SocketAddr;
 use std::process::Command;
 use std::time::Duration;
 
-use super::child::{Receiver, free};
 use super::{installed, wait_for_spans};
+use crate::server::Server;
 use crate::span::{Fidelity, ReceivedSpan};
 
 /// A running Rotel.
 #[derive(Debug)]
 pub struct Rotel {
-    receiver: Receiver,
+    server: Server,
     http: SocketAddr,
     grpc: SocketAddr,
 }
@@ -41,13 +41,24 @@ impl Rotel {
         Self::that_prints("logs")
     }
 
+    /// One that prints metrics instead of spans.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    #[must_use]
+    pub fn start_for_metrics() -> Self {
+        Self::that_prints("metrics")
+    }
+
     fn that_prints(signal: &str) -> Self {
-        let [http, grpc] = free();
-        let mut command = Command::new(installed("rotel-agent"));
-        command
-            .args(["start", "--exporter", "blackhole", "--debug-log", signal, "--debug-log-verbosity", "detailed"])
-            .args(["--otlp-http-endpoint", &http.to_string(), "--otlp-grpc-endpoint", &grpc.to_string()]);
-        Self { receiver: Receiver::start(&mut command, &[http, grpc]), http, grpc }
+        let (server, [http, grpc]) = Server::listening(|[http, grpc]| {
+            let mut command = Command::new(installed("rotel-agent"));
+            command
+                .args(["start", "--exporter", "blackhole", "--debug-log", signal, "--debug-log-verbosity", "detailed"])
+                .args(["--otlp-http-endpoint", &http.to_string(), "--otlp-grpc-endpoint", &grpc.to_string()]);
+            command
+        });
+        Self { server, http, grpc }
     }
 
     /// For OTLP/HTTP, without `/v1/traces`.
@@ -62,10 +73,16 @@ impl Rotel {
         format!("http://{}", self.grpc)
     }
 
+    /// What it has printed so far.
+    #[must_use]
+    pub fn printed(&self) -> String {
+        self.server.printed()
+    }
+
     /// The log records that it has printed so far: of each what it says of body, severity, trace and span.
     #[must_use]
     pub fn logs(&self) -> Vec<[String; 4]> {
-        let printed = self.receiver.printed();
+        let printed = self.server.printed();
         let records = printed.split("LogRecord #").skip(1);
         // The flags are the last that it prints of one.
         let whole = records.filter(|record| record.contains("\nFlags: "));
@@ -82,7 +99,7 @@ impl Rotel {
     /// When it prints what this kit cannot read.
     #[must_use]
     pub fn spans(&self) -> Vec<ReceivedSpan> {
-        let mut printed = self.receiver.printed();
+        let mut printed = self.server.printed();
         loop {
             // It may be in the middle of a line.
             let lines = printed.rfind('\n').map_or("", |end| &printed[..=end]);
@@ -92,7 +109,7 @@ impl Rotel {
             };
             // Or in the middle of a value that has several: then more comes.
             std::thread::sleep(Duration::from_millis(200));
-            let more = self.receiver.printed();
+            let more = self.server.printed();
             assert!(more.len() > printed.len(), "rotel printed {problem}");
             printed = more;
         }
