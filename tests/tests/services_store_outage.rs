@@ -198,7 +198,8 @@ async fn what_does_not_fit_is_counted_exactly() {
     let mut shop = Shop::new(impatient().buffer_capacity(capacity), Way::Open);
     shop.run(50).await;
     shop.all_is_there().await;
-    let written = shop.published;
+    // On a busy machine the store may have been given up at its start already.
+    let (written, replayed) = (shop.published, shop.health().replayed);
     shop.proxy.set(Way::Closed);
     shop.run(1_000).await;
     shop.all_is_delivered();
@@ -209,7 +210,7 @@ async fn what_does_not_fit_is_counted_exactly() {
     shop.proxy.set(Way::Open);
     let health = shop.all_is_settled();
     assert_eq!((health.written, health.lost_total()), (written + capacity as u64, lost), "{health:?}");
-    assert_eq!(health.replayed, capacity as u64);
+    assert_eq!(health.replayed, replayed + capacity as u64);
     assert_eq!(shop.rows().await, health.written);
     // And from then on all is written again.
     shop.run(50).await;
