@@ -113,3 +113,41 @@ fn it_can_be_switched_off() {
     assert!(lines.iter().any(|line| line.ends_with("after 2")));
     assert!(lines.iter().all(|line| !line.contains("task_id")), "{lines:#?}");
 }
+
+struct LogsWhenDropped(&'static str);
+
+impl Drop for LogsWhenDropped {
+    fn drop(&mut self) {
+        tracing::info!("{}", self.0);
+    }
+}
+
+#[step]
+async fn hangs() {
+    let _logs = LogsWhenDropped("the step goes");
+    std::future::pending::<()>().await;
+}
+
+#[task(id = order)]
+async fn order_that_hangs(order: u64) {
+    let _logs = LogsWhenDropped("the task goes");
+    hangs().await;
+}
+
+#[test]
+fn what_is_logged_while_a_cancelled_body_is_dropped_is_logged_inside() {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).with_ansi(false).without_time().finish();
+    tracing::subscriber::with_default(subscriber, || {
+        let telemetry = Telemetry::builder().auto_subscribers(false).build().unwrap();
+        let mut order = Box::pin(telemetry.scope(order_that_hangs(7)));
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(order.as_mut().poll(&mut cx).is_pending());
+        drop(order);
+        tracing::info!("outside");
+    });
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let lines: Vec<_> =
+        text.lines().map(|line| (line.contains("step_name=\"hangs\""), line.contains("task_id=\"7\""))).collect();
+    assert_eq!(lines, [(true, true), (false, true), (false, false)], "{text}");
+}

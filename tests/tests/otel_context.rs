@@ -386,3 +386,89 @@ fn neither_panics_nor_cancellations_leave_a_context_behind() {
     drop(cancelled);
     assert!(!Context::current().has_active_span());
 }
+
+/// Opens spans when it is dropped.
+struct OpensWhenDropped(Tools, &'static str);
+
+impl Drop for OpensWhenDropped {
+    fn drop(&mut self) {
+        self.0.open(self.1);
+    }
+}
+
+#[step]
+async fn inner_that_hangs(tools: Tools, turns: u32) {
+    let _opens = OpensWhenDropped(tools, "inner, dropped");
+    for _ in 0..turns {
+        pause().await;
+    }
+    std::future::pending::<()>().await;
+}
+
+#[step(retry_limit = 2)]
+async fn attempt_that_hangs(tools: Tools, turns: u32) -> Result<(), String> {
+    let _opens = OpensWhenDropped(tools.clone(), "attempt, dropped");
+    inner_that_hangs(tools, turns).await;
+    Ok(())
+}
+
+#[step]
+async fn hangs_around(tools: Tools, turns: u32) {
+    let _opens = OpensWhenDropped(tools.clone(), "dropped after what is inside");
+    let _ = attempt_that_hangs(tools.clone(), turns).await;
+}
+
+#[task(id = id)]
+async fn order_that_hangs(id: u64, tools: Tools) {
+    let _opens = OpensWhenDropped(tools.clone(), "of the task, dropped");
+    hangs_around(tools, u32::try_from(id).unwrap()).await;
+}
+
+/// A future that is dropped before its end cleans up: what it opens then belongs to the step whose values they are, too.
+#[test]
+fn what_is_opened_while_a_cancelled_body_is_dropped_is_inside_it() {
+    let world = world(true, |builder| builder);
+    let polled = |polls: u64| {
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        let mut order = Box::pin(world.telemetry.scope(order_that_hangs(polls - 1, world.tools.clone())));
+        (0..polls).for_each(|_| assert!(order.as_mut().poll(&mut cx).is_pending()));
+        order
+    };
+    tracing::subscriber::with_default(world.subscriber(), || {
+        // Cancelled in its first poll, in the second, and where two lie in each other's way.
+        drop(polled(1));
+        drop(polled(2));
+        let (first, second) = (polled(3), polled(4));
+        let moved = std::thread::scope(|scope| {
+            let dispatch = tracing::dispatcher::get_default(Clone::clone);
+            scope.spawn(move || tracing::dispatcher::with_default(&dispatch, || drop(first))).join()
+        });
+        assert!(moved.is_ok());
+        drop(second);
+        assert!(!Context::current().has_active_span(), "something stayed behind");
+    });
+    assert_is_in_place(&world, 4 * 4);
+}
+
+/// `calls` of `open`, each by the tracer, by `tracing`, and by the tracer inside that: all where their names say.
+fn assert_is_in_place(world: &World, calls: usize) {
+    let (ours, foreign) = world.spans();
+    let places = our_places(&ours);
+    let names: HashMap<_, _> = foreign.iter().map(|span| (span.span_context.span_id(), &*span.name)).collect();
+    for span in &foreign {
+        if let Some(around) = span.name.strip_suffix("|inside") {
+            assert_eq!(names.get(&span.parent_span_id), Some(&around));
+            continue;
+        }
+        let step = places[span.name.rsplit_once('/').unwrap().0];
+        let seen = (span.span_context.trace_id().to_string(), span.parent_span_id.to_string());
+        assert_eq!(seen, (step.trace_id().to_string(), step.span_id().to_string()), "{}", span.name);
+    }
+    assert_eq!(foreign.len(), 3 * calls);
+    let injected = world.tools.injected.lock().unwrap();
+    assert_eq!(injected.len(), calls);
+    for (place, traceparent) in &*injected {
+        let step = places[place];
+        assert_eq!(*traceparent, format!("00-{}-{}-01", step.trace_id(), step.span_id()), "{place}");
+    }
+}

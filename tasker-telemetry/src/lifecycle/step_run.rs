@@ -409,8 +409,8 @@ impl StepRun {
         let fresh = Self::new(self.spec, None);
         let mut run = mem::replace(self, fresh);
         run.phase = Phase::Dropping;
-        if let Some(scope) = run.scope_mut() {
-            run.entered = Some(scope::exchange(scope, true));
+        if let Kept::Scope(scope, outside, _) = &mut run.kept {
+            run.entered = Some(dying::enter(scope, outside.as_ref()));
         }
         drop(dying::keep(run)); // comes back only where a thread is torn down
     }

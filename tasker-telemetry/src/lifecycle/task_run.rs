@@ -7,6 +7,7 @@ use std::thread;
 
 use super::TaskCore;
 use super::TaskIdArg;
+use super::dying;
 use super::inside::{Outside, inside};
 use crate::catalog::TaskSpec;
 use crate::classify::ErrorView;
@@ -151,7 +152,7 @@ impl TaskRun {
     pub(super) fn before_drop_of_body(&mut self) {
         if self.phase == Phase::Running {
             self.phase = Phase::Dropping;
-            self.was_polling = scope::exchange(&mut self.scope, true);
+            self.was_polling = dying::enter(&mut self.scope, Some(&self.outside));
         }
     }
 
@@ -209,7 +210,7 @@ impl Drop for TaskRun {
         match self.phase {
             Phase::Running => {}
             Phase::Dropping => {
-                scope::exchange(&mut self.scope, self.was_polling);
+                dying::leave(&mut self.scope, self.was_polling);
             }
             Phase::New | Phase::Off | Phase::Over => return,
         }

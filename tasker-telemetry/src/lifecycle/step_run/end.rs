@@ -8,13 +8,13 @@ use super::{Next, Phase, StepRun, Times};
 use crate::classify::{ErrorView, RetryAdvice};
 use crate::event::EventKind;
 use crate::failure::Failure;
-use crate::lifecycle::TaskCore;
 use crate::lifecycle::driven::Verdict;
 use crate::lifecycle::task_run::end_task;
+use crate::lifecycle::{TaskCore, dying};
 use crate::metrics::error_type;
 use crate::publisher::{End, Fact, Reason, Ticket};
 use crate::retry::LONGEST_WAIT;
-use crate::scope::{self, Permit, Scope};
+use crate::scope::{Permit, Scope};
 use crate::state::{Entity, State, transition};
 use crate::time::Moment;
 
@@ -307,7 +307,7 @@ impl StepRun {
             && let Some(was_polling) = self.entered.take()
             && let Some(scope) = self.scope_mut()
         {
-            scope::exchange(scope, was_polling);
+            dying::leave(scope, was_polling);
         }
         // `Ready` after a failed attempt: dropped in the wait for the next one.
         let under_way = matches!(self.phase, Phase::Running | Phase::Dropping | Phase::Asked)
