@@ -245,9 +245,11 @@ fn two_threads() -> tokio::runtime::Runtime {
 #[test]
 fn spans_of_the_api_are_children_of_the_step_they_are_opened_in() {
     for runtime in [one_thread(), two_threads()] {
-        let world = world(false, |builder| builder);
-        runtime.block_on(orders(&world, false));
-        assert_parents(&world, false);
+        for way in WAYS {
+            let world = world(false, way);
+            runtime.block_on(orders(&world, false));
+            assert_parents(&world, false);
+        }
     }
 }
 
@@ -376,16 +378,21 @@ fn neither_panics_nor_cancellations_leave_a_context_behind() {
     async fn hangs() {
         std::future::pending::<()>().await;
     }
-    let world = world(false, |builder| builder);
-    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world.telemetry.in_scope(panics)));
-    assert!(panicked.is_err() && !Context::current().has_active_span());
-    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
-    let mut cancelled = Box::pin(world.telemetry.scope(hangs()));
-    assert!(cancelled.as_mut().poll(&mut cx).is_pending());
-    assert!(!Context::current().has_active_span());
-    drop(cancelled);
-    assert!(!Context::current().has_active_span());
+    for way in WAYS {
+        let world = world(false, way);
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world.telemetry.in_scope(panics)));
+        assert!(panicked.is_err() && !Context::current().has_active_span());
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        let mut cancelled = Box::pin(world.telemetry.scope(hangs()));
+        assert!(cancelled.as_mut().poll(&mut cx).is_pending());
+        assert!(!Context::current().has_active_span());
+        drop(cancelled);
+        assert!(!Context::current().has_active_span());
+    }
 }
+
+/// Most steps go a way of their own if no log wants a span of them; and one does as soon as another test has a subscriber.
+const WAYS: [fn(Builder) -> Builder; 2] = [|builder| builder, |builder| builder.log_spans(false)];
 
 /// Opens spans when it is dropped.
 struct OpensWhenDropped(Tools, &'static str);
@@ -427,7 +434,12 @@ async fn order_that_hangs(id: u64, tools: Tools) {
 /// A future that is dropped before its end cleans up: what it opens then belongs to the step whose values they are, too.
 #[test]
 fn what_is_opened_while_a_cancelled_body_is_dropped_is_inside_it() {
-    let world = world(true, |builder| builder);
+    for way in WAYS {
+        cancel_and_look(&world(true, way));
+    }
+}
+
+fn cancel_and_look(world: &World) {
     let polled = |polls: u64| {
         let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
         let mut order = Box::pin(world.telemetry.scope(order_that_hangs(polls - 1, world.tools.clone())));
@@ -447,7 +459,7 @@ fn what_is_opened_while_a_cancelled_body_is_dropped_is_inside_it() {
         drop(second);
         assert!(!Context::current().has_active_span(), "something stayed behind");
     });
-    assert_is_in_place(&world, 4 * 4);
+    assert_is_in_place(world, 4 * 4);
 }
 
 /// `calls` of `open`, each by the tracer, by `tracing`, and by the tracer inside that: all where their names say.
@@ -470,5 +482,91 @@ fn assert_is_in_place(world: &World, calls: usize) {
     for (place, traceparent) in &*injected {
         let step = places[place];
         assert_eq!(*traceparent, format!("00-{}-{}-01", step.trace_id(), step.span_id()), "{place}");
+    }
+}
+
+/// In which span, and with which baggage, code finds itself.
+fn seen() -> (String, Option<String>) {
+    Context::map_current(|context| {
+        let span = context.span().span_context().span_id().to_string();
+        (span, context.baggage().get("tenant").map(ToString::to_string))
+    })
+}
+
+/// What it sees in its first poll, in a later one while it holds something attached, and when that is gone.
+#[step]
+async fn holds(attach: impl FnOnce() -> opentelemetry::ContextGuard) -> [(String, Option<String>); 3] {
+    let first = seen();
+    let guard = attach();
+    pause().await;
+    let later = seen();
+    pause().await;
+    drop(guard);
+    [first, later, seen()]
+}
+
+#[task]
+async fn holder(attach: impl FnOnce() -> opentelemetry::ContextGuard) -> [(String, Option<String>); 3] {
+    holds(attach).await
+}
+
+/// A guard that is held across an await stands in the way of others on its thread; the step itself is not to be changed by it.
+#[test]
+fn what_a_body_leaves_attached_across_an_await_does_not_become_the_steps_own() {
+    for way in WAYS {
+        let world = world(false, way);
+        let tracer = world.tools.tracer.clone();
+        let baggage = || Context::current_with_baggage([KeyValue::new("tenant", "of the body")]).attach();
+        let span = || Context::current_with_span(tracer.start("of the body")).attach();
+        let around = Context::current_with_baggage([KeyValue::new("tenant", "acme")]).attach();
+        let held = [block_on(world.telemetry.scope(holder(baggage))), block_on(world.telemetry.scope(holder(span)))];
+        drop(around);
+        assert_eq!(seen(), (opentelemetry::SpanId::INVALID.to_string(), None));
+        world.telemetry.flush_blocking().unwrap();
+        let steps = world.ours.named("tasker.step.execution");
+        assert_eq!(steps.len(), held.len());
+        for (step, seen) in steps.iter().zip(held) {
+            let own = (step.span_id().to_string(), Some("acme".to_owned()));
+            assert_eq!(seen, [own.clone(), own.clone(), own]);
+        }
+    }
+}
+
+/// An error that remembers in which span it was asked what it is.
+#[derive(Clone, Default)]
+struct Asked(Arc<Mutex<Vec<String>>>);
+
+impl std::fmt::Display for Asked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.lock().unwrap().push(seen().0);
+        f.write_str("asked")
+    }
+}
+
+#[step]
+async fn fails(error: Asked) -> Result<(), Asked> {
+    Err(error)
+}
+
+#[step]
+fn fails_at_once(error: Asked) -> Result<(), Asked> {
+    Err(error)
+}
+
+/// What is done about a failure is none of the step's work.
+#[test]
+fn an_error_is_asked_what_it_is_when_the_step_is_over() {
+    #[task]
+    async fn both(error: Asked) {
+        let _ = fails(error.clone()).await;
+        let _ = fails_at_once(error);
+    }
+    for way in WAYS {
+        let (world, asked) = (world(false, way), Asked::default());
+        block_on(world.telemetry.scope(both(asked.clone())));
+        world.telemetry.flush_blocking().unwrap();
+        let root = world.ours.named("tasker.task.execution")[0].span_id().to_string();
+        let asked = asked.0.lock().unwrap();
+        assert!(asked.len() >= 2 && asked.iter().all(|span| *span == root), "{asked:?}, the task is {root}");
     }
 }

@@ -171,16 +171,15 @@ fn poll_short<R>(
     body: Pin<&mut dyn Future<Output = R>>,
     cx: &mut Context<'_>,
 ) -> Poll<R> {
-    let attached = Short::attach(short.as_ref());
-    let polled = catch_unwind(AssertUnwindSafe(|| body.poll(cx)));
-    attached.detach();
-    match polled {
+    match catch_unwind(AssertUnwindSafe(|| body.poll(cx))) {
         Ok(Poll::Ready(output)) => {
+            Short::leave(short);
             end_short(spec, lent, short, classify, &output);
             Poll::Ready(output)
         }
         Ok(Poll::Pending) => Poll::Pending,
         Err(panic) => {
+            Short::leave(short);
             StepRun::told(spec, lent, short).panicked(&*panic);
             resume_unwind(panic)
         }

@@ -31,7 +31,7 @@ pub(super) fn inside<R>(
     let Some(outside) = outside else { return within(scope, polling, body) };
     // A layer of `tracing` may have a context of its own for the log's span: ours comes after it.
     let log = outside.log.enter();
-    let attached = outside.spot.attach();
+    let mut attached = outside.spot.attach();
     let result = within(scope, polling, body);
     attached.detach();
     if let Some(log) = log {

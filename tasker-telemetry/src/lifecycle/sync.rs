@@ -46,9 +46,8 @@ fn call_short<R>(
     body: impl FnOnce() -> R,
     classify: Classify<R>,
 ) -> R {
-    let attached = Short::attach(short.as_ref());
     let called = catch_unwind(AssertUnwindSafe(body));
-    attached.detach();
+    Short::leave(short);
     match called {
         Ok(output) => {
             end_short(spec, lent, short, &classify, &output);

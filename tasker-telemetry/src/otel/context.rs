@@ -14,7 +14,17 @@ use crate::trace::{Remote, SpanId, TaskTrace, TraceId};
 /// The context of one place: a task, a step, or wherever a future was made. Attached anew for every poll, since a guard may
 /// not leave its thread.
 #[derive(Clone, Default)]
-pub(crate) struct Spot(Option<Context>);
+pub(crate) struct Spot(Place);
+
+#[derive(Clone, Default)]
+enum Place {
+    /// What is current stays current.
+    #[default]
+    Anywhere,
+    At(Context),
+    /// That span, in whatever is current when it is attached.
+    Within(Box<SpanContext>),
+}
 
 /// While it lives, the context is the current one of its thread.
 pub(crate) struct Attached(Option<ContextGuard>);
@@ -22,11 +32,44 @@ pub(crate) struct Attached(Option<ContextGuard>);
 impl Attached {
     pub(crate) const NOTHING: Self = Self(None);
 
+    /// A step begins here: its span is the active one of what is current now. Says also in which span such a step runs:
+    /// [`parent_in`], with one look at what is current.
+    #[inline]
+    pub(crate) fn of_new_step(trace: &TaskTrace, span: SpanId) -> (Self, Option<SpanId>) {
+        let seen = look(|current| {
+            let context = current.with_remote_span_context(span_context(trace, span));
+            (context, span_of(current, trace))
+        });
+        match seen {
+            Some((context, parent)) => (Self(Some(context.attach())), parent),
+            None => (Self::NOTHING, None),
+        }
+    }
+
     /// What was current before is current again.
     #[inline]
-    pub(crate) fn detach(self) {
-        if let Some(guard) = self.0 {
+    pub(crate) fn detach(&mut self) {
+        if let Some(guard) = self.0.take() {
             drop(guard);
+        }
+    }
+
+    /// The same, and what was attached by [`of_new_step`](Self::of_new_step) comes back, for the polls that follow. Without what
+    /// the body has attached inside and not detached before this poll ended: that is not the step's.
+    pub(crate) fn take_back(&mut self, trace: &TaskTrace, span: SpanId) -> Spot {
+        if self.0.is_none() {
+            return Spot::none();
+        }
+        let is_ours = |context: &Context| {
+            context.has_active_span() && context.span().span_context().span_id().to_bytes() == span.to_bytes()
+        };
+        let context = look(|current| is_ours(current).then(|| current.clone())).flatten();
+        self.detach();
+        match context {
+            // What the body left stands above ours, and is current still, if only with other values beside our span.
+            Some(context) if !look(is_ours).unwrap_or(false) => Spot(Place::At(context)),
+            // Then ours is not to be had any more. When the step is polled again, that around it is current.
+            _ => Spot(Place::Within(Box::new(span_context(trace, span)))),
         }
     }
 }
@@ -34,45 +77,38 @@ impl Attached {
 impl Spot {
     /// None: what is current stays current.
     pub(crate) const fn none() -> Self {
-        Self(None)
+        Self(Place::Anywhere)
+    }
+
+    fn at(context: Option<Context>) -> Self {
+        Self(context.map_or(Place::Anywhere, Place::At))
     }
 
     /// That of the calling code.
     pub(crate) fn current() -> Self {
-        Self(look(Context::clone))
+        Self::at(look(Context::clone))
     }
 
     /// The current one, with the task's root span as the active span, and the baggage that came with the task.
     pub(crate) fn of_task(trace: &TaskTrace) -> Self {
-        let Some(mut context) = with_span(trace, trace.root()) else { return Self(None) };
+        let Some(mut context) = with_span(trace, trace.root()) else { return Self::none() };
         if !trace.baggage().is_empty() {
             let entries = trace.baggage().iter();
             context = context.with_baggage(
                 entries.map(|(key, value)| KeyValueMetadata::new(key.clone(), value.clone(), String::new())),
             );
         }
-        Self(Some(context))
+        Self(Place::At(context))
     }
 
     /// The current one, with that span as the active span.
     pub(crate) fn of_step(trace: &TaskTrace, span: SpanId) -> Self {
-        Self(with_span(trace, span))
-    }
-
-    /// Becomes the same, and says in which span such a step runs: [`parent_in`], with one look at what is current.
-    #[inline]
-    pub(crate) fn become_of_step(&mut self, trace: &TaskTrace, span: SpanId) -> Option<SpanId> {
-        look(|current| {
-            let context = current.with_remote_span_context(span_context(trace, span));
-            self.0 = Some(context);
-            span_of(current, trace)
-        })
-        .flatten()
+        Self::at(with_span(trace, span))
     }
 
     /// Whether it is one.
     pub(crate) const fn is_there(&self) -> bool {
-        self.0.is_some()
+        !matches!(self.0, Place::Anywhere)
     }
 
     #[inline]
@@ -80,8 +116,11 @@ impl Spot {
         // A clone each time, though the context could be taken back after the poll: what the body leaves attached across
         // an await would come along.
         match &self.0 {
-            Some(context) if is_usable() => Attached(Some(context.clone().attach())),
-            _ => Attached::NOTHING,
+            Place::At(context) if is_usable() => Attached(Some(context.clone().attach())),
+            Place::Within(span) => {
+                Attached(look(|current| current.with_remote_span_context((**span).clone())).map(Context::attach))
+            }
+            Place::Anywhere | Place::At(_) => Attached::NOTHING,
         }
     }
 }
@@ -150,6 +189,6 @@ pub(crate) fn baggage(allowed: &[String]) -> Vec<(String, String)> {
 
 impl fmt::Debug for Spot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Spot").field(&self.0.is_some()).finish()
+        f.debug_tuple("Spot").field(&self.is_there()).finish()
     }
 }

@@ -27,7 +27,15 @@ mod context {
     impl Attached {
         pub(crate) const NOTHING: Self = Self;
 
-        pub(crate) fn detach(self) {}
+        pub(crate) const fn of_new_step(_: &TaskTrace, _: SpanId) -> (Self, Option<SpanId>) {
+            (Self, None)
+        }
+
+        pub(crate) fn detach(&mut self) {}
+
+        pub(crate) const fn take_back(&mut self, _: &TaskTrace, _: SpanId) -> Spot {
+            Spot
+        }
     }
 
     #[allow(clippy::unused_self, clippy::missing_const_for_fn, reason = "the same shape as with the feature")]
@@ -46,10 +54,6 @@ mod context {
 
         pub(crate) fn of_step(_: &TaskTrace, _: SpanId) -> Self {
             Self
-        }
-
-        pub(crate) const fn become_of_step(&mut self, _: &TaskTrace, _: SpanId) -> Option<SpanId> {
-            None
         }
 
         pub(crate) const fn is_there(&self) -> bool {

@@ -23,7 +23,8 @@ pub(in crate::lifecycle) struct Short {
     started: Moment,
     /// The number of the first event that its beginning was told by.
     opened: u32,
-    spot: Spot,
+    /// Other libraries see the step, until its first poll ends.
+    attached: Attached,
 }
 
 impl StepRun {
@@ -37,9 +38,13 @@ impl StepRun {
     /// The same for one that was told of; or its body failed or panicked in that poll.
     pub(in crate::lifecycle) fn become_told(&mut self, lent: &mut Lent, short: &mut Option<Short>) {
         self.become_quiet(lent);
-        let Some(Short { started, opened, spot }) = short.take() else { return };
-        if let Some((task, _)) = self.task() {
+        let Some(Short { started, opened, mut attached }) = short.take() else { return };
+        let mut spot = Spot::none();
+        if let Some((task, place)) = self.task() {
             let (watched, is_metered) = (task.is_watched(), task.metrics().is_some());
+            if let Some(trace) = task.trace() {
+                spot = attached.take_back(trace, SpanId::of_step(task.nonce(), place.number, place.attempt));
+            }
             self.watched = watched;
             self.metering = if is_metered { Metering::Step } else { Metering::Off };
         }
@@ -107,10 +112,11 @@ impl Short {
         let started = Moment::now();
         let (number, opened) = task.open();
         let mut inner = StepPlace { spec, number, attempt: 1, parent: 0 };
-        let mut spot = Spot::none();
+        let mut attached = Attached::NOTHING;
         if let Some(trace) = task.trace().filter(|trace| trace.is_recorded()) {
             let span_of = |place: &StepPlace| SpanId::of_step(task.nonce(), place.number, place.attempt);
-            let current = spot.become_of_step(trace, span_of(&inner));
+            let current;
+            (attached, current) = Attached::of_new_step(trace, span_of(&inner));
             inner.parent = trace.parent_among(current.or_else(|| place.as_ref().map(span_of)));
         }
         task.emit_opening(lanes, inner.short(started.timestamp(), opened));
@@ -118,16 +124,15 @@ impl Short {
             metrics.short_step_began();
         }
         *place = Some(inner);
-        put(short, Self { started, opened, spot });
+        put(short, Self { started, opened, attached });
         true
     }
 
-    /// While the answer lives, other libraries see the step.
+    /// Its body is over: other libraries see what they saw before.
     #[inline]
-    pub(in crate::lifecycle) fn attach(short: Option<&Self>) -> Attached {
-        match short {
-            Some(short) => short.spot.attach(),
-            None => Attached::NOTHING,
+    pub(in crate::lifecycle) fn leave(short: &mut Option<Self>) {
+        if let Some(short) = short {
+            short.attached.detach();
         }
     }
 
