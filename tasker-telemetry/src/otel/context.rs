@@ -111,8 +111,13 @@ impl Spot {
         !matches!(self.0, Place::Anywhere)
     }
 
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "a call in each poll, where there is none")]
     pub(crate) fn attach(&self) -> Attached {
+        if self.is_there() { self.attach_it() } else { Attached::NOTHING }
+    }
+
+    fn attach_it(&self) -> Attached {
         // A clone each time, though the context could be taken back after the poll: what the body leaves attached across
         // an await would come along.
         match &self.0 {
