@@ -5,7 +5,7 @@ use std::mem;
 use std::sync::Arc;
 
 use super::meter::Metering;
-use super::{NOT_OPENED, Outside, Phase, StepRun, Times};
+use super::{Kept, NOT_OPENED, Outside, Phase, StepRun, Times};
 use crate::catalog::StepSpec;
 use crate::event::EventKind;
 use crate::lifecycle::TaskCore;
@@ -13,7 +13,7 @@ use crate::log_span::LogSpan;
 use crate::metrics::Took;
 use crate::otel::{Attached, Spot};
 use crate::publisher::{Fact, Lanes, StepPlace};
-use crate::scope::{self, Begun, Lent};
+use crate::scope::{self, Begun, Lent, Scope};
 use crate::state::State;
 use crate::time::Moment;
 use crate::trace::SpanId;
@@ -39,19 +39,19 @@ impl StepRun {
     pub(in crate::lifecycle) fn become_told(&mut self, lent: &mut Lent, short: &mut Option<Short>) {
         self.become_quiet(lent);
         let Some(Short { started, opened, mut attached }) = short.take() else { return };
-        let mut spot = Spot::none();
-        if let Some((task, place)) = self.task() {
-            let (watched, is_metered) = (task.is_watched(), task.metrics().is_some());
-            if let Some(trace) = task.trace() {
-                spot = attached.take_back(trace, SpanId::of_step(task.nonce(), place.number, place.attempt));
+        if let Kept::Scope(Scope::Task(task, Some(place), _), outside, _) = &mut self.kept {
+            self.watched = task.is_watched();
+            self.metering = if task.metrics().is_some() { Metering::Step } else { Metering::Off };
+            let span = || SpanId::of_step(task.nonce(), place.number, place.attempt);
+            let spot = task.trace().map(|trace| attached.take_back(trace, span()));
+            if let Some(spot) = spot.filter(Spot::is_there) {
+                // There is nothing in it: forgotten, it is not asked what it holds.
+                mem::forget(outside.replace(Outside { spot, log: LogSpan::none() }));
             }
-            self.watched = watched;
-            self.metering = if is_metered { Metering::Step } else { Metering::Off };
         }
         self.times = Some(Times { asked: started, started });
         self.opened = opened;
         self.meter_late_start();
-        self.set_outside(spot.is_there().then(|| Outside { spot, log: LogSpan::none() }));
         self.state = State::InProgress;
     }
 
