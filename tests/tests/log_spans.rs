@@ -1,11 +1,14 @@
 //! What users log inside a step says of which step, task and trace, whatever thread and await it is logged behind.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use integration_tests::{EXPECTED, quiet_expected_panics};
 use tasker_telemetry::prelude::*;
 use tasker_telemetry::testing::block_on;
 use tasker_telemetry::trace::InMemorySpans;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
@@ -150,4 +153,42 @@ fn what_is_logged_while_a_cancelled_body_is_dropped_is_logged_inside() {
     let lines: Vec<_> =
         text.lines().map(|line| (line.contains("step_name=\"hangs\""), line.contains("task_id=\"7\""))).collect();
     assert_eq!(lines, [(true, true), (false, true), (false, false)], "{text}");
+}
+
+/// A layer that panics where it is told of one of our spans, from some time on.
+struct Panics(Arc<AtomicBool>, fn(&str) -> bool);
+
+impl<S: tracing::Subscriber> Layer<S> for Panics {
+    fn on_enter(&self, _: &tracing::span::Id, _: Context<'_, S>) {
+        assert!(!(self.0.load(Ordering::Relaxed) && self.1("enter")), "{EXPECTED} in a layer");
+    }
+
+    fn on_exit(&self, _: &tracing::span::Id, _: Context<'_, S>) {
+        assert!(!(self.0.load(Ordering::Relaxed) && self.1("exit")), "{EXPECTED} in a layer");
+    }
+}
+
+/// A drop may be part of an unwinding, and a panic there is the process's end.
+#[test]
+fn a_layer_that_panics_does_not_make_a_drop_panic() {
+    quiet_expected_panics();
+    let ways: [fn(&str) -> bool; 2] = [|what| what == "enter", |what| what == "exit"];
+    for way in ways {
+        let dropping = Arc::<AtomicBool>::default();
+        let subscriber = tracing_subscriber::registry().with(Panics(Arc::clone(&dropping), way));
+        tracing::subscriber::with_default(subscriber, || {
+            let spans = InMemorySpans::default();
+            let telemetry =
+                Telemetry::builder().auto_subscribers(false).in_memory_spans(spans.clone()).build().unwrap();
+            let mut order = Box::pin(telemetry.scope(order_that_hangs(7)));
+            let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+            assert!(order.as_mut().poll(&mut cx).is_pending());
+            dropping.store(true, Ordering::Relaxed);
+            drop(order);
+            dropping.store(false, Ordering::Relaxed);
+            telemetry.flush_blocking().unwrap();
+            assert_eq!(spans.spans().len(), 2, "step and task are told to be cancelled");
+            assert!(TaskScope::current().is_none());
+        });
+    }
 }

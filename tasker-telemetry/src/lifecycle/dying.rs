@@ -5,6 +5,7 @@
 //! body and one behind, and between them the step lies here; and what other libraries see, which may not leave its thread.
 
 use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tracing::span::EnteredSpan;
 
@@ -28,10 +29,11 @@ struct Seen {
 
 /// The body of that step or task is about to be dropped, on this thread. Says whether the thread was polling before.
 pub(super) fn enter(scope: &mut Scope, outside: Option<&Outside>) -> bool {
-    // In that order, as when it is polled. A layer of `tracing` is told of it: nothing is borrowed meanwhile.
-    let seen = outside.map(|Outside { spot, log }| {
-        let entered = log.enter();
-        Seen { _attached: spot.attach(), _log: entered }
+    // In that order, as when it is polled. A layer of `tracing` is told of it: nothing is borrowed meanwhile, and its panic is not to
+    // go on, since a second one while a panic unwinds ends the process.
+    let seen = outside.and_then(|Outside { spot, log }| {
+        let entered = catch_unwind(AssertUnwindSafe(|| log.enter())).ok()?;
+        Some(Seen { _attached: spot.attach(), _log: entered })
     });
     // One for each, so that each takes out its own; a thread that is being torn down sees none.
     let seen = seen.unwrap_or(Seen { _attached: Attached::NOTHING, _log: None });
@@ -43,7 +45,7 @@ pub(super) fn enter(scope: &mut Scope, outside: Option<&Outside>) -> bool {
 pub(super) fn leave(scope: &mut Scope, was_polling: bool) {
     scope::exchange(scope, was_polling);
     let seen = SEEN.try_with(|all| all.try_borrow_mut().ok().and_then(|mut all| all.pop()));
-    drop(seen); // when nothing is borrowed any more
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(seen))); // when nothing is borrowed any more
 }
 
 /// The field behind the body: whether the step before it lies here when it is dropped.
