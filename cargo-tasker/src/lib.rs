@@ -3,6 +3,8 @@
 //! The command's documentation is `docs/cargo-tasker.md`, and `cargo tasker --help`. This library exists so that the reader of
 //! binaries can be measured and fed with garbage; it makes no promise to anybody but the command.
 
+#![forbid(unsafe_code)]
+
 mod args;
 mod catalog;
 mod dashboards;

@@ -63,6 +63,8 @@
 //! It is no engine: apalis fetches, waits, acknowledges and re-enqueues. A graph has one node at its end ([`Orchestration::of`]
 //! says so if not), for a task ends once.
 
+#![forbid(unsafe_code)]
+
 mod backend;
 mod ends;
 mod error;

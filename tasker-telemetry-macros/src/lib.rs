@@ -1,5 +1,7 @@
 //! The macros of tasker-telemetry.
 
+#![forbid(unsafe_code)]
+
 mod crate_path;
 mod diagnostics;
 mod docs;

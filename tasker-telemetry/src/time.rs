@@ -4,6 +4,8 @@
 //! once, so that `started_at + execution_duration = completed_at` holds exactly, whatever NTP does in between.
 //! Formatting of other people's times does not belong here.
 
+mod counter;
+
 use std::cell::Cell;
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -108,29 +110,32 @@ thread_local! {
 
 /// Now, in nanoseconds, as the tick counter has it.
 ///
-/// `fastant` gives the time between two of its instants as a `Duration`, or as nanoseconds by way of floats, with checks that
-/// take 30 instructions: half of what reading its counter and one multiplication by a fixed-point number cost.
-#[inline]
+/// `fastant` knows whether the counter can be relied upon, and how fast it counts; the counter itself is read here: the crate asks
+/// the first again at each reading, and gives the time between two of its instants by way of floats, or of a `Duration`.
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "the way of each step")]
 fn tick() -> u64 {
-    let scale = match SCALE.load(Ordering::Relaxed) {
-        0 => find_scale(),
-        known => known,
-    };
-    scaled(cycles(fastant::Instant::now()), scale)
+    match (SCALE.load(Ordering::Relaxed), counter::read()) {
+        (scale @ 1.., Some(cycles)) => scaled(cycles, scale),
+        _ => first_tick(),
+    }
 }
 
-/// Nanoseconds a cycle of the tick counter, times 2^32; 0 until it was asked for.
+/// Nanoseconds a cycle of the tick counter, times 2^32; 0 until it was asked for, and where there is none to be relied upon.
 static SCALE: AtomicU64 = AtomicU64::new(0);
 
 #[cold]
-fn find_scale() -> u64 {
+fn first_tick() -> u64 {
     // Long enough for nine digits, and far from any overflow.
     const SPAN: Duration = Duration::from_secs(100);
+    let Some(read) = counter::read().filter(|_| fastant::is_tsc_available()) else {
+        return nanos(fastant::Instant::now().duration_since(fastant::Instant::ZERO));
+    };
     let cycles = fastant::Instant::ZERO.checked_add(SPAN).map_or(0, cycles);
     let scale = (SPAN.as_nanos() << 32).checked_div(u128::from(cycles)).and_then(|scale| u64::try_from(scale).ok());
     let scale = scale.filter(|scale| *scale > 0).unwrap_or(1 << 32); // no counter that we could meet
     SCALE.store(scale, Ordering::Relaxed);
-    scale
+    scaled(read, scale)
 }
 
 #[inline]
@@ -205,7 +210,8 @@ impl Moment {
     }
 
     /// The nanoseconds that have passed since.
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "the way of each step")]
     pub(crate) fn nanos_since(self) -> u64 {
         passed(self.tick, tick())
     }

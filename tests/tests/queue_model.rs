@@ -138,8 +138,8 @@ impl Entry for Pair {
         Some(first)
     }
 
-    fn is(&self, number: u32) -> bool {
-        self.0.load(Ordering::Relaxed) == u64::from(number)
+    fn is(&self, number: u64) -> bool {
+        self.0.load(Ordering::Relaxed) == number
     }
 }
 
@@ -296,7 +296,7 @@ fn no_schedule_loses_an_entry_or_its_end() {
                     for (number, owner) in (0..3).zip([producer, producer, 10 * producer]) {
                         let number = 100 * owner as u64 + number;
                         let is_put = put(&queue, &mut lane, owner, number).is_ok();
-                        if !is_put || !Queue::add_end(&lane, 2, owner, u32::try_from(number).unwrap(), 1) {
+                        if !is_put || !Queue::add_end(&lane, 2, owner, number, 1) {
                             let marked = number + if is_put { 10_000 } else { 20_000 };
                             assert!(queue.push_in(&mut lane, 2, 0, |_| marked).is_ok());
                         }

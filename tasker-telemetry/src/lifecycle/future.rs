@@ -7,7 +7,7 @@
 use std::fmt;
 use std::future::Future;
 use std::mem;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -18,11 +18,11 @@ use super::TaskIdArg;
 use super::attempt::StepAttempt;
 use super::dying::Dying;
 use super::late::Late;
-use super::step_run::{Next, Short, StepRun};
+use super::step_run::{Body, Next, StepRun, Went, poll_short};
 use super::task_run::TaskRun;
 use crate::catalog::{StepSpec, TaskSpec};
 use crate::classify::Classify;
-use crate::scope::{Begun, Lent};
+use crate::telemetry;
 use crate::value::Fields;
 
 pin_project! {
@@ -83,57 +83,109 @@ fn poll_step<R>(
     body: Pin<&mut dyn Future<Output = R>>,
     cx: &mut Context<'_>,
 ) -> Poll<R> {
-    if step.is_bare() { body.poll(cx) } else { poll_on(step, tail, body, cx) }
+    match *step {
+        Late::New(spec) if telemetry::is_on() => poll_first(spec, step, tail, body, cx),
+        Late::New(_) => {
+            step.make_bare();
+            body.poll(cx)
+        }
+        Late::Bare | Late::Step(_) => poll_rest(step, tail, body, cx),
+    }
 }
 
-fn poll_on<R>(
+#[inline(never)]
+fn poll_first<R>(
+    spec: &'static StepSpec,
     step: &mut Late,
     tail: &mut Tail<R>,
     body: Pin<&mut dyn Future<Output = R>>,
     cx: &mut Context<'_>,
 ) -> Poll<R> {
-    if let Late::New(spec) = *step {
-        let (mut lent, mut short) = (Lent::NOTHING, None);
-        match Short::begin(spec, true, &mut lent, &mut short) {
-            Begun::Quiet => {
-                // There is nothing in it: forgotten, it is not asked again what it holds.
-                #[allow(
-                    clippy::forget_non_drop,
-                    reason = "without the feature `otel` it never holds what has to be dropped"
-                )]
-                mem::forget(short);
-                *step = Late::Bare;
-                // A panic needs no more than that what was lent goes back, and its drop does that.
-                let polled = body.poll(cx);
-                if polled.is_pending() {
-                    step.go_on(spec, &mut tail.dying, |run| run.become_quiet(&mut lent));
-                } else {
-                    lent.end();
-                }
-                return polled;
-            }
-            Begun::Told => {
-                *step = Late::Bare;
-                let polled = poll_short(spec, &mut lent, &mut short, &tail.classify, body, cx);
-                if polled.is_pending() {
-                    step.go_on(spec, &mut tail.dying, |run| run.become_told(&mut lent, &mut short));
-                }
-                return polled;
-            }
-            Begun::No => *step = Late::Step(StepRun::new(spec, None)),
+    step.make_bare();
+    let mut first = FirstPoll { step, tail, body, cx, polled: Poll::Pending };
+    if poll_short(spec, &mut first) {
+        return first.polled;
+    }
+    first.go_the_long_way(spec)
+}
+
+/// A step that has begun, or is to begin as one that may have anything.
+#[inline(never)]
+fn poll_rest<R>(
+    step: &mut Late,
+    tail: &mut Tail<R>,
+    body: Pin<&mut dyn Future<Output = R>>,
+    cx: &mut Context<'_>,
+) -> Poll<R> {
+    let Late::Step(run) = step else { return body.poll(cx) };
+    if run.is_running() {
+        return poll_further(run, tail, body, cx);
+    }
+    if run.is_off() {
+        return body.poll(cx);
+    }
+    tail.dying.follows(run, false); // a panic is an end, too
+    let polled = poll_run(run, tail.classify, body, cx);
+    if polled.is_pending() {
+        tail.dying.follows(run, run.is_running());
+    }
+    polled
+}
+
+/// The first poll of a body.
+struct FirstPoll<'a, 'c, R> {
+    step: &'a mut Late,
+    tail: &'a mut Tail<R>,
+    body: Pin<&'a mut dyn Future<Output = R>>,
+    cx: &'a mut Context<'c>,
+    polled: Poll<R>,
+}
+
+impl<R> FirstPoll<'_, '_, R> {
+    /// Apart, and with what is known here: what it needs would be kept in registers before, at 12 instructions for each step.
+    #[inline(never)]
+    fn go_the_long_way(self, spec: &'static StepSpec) -> Poll<R> {
+        let Self { step, tail, body, cx, .. } = self;
+        *step = Late::Step(StepRun::new(spec, None));
+        poll_rest(step, tail, body, cx)
+    }
+
+    #[inline]
+    fn poll(&mut self) -> &Poll<R> {
+        // There is nothing in it yet: forgotten, it is not asked what it holds.
+        mem::forget(mem::replace(&mut self.polled, self.body.as_mut().poll(self.cx)));
+        &self.polled
+    }
+}
+
+impl<R> Body for FirstPoll<'_, '_, R> {
+    fn run(&mut self) -> Went {
+        let Poll::Ready(_) = self.poll() else { return Went::On };
+        match &self.polled {
+            Poll::Ready(output) if self.tail.classify.failure(output).is_some() => Went::Badly,
+            _ => Went::Well,
         }
     }
-    match step {
-        Late::Step(run) if run.is_running() => poll_further(run, tail, body, cx),
-        Late::Step(run) => {
-            tail.dying.follows(run, false); // a panic is an end, too
-            let polled = poll_run(run, tail.classify, body, cx);
-            if polled.is_pending() {
-                tail.dying.follows(run, run.is_running());
-            }
-            polled
+
+    fn run_quietly(&mut self) -> bool {
+        self.poll().is_ready()
+    }
+
+    fn fail(&mut self, run: &mut StepRun) {
+        if let Poll::Ready(output) = &self.polled {
+            fail(run, &self.tail.classify, output);
         }
-        Late::New(_) | Late::Bare => body.poll(cx),
+    }
+
+    fn rest(&mut self) -> Option<(&mut Late, &mut Dying)> {
+        Some((self.step, &mut self.tail.dying))
+    }
+}
+
+/// The body of a short step has returned what is a failure.
+pub(super) fn fail<R>(run: &mut StepRun, classify: &Classify<R>, output: &R) {
+    if let Some(error) = classify.failure(output) {
+        run.failed(&error, classify.advice(output), classify.kind(output));
     }
 }
 
@@ -159,46 +211,6 @@ fn poll_further<R>(
             run.panicked(&*panic);
             resume_unwind(panic)
         }
-    }
-}
-
-/// The first poll of a step that has begun in the scope around it, and was told of.
-fn poll_short<R>(
-    spec: &'static StepSpec,
-    lent: &mut Lent,
-    short: &mut Option<Short>,
-    classify: &Classify<R>,
-    body: Pin<&mut dyn Future<Output = R>>,
-    cx: &mut Context<'_>,
-) -> Poll<R> {
-    match catch_unwind(AssertUnwindSafe(|| body.poll(cx))) {
-        Ok(Poll::Ready(output)) => {
-            Short::leave(short);
-            end_short(spec, lent, short, classify, &output);
-            Poll::Ready(output)
-        }
-        Ok(Poll::Pending) => Poll::Pending,
-        Err(panic) => {
-            Short::leave(short);
-            StepRun::told(spec, lent, short).panicked(&*panic);
-            resume_unwind(panic)
-        }
-    }
-}
-
-/// Such a step has ended: well, or it goes the way of all others from here on.
-#[inline]
-pub(super) fn end_short<R>(
-    spec: &'static StepSpec,
-    lent: &mut Lent,
-    short: &mut Option<Short>,
-    classify: &Classify<R>,
-    output: &R,
-) {
-    if let Some(error) = classify.failure(output) {
-        StepRun::told(spec, lent, short).failed(&error, classify.advice(output), classify.kind(output));
-    } else if let Some(short) = short {
-        short.complete(lent);
     }
 }
 

@@ -3,10 +3,11 @@
 //! Until then its future holds no more than where the step is declared: less to move, nothing to drop, and when a program is
 //! compiled no value of its own in each annotated function, whose drop the compiler would have to look into.
 
+use std::mem;
+
 use super::dying::Dying;
 use super::step_run::StepRun;
 use crate::catalog::StepSpec;
-use crate::telemetry;
 
 /// See the module.
 pub(super) enum Late {
@@ -28,19 +29,10 @@ impl Late {
         }
     }
 
-    /// Whether the body runs without us, now or for good.
+    /// The body needs nothing of the step: it has not begun, and perhaps will not.
     #[inline]
-    pub(super) fn is_bare(&mut self) -> bool {
-        match self {
-            Self::New(_) => {
-                let is_on = telemetry::is_on();
-                if !is_on {
-                    *self = Self::Bare;
-                }
-                !is_on
-            }
-            Self::Bare => true,
-            Self::Step(run) => run.is_off(),
-        }
+    pub(super) fn make_bare(&mut self) {
+        // Forgotten, it is not asked what it holds.
+        mem::forget(mem::replace(self, Self::Bare));
     }
 }

@@ -18,7 +18,7 @@ use std::thread;
 use std::time::Duration;
 
 use self::meter::Metering;
-pub(super) use self::short::Short;
+pub(super) use self::short::{Body, Went, call as call_short, poll as poll_short};
 use super::attempt::{GivenStep, StepAttempt};
 use super::driven::Engine;
 use super::inside::{Outside, inside};
@@ -26,7 +26,7 @@ use super::wait::Wait;
 use super::{TaskCore, dying};
 use crate::catalog::StepSpec;
 use crate::event::EventKind;
-use crate::publisher::{Fact, Inputs, StepPlace};
+use crate::publisher::{Fact, Inputs, Numbers, StepPlace};
 use crate::scope::{self, Permit, Scope};
 use crate::state::{Entity, State, transition};
 use crate::telemetry;
@@ -51,8 +51,8 @@ pub(super) struct StepRun {
     attempt: u32,
     /// Where its series are, once the body runs.
     series: u32,
-    /// The number of the first event that its beginning was told by, if it began as a short step; else [`NOT_OPENED`].
-    opened: u32,
+    /// Its numbers if it began as a short step, else [none](Numbers::NONE).
+    opened: Numbers,
     state: State,
     phase: Phase,
     /// Somebody listens: moments are taken, and events built.
@@ -66,9 +66,6 @@ pub(super) struct StepRun {
     followed: bool,
     metering: Metering,
 }
-
-/// The number of no event.
-const NOT_OPENED: u32 = u32::MAX;
 
 /// Whatever has to be dropped. One question when telemetry is off, not one for each field: those took 60 instructions of
 /// the 200 that a step cost.
@@ -156,7 +153,7 @@ impl StepRun {
             times: None,
             attempt: 1,
             series: u32::MAX,
-            opened: NOT_OPENED,
+            opened: Numbers::NONE,
             state: State::Pending,
             phase: Phase::New,
             watched: false,

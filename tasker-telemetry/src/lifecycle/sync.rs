@@ -1,14 +1,15 @@
 //! Tasks and steps that are plain functions.
 
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::resume_unwind;
 
 use super::TaskIdArg;
-use super::future::{end_run, end_short};
-use super::step_run::{Next, Short, StepRun};
+use super::dying::Dying;
+use super::future::{end_run, fail};
+use super::late::Late;
+use super::step_run::{Body, Next, StepRun, Went, call_short};
 use super::task_run::TaskRun;
 use crate::catalog::{StepSpec, TaskSpec};
 use crate::classify::Classify;
-use crate::scope::{Begun, Lent};
 use crate::telemetry;
 use crate::value::Fields;
 
@@ -17,18 +18,15 @@ pub fn run_step_sync<R>(spec: &'static StepSpec, fields: Fields, body: impl FnOn
     if !telemetry::is_on() {
         return body();
     }
+    let mut call = OneCall { body: Some(body), classify: &classify, output: None };
     if fields.is_none() {
-        let (mut lent, mut short) = (Lent::NOTHING, None);
-        match Short::begin(spec, false, &mut lent, &mut short) {
-            Begun::Quiet => {
-                let output = body(); // if it unwinds, what was lent goes back by a drop
-                lent.end();
-                return output;
-            }
-            Begun::Told => return call_short(spec, &mut lent, &mut short, body, classify),
-            Begun::No => {}
-        }
+        call_short(spec, &mut call);
     }
+    let body = match call {
+        OneCall { output: Some(output), .. } => return output,
+        OneCall { body: Some(body), .. } => body,
+        OneCall { .. } => unreachable!("a body that was called has returned, or this is not reached"),
+    };
     let mut run = StepRun::new(spec, fields);
     if !run.begin() {
         return body();
@@ -38,25 +36,33 @@ pub fn run_step_sync<R>(spec: &'static StepSpec, fields: Fields, body: impl FnOn
     output
 }
 
-/// Calls the body of a step that has begun in the scope around it, and was told of.
-fn call_short<R>(
-    spec: &'static StepSpec,
-    lent: &mut Lent,
-    short: &mut Option<Short>,
-    body: impl FnOnce() -> R,
-    classify: Classify<R>,
-) -> R {
-    let called = catch_unwind(AssertUnwindSafe(body));
-    Short::leave(short);
-    match called {
-        Ok(output) => {
-            end_short(spec, lent, short, &classify, &output);
-            output
+/// The call of a body.
+struct OneCall<'a, R, F> {
+    body: Option<F>,
+    classify: &'a Classify<R>,
+    output: Option<R>,
+}
+
+impl<R, F: FnOnce() -> R> Body for OneCall<'_, R, F> {
+    fn run(&mut self) -> Went {
+        let Some(body) = self.body.take() else { return Went::Well };
+        let output = self.output.insert(body());
+        if self.classify.failure(output).is_some() { Went::Badly } else { Went::Well }
+    }
+
+    fn run_quietly(&mut self) -> bool {
+        self.output = self.body.take().map(|body| body());
+        true
+    }
+
+    fn fail(&mut self, run: &mut StepRun) {
+        if let Some(output) = &self.output {
+            fail(run, self.classify, output);
         }
-        Err(panic) => {
-            StepRun::told(spec, lent, short).panicked(&*panic);
-            resume_unwind(panic)
-        }
+    }
+
+    fn rest(&mut self) -> Option<(&mut Late, &mut Dying)> {
+        None
     }
 }
 

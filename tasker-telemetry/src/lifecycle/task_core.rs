@@ -25,7 +25,7 @@ use crate::metrics::TaskSeries;
 use crate::publisher::Opening;
 use crate::telemetry::Core;
 use crate::time::{Moment, Timestamp};
-use crate::trace::{TaskTrace, TraceId};
+use crate::trace::{SpanId, TaskTrace, TraceId};
 use crate::value::{Fields, Value};
 
 /// See the module.
@@ -39,6 +39,8 @@ pub(crate) struct TaskCore {
     fields: Fields,
     /// What its steps' ids grow from.
     nonce: u64,
+    /// What the span ids of their first attempts do.
+    first_attempts: u64,
     /// What its events' ids grow from: another number where an engine takes the task up again and again, so that the steps
     /// are the same each time and the events are not.
     event_nonce: u64,
@@ -66,7 +68,11 @@ pub(crate) struct TaskCore {
     direct: u32,
     /// What the beginning of a short step is told by.
     opening: Opening,
+    /// What that counts of the step and its events.
+    opening_counts: u64,
     pace: Pace,
+    /// That is [`Pace::Short`], and both the beginning and the end of a step go into the queue.
+    is_told_of_fully: bool,
     in_line: InLine,
     permits: Option<Arc<Semaphore>>,
     /// When it began, if it is a step outside any task that somebody listens to.
@@ -85,10 +91,10 @@ struct InLine(AtomicU32);
 /// How a step of the task begins and ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pace {
-    /// Nobody is to be told of it, and it has nothing to wait for.
-    Quiet,
     /// It has nothing to wait for, and what is to be told of it goes into the queue and the metrics.
     Short,
+    /// Nobody is to be told of it, and it has nothing to wait for.
+    Quiet,
     /// There is more to it.
     Long,
 }
@@ -171,6 +177,7 @@ impl TaskCore {
 
     /// What there is to be known of it is known.
     fn shared(mut self) -> Arc<Self> {
+        self.first_attempts = SpanId::first_attempts(self.nonce);
         let is_bound = self.permits.is_some() || self.engine.is_some();
         let is_undecided = self.trace.as_ref().is_some_and(|trace| trace.undecided().is_some());
         self.pace = if is_bound {
@@ -182,6 +189,8 @@ impl TaskCore {
         } else {
             Pace::Short
         };
+        let tells_both = self.opening != Opening::Nothing && self.direct & EventKind::StepCompleted.bit() != 0;
+        self.is_told_of_fully = self.pace == Pace::Short && tells_both;
         Arc::new(self)
     }
 
@@ -197,10 +206,13 @@ impl TaskCore {
         let queued = publisher.queue_mask(trace.as_ref().is_some_and(TaskTrace::is_sampled));
         let nonce = id::nonce();
         let direct = if is_undecided { 0 } else { queued & !publisher.inline_mask() };
+        let opening = Opening::among(direct);
         Self {
             direct,
-            opening: Opening::among(direct),
+            opening,
+            opening_counts: Counted::of_step(opening.events()),
             pace: Pace::Long,
+            is_told_of_fully: false,
             wanted: publisher.mask() | if spans { publisher.span_mask() } else { 0 },
             trace,
             trace_text: OnceLock::new(),
@@ -216,6 +228,7 @@ impl TaskCore {
             field_names: &[],
             fields: None,
             nonce,
+            first_attempts: 0,
             event_nonce: nonce,
             engine: None,
             started_at: AtomicU64::new(0),
@@ -248,6 +261,12 @@ impl TaskCore {
 
     pub(crate) const fn nonce(&self) -> u64 {
         self.nonce
+    }
+
+    /// See [`SpanId::of_first_attempt`].
+    #[inline]
+    pub(crate) const fn first_attempts(&self) -> u64 {
+        self.first_attempts
     }
 
     pub(crate) const fn event_nonce(&self) -> u64 {
@@ -362,6 +381,12 @@ impl TaskCore {
 
     pub(crate) const fn permits(&self) -> Option<&Arc<Semaphore>> {
         self.permits.as_ref()
+    }
+
+    /// Whether its steps are [short](Pace::Short), and somebody is told of both the beginning and the end of each.
+    #[inline]
+    pub(crate) const fn is_told_of_fully(&self) -> bool {
+        self.is_told_of_fully
     }
 
     /// How its steps begin and end.

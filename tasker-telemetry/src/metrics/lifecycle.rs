@@ -315,13 +315,20 @@ impl TaskSeries {
     }
 
     /// A short step ended well: it has not waited, and took so long.
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "the way of most steps")]
     pub(crate) fn short_step_completed(&self, spec: &'static StepSpec, took: Took<impl FnOnce() -> Option<u128>>) {
         let Took { nanos, end_unix_nanos, trace } = took;
         let in_progress = &self.steps_in_progress.cell;
-        let near = self.steps.near(spec);
-        let added = near.and_then(|(_, step)| step.short.add_own(in_progress, nanos, end_unix_nanos));
-        let may_keep = added.unwrap_or_else(|| self.add_short_end(spec, nanos, end_unix_nanos));
+        // (No closure: the compiler would make a function of it.)
+        let added = match self.steps.near(spec) {
+            Some((_, step)) => step.short.add_own(in_progress, nanos, end_unix_nanos),
+            None => None,
+        };
+        let may_keep = match added {
+            Some(may_keep) => may_keep,
+            None => self.add_short_end(spec, nanos, end_unix_nanos),
+        };
         if may_keep && let Some(trace) = trace() {
             self.keep_short_trace(spec, nanos, end_unix_nanos, trace);
         }

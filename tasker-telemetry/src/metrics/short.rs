@@ -55,7 +55,8 @@ impl ShortEnds {
 
     /// One more that took so long, and is no longer in progress. Says whether it may be time to keep an exemplar. `None`: it is
     /// not one that fell into the first bucket, on a thread that has copies of its own; and nothing has happened.
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "the way of most steps")]
     pub(super) fn add_own(&self, in_progress: &LevelSeries, nanos: u64, at_unix_nanos: u64) -> Option<bool> {
         if nanos > MOST[0] {
             return None;

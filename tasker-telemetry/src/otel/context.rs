@@ -3,6 +3,7 @@
 mod usable;
 
 use std::fmt;
+use std::mem;
 
 use opentelemetry::baggage::{BaggageExt, KeyValueMetadata};
 use opentelemetry::trace::{SpanContext, TraceContextExt, TraceFlags, TraceState};
@@ -32,29 +33,47 @@ pub(crate) struct Attached(Option<ContextGuard>);
 impl Attached {
     pub(crate) const NOTHING: Self = Self(None);
 
-    /// A step begins here: its span is the active one of what is current now. Says also in which span such a step runs:
-    /// [`parent_in`], with one look at what is current.
-    #[inline]
-    pub(crate) fn of_new_step(trace: &TaskTrace, span: SpanId) -> (Self, Option<SpanId>) {
-        let seen = look(|current| {
-            let context = current.with_remote_span_context(span_context(trace, span));
-            (context, span_of(current, trace))
-        });
-        match seen {
-            Some((context, parent)) => (Self(Some(context.attach())), parent),
-            None => (Self::NOTHING, None),
+    /// A step begins here: its span is the active one of what is current now. Nothing has been attached before. Says also in
+    /// which span such a step runs, as [`parent_in`] does, with one look at what is current; 0 if in none of the task's trace.
+    #[inline(never)]
+    pub(crate) fn attach_step(&mut self, trace: &TaskTrace, span: SpanId) -> u64 {
+        if !is_usable() {
+            return 0;
         }
+        if trace.tracestate().is_some() {
+            return self.attach_step_with_state(trace, span);
+        }
+        self.attach_step_in(trace, || stateless(trace, span))
+    }
+
+    /// Apart, so that the usual way has nothing in it that has to be found out.
+    #[cold]
+    #[inline(never)]
+    fn attach_step_with_state(&mut self, trace: &TaskTrace, span: SpanId) -> u64 {
+        self.attach_step_in(trace, || span_context(trace, span))
+    }
+
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "as a function of its own it costs 20 instructions")]
+    fn attach_step_in(&mut self, trace: &TaskTrace, span: impl FnOnce() -> SpanContext) -> u64 {
+        let (mut context, mut parent) = (None, 0);
+        Context::map_current(|current| {
+            parent = span_of(current, trace);
+            context = Some(current.with_remote_span_context(span()));
+        });
+        if let Some(context) = context {
+            put(&mut self.0, context.attach());
+        }
+        parent
     }
 
     /// What was current before is current again.
     #[inline]
     pub(crate) fn detach(&mut self) {
-        if let Some(guard) = self.0.take() {
-            drop(guard);
-        }
+        self.0 = None;
     }
 
-    /// The same, and what was attached by [`of_new_step`](Self::of_new_step) comes back, for the polls that follow. Without what
+    /// The same, and what was attached by [`attach_step`](Self::attach_step) comes back, for the polls that follow. Without what
     /// the body has attached inside and not detached before this poll ended: that is not the step's.
     pub(crate) fn take_back(&mut self, trace: &TaskTrace, span: SpanId) -> Spot {
         if self.0.is_none() {
@@ -135,10 +154,25 @@ fn with_span(trace: &TaskTrace, span: SpanId) -> Option<Context> {
     look(|current| current.with_remote_span_context(span))
 }
 
+/// Puts it where there is none: forgotten, what is there is not asked what it holds.
 #[inline]
+fn put<T>(place: &mut Option<T>, new: T) {
+    mem::forget(place.replace(new));
+}
+
 fn span_context(trace: &TaskTrace, span: SpanId) -> SpanContext {
-    let flags = if trace.is_sampled() { TraceFlags::SAMPLED } else { TraceFlags::NOT_SAMPLED };
     let state = trace.tracestate().map_or(TraceState::NONE, |state| state.parse().unwrap_or(TraceState::NONE));
+    span_context_with(trace, span, state)
+}
+
+#[inline]
+fn stateless(trace: &TaskTrace, span: SpanId) -> SpanContext {
+    span_context_with(trace, span, TraceState::default()) // the constant costs 20 instructions: it is copied whole
+}
+
+#[inline]
+fn span_context_with(trace: &TaskTrace, span: SpanId, state: TraceState) -> SpanContext {
+    let flags = if trace.is_sampled() { TraceFlags::SAMPLED } else { TraceFlags::NOT_SAMPLED };
     // Ours, though no object of the crate's own stands behind it: nobody can add to it through the context.
     let (trace, span) = (OtelTraceId::from_bytes(trace.id().to_bytes()), OtelSpanId::from_bytes(span.to_bytes()));
     SpanContext::new(trace, span, flags, false, state)
@@ -165,18 +199,19 @@ pub(crate) fn caller() -> Option<(Remote, bool)> {
 /// The span that a step which begins here runs in, if it is one of the task's own trace: that of another library, too, unless
 /// it was not sampled and so will never be seen.
 pub(crate) fn parent_in(trace: &TaskTrace) -> Option<SpanId> {
-    look(|context| span_of(context, trace)).flatten()
+    look(|context| span_of(context, trace)).and_then(SpanId::of_u64)
 }
 
+/// 0: it is none such.
 #[inline]
-fn span_of(context: &Context, trace: &TaskTrace) -> Option<SpanId> {
+fn span_of(context: &Context, trace: &TaskTrace) -> u64 {
     if !context.has_active_span() {
-        return None;
+        return 0;
     }
     let span = context.span();
     let span = span.span_context();
-    (span.trace_id().to_bytes() == trace.id().to_bytes() && span.is_valid() && span.is_sampled())
-        .then(|| SpanId::from_bytes(span.span_id().to_bytes()))
+    let is_ours = TraceId::from_bytes(span.trace_id().to_bytes()) == trace.id() && span.is_sampled();
+    if is_ours { u64::from_be_bytes(span.span_id().to_bytes()) } else { 0 }
 }
 
 /// The current baggage, as far as it is allowed to travel.

@@ -26,6 +26,18 @@ impl Lanes {
         self.lane.as_mut()
     }
 
+    /// The lane that was used last, if its last entry is of the task at that address. (It leads to where that task's events go, without
+    /// a look at that: as long as anything can be put down there, or added, without the owner being said again, the entry keeps the
+    /// task, and no other lies at its address.)
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "the way of each step")]
+    pub(super) fn lane_of(&mut self, owner: usize) -> Option<&mut Lane<Item, ShortEntry>> {
+        match &mut self.lane {
+            Some(lane) if lane.is_of(owner) => Some(lane),
+            _ => None,
+        }
+    }
+
     #[cold]
     fn look_up(&mut self, queue: &Queue<Item, ShortEntry>, id: u64) {
         let known =

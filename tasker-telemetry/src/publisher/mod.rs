@@ -46,7 +46,7 @@ pub use self::health::{Health, QueueHealth, SubscriberHealth};
 pub(crate) use self::keeper::{Books, Held, Keeper, Kept};
 pub(crate) use self::lanes::Lanes;
 pub(crate) use self::record::{Fact, Inputs, OUT_OF_LINE, Opening, Published, Reason, Record, StepPlace, TaskEnd};
-pub(crate) use self::short::ShortStep;
+pub(crate) use self::short::{Numbers, ShortStep};
 pub(crate) use self::tap::RecordSink;
 pub(crate) use self::ticket::{End, Ended, Ticket};
 

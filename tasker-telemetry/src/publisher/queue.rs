@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::harvest::Harvest;
-use super::strip::{Entry, STRIP, Writer};
+use super::strip::{Entry, STRIP, Strip, Writer};
 use super::sync::{
     AtomicBool, AtomicUsize, Mutex, MutexGuard, OnceLock, Ordering, SegQueue, Thread, fence, park, park_timeout,
 };
@@ -40,6 +40,8 @@ pub(super) struct Queue<T, E: Entry> {
     late: AtomicUsize,
     asleep: AtomicBool,
     consumer: OnceLock<Thread>,
+    /// Where lanes begin.
+    no_strip: Arc<Strip<E>>,
 }
 
 /// All tracks but the newcomers.
@@ -65,6 +67,12 @@ pub(super) enum Refused {
 }
 
 impl<T, E: Entry> Lane<T, E> {
+    /// Whether its last entry is that owner's.
+    #[inline]
+    pub(super) const fn is_of(&self, owner: usize) -> bool {
+        self.writer.is_of(owner)
+    }
+
     /// Whether there is still a queue at its end.
     pub(super) fn leads_somewhere(&self) -> bool {
         Arc::strong_count(&self.track) > 1
@@ -85,6 +93,7 @@ impl<T, E: Entry> Queue<T, E> {
             late: AtomicUsize::new(0),
             asleep: AtomicBool::new(false),
             consumer: OnceLock::new(),
+            no_strip: Arc::new(Strip::full()),
         }
     }
 
@@ -99,7 +108,7 @@ impl<T, E: Entry> Queue<T, E> {
         self.newcomers.push(Arc::clone(&track));
         // Either the consumer that goes to sleep sees the lane, or a push sees that it sleeps.
         fence(Ordering::SeqCst);
-        Lane { track, writer: Writer::new() }
+        Lane { track, writer: Writer::new(Arc::clone(&self.no_strip)) }
     }
 
     /// Has an item of that kind made and put at the end of a lane of this queue. `Err`: the queue is full. `make` is told whether
@@ -200,7 +209,7 @@ impl<T, E: Entry> Queue<T, E> {
     /// was not read. (The consumer has been woken for it, or has not looked yet.)
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "as above")]
-    pub(super) fn add_end(lane: &Lane<T, E>, kind: usize, owner: usize, number: u32, end: u64) -> bool {
+    pub(super) fn add_end(lane: &Lane<T, E>, kind: usize, owner: usize, number: u64, end: u64) -> bool {
         let is_added = lane.writer.add_end(owner, number, end);
         if is_added {
             lane.track.count(kind);

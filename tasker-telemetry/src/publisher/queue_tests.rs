@@ -28,8 +28,8 @@ impl Entry for Number {
         u32::try_from(self.0.load(Ordering::Relaxed)).ok()
     }
 
-    fn is(&self, number: u32) -> bool {
-        self.content() == Some(number)
+    fn is(&self, number: u64) -> bool {
+        self.0.load(Ordering::Relaxed) == number
     }
 }
 
@@ -251,6 +251,22 @@ fn an_end_is_added_to_the_last_entry_until_that_is_read() {
 }
 
 #[test]
+fn no_end_is_added_to_a_strip_in_which_nothing_was_put_down_yet() {
+    let queue = Queue::<u32>::new(STRIP);
+    let mut lane = queue.open_lane();
+    for _ in 0..STRIP {
+        assert_eq!(put(&queue, &mut lane, 1, 0), Ok(())); // the number of slots that were never filled
+    }
+    // A new strip has been begun for it, and there is no place.
+    assert_eq!(put(&queue, &mut lane, 2, 1), Err(Refused::Full));
+    let is_added = Queue::add_end(&lane, 5, 1, 0, 9);
+    let seen = read_all(&queue);
+    assert_eq!(seen.len(), STRIP);
+    let ends = seen.iter().filter(|seen| matches!(seen, Seen::Entry(_, _, Some(9)))).count();
+    assert_eq!(ends, usize::from(is_added), "an end that was added is read");
+}
+
+#[test]
 fn entries_and_items_share_one_bound() {
     let queue = Queue::<u32>::new(12);
     let mut lane = queue.open_lane();
@@ -343,7 +359,7 @@ impl Entry for Owned {
         self.0.content()
     }
 
-    fn is(&self, number: u32) -> bool {
+    fn is(&self, number: u64) -> bool {
         self.0.is(number)
     }
 }
@@ -386,7 +402,7 @@ fn no_entry_no_end_and_no_wake_up_is_lost() {
                     if number % 512 == 0 {
                         thread::yield_now();
                     }
-                    if !Queue::add_end(&lane, 5, owner, number, 1) {
+                    if !Queue::add_end(&lane, 5, owner, number.into(), 1) {
                         assert!(queue.push_in(&mut lane, 5, 0, |_| number).is_ok());
                     }
                 }

@@ -7,13 +7,12 @@ use std::mem;
 use std::sync::Arc;
 
 use super::order::{Numbered, Place};
-use super::short::ShortStep;
 use crate::catalog::{EventSpec, StepSpec};
 use crate::event::{EventKind, Payload};
 use crate::failure::Failure;
 use crate::lifecycle::TaskCore;
 use crate::time::Timestamp;
-use crate::trace::{Call, CarriedSpan, TaskTrace};
+use crate::trace::{Call, CarriedSpan, SpanId, TaskTrace};
 use crate::value::Value;
 
 /// One event, not yet written out.
@@ -75,16 +74,14 @@ impl StepPlace {
         Self { spec, number: task.next_step(), attempt: 1, parent: 0 }
     }
 
+    /// The span of that attempt, in its task.
+    pub(crate) fn span(&self, task: &TaskCore) -> SpanId {
+        SpanId::of_step(task.nonce(), self.number, self.attempt)
+    }
+
     /// The same, where an engine counts the attempts.
     pub(crate) fn driven(spec: &'static StepSpec, task: &TaskCore, attempt: u32) -> Self {
         Self { spec, number: task.next_step() | Self::DRIVEN, attempt, parent: 0 }
-    }
-
-    /// A short step there, which began at that time; `opened`: the number of the first event that its beginning is told by.
-    #[inline]
-    pub(crate) const fn short(self, at: Timestamp, opened: u32) -> ShortStep {
-        let Self { spec, number, parent, .. } = self;
-        ShortStep { spec, number, sequence: opened, at, parent, opens: true }
     }
 
     pub(crate) const fn is_driven(&self) -> bool {
@@ -139,15 +136,19 @@ pub(crate) enum Fact {
     Published(Arc<Published>),
 }
 
-/// By which events the beginning of a step that waits for nothing is told: those that somebody wants.
+/// By which events the beginning of a step that waits for nothing is told: those that somebody wants. The number of each is that as
+/// what the publisher counts it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+#[allow(clippy::cast_possible_truncation, reason = "there are few kinds")]
 pub(crate) enum Opening {
-    Nothing = 0,
+    /// What is told then is the end alone.
+    Nothing = EventKind::StepCompleted as u8,
     /// `step.execution_requested`
-    Asked,
+    Asked = EventKind::StepExecutionRequested as u8,
     /// `step.started`
-    Started,
-    Both,
+    Started = EventKind::StepStarted as u8,
+    Both = super::BEGUN as u8,
 }
 
 impl Opening {

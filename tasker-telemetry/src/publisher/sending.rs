@@ -1,6 +1,7 @@
 //! How what a publishing thread has to tell gets into the queue: by the thread's own lane, by the list that all share, or not at all, and then
 //! it is counted.
 
+use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -9,25 +10,13 @@ use super::lanes::Lanes;
 use super::queue::{Queue, Refused};
 use super::record::Record;
 use super::router::Item;
-use super::short::ShortStep;
+use super::short::{Numbers, ShortStep};
 use super::{BEGUN, Publisher};
 use crate::catalog::StepSpec;
 use crate::event::EventKind;
 use crate::lifecycle::TaskCore;
 use crate::scope;
 use crate::time::Timestamp;
-
-/// As what the beginning of a short step of that task is counted; or its end alone.
-#[inline]
-fn short_kind(task: &TaskCore, opens: bool) -> usize {
-    const KINDS: [usize; 4] = [
-        EventKind::StepCompleted as usize,
-        EventKind::StepExecutionRequested as usize,
-        EventKind::StepStarted as usize,
-        BEGUN,
-    ];
-    KINDS[if opens { task.opening() as usize } else { 0 }]
-}
 
 impl Publisher {
     /// Hands on an event that goes through the queue and nowhere else. It is made once, and where it stays if it can be. `record` is
@@ -60,34 +49,32 @@ impl Publisher {
         }
     }
 
-    /// A short step of a task begins, or has come to its end after so many nanoseconds: told by one of the thread's lanes. (After the
-    /// shutdown no lane has room any more: there is nothing to be asked first.)
+    /// A short step of that task begins, or has come to its end after so many nanoseconds: told by the lane that the thread used last.
+    /// `false`: that takes [more than a look](Self::send_short).
     #[inline(always)]
-    #[allow(clippy::inline_always, reason = "the way of most steps")]
-    pub(crate) fn send_short(&self, lanes: &mut Lanes, task: &Arc<TaskCore>, step: ShortStep, ended: Option<u64>) {
-        let owner = Arc::as_ptr(task).addr();
-        let lane = lanes.lane(&self.queue, self.id);
-        let is_sent =
-            lane.is_some_and(|lane| self.queue.put_in(lane, short_kind(task, step.opens), owner, step, ended));
-        if !is_sent {
-            let ShortStep { spec, number, sequence, at, parent, opens } = step;
-            self.send_short_anew(lanes, task, spec, (number, sequence), (at, parent), (opens, ended));
+    #[allow(clippy::inline_always, reason = "the way of each step")]
+    pub(crate) fn put_short(&self, lanes: &mut Lanes, task: &TaskCore, step: ShortStep, ended: Option<u64>) -> bool {
+        let owner = ptr::from_ref(task).addr();
+        match lanes.lane_of(owner) {
+            Some(lane) => self.queue.put_in(lane, task.short_kind(step.opens), owner, step, ended),
+            None => false,
         }
     }
 
-    /// The same where that takes more than a look. (Its arguments lie apart, so that only who calls this puts them in memory.)
-    #[cold]
-    fn send_short_anew(
+    /// The same by one of the thread's lanes, if one can be had. (After the shutdown no lane has room any more. The arguments lie apart, so that only who calls this puts them in
+    /// memory.)
+    #[inline(never)]
+    pub(crate) fn send_short(
         &self,
         lanes: &mut Lanes,
         task: &Arc<TaskCore>,
         spec: &'static StepSpec,
-        (number, sequence): (u32, u32),
+        numbers: Numbers,
         (at, parent): (Timestamp, u64),
         (opens, ended): (bool, Option<u64>),
     ) {
-        let step = ShortStep { spec, number, sequence, at, parent, opens };
-        let (kind, owner) = (short_kind(task, opens), Arc::as_ptr(task).addr());
+        let step = ShortStep { spec, numbers, at, parent, opens };
+        let (kind, owner) = (task.short_kind(opens), Arc::as_ptr(task).addr());
         let sent = match lanes.lane(&self.queue, self.id) {
             Some(lane) if !self.closed.load(Ordering::Relaxed) => {
                 self.queue.put_anew(lane, kind, owner, (step, ended), || Arc::clone(task))
@@ -101,13 +88,16 @@ impl Publisher {
         }
     }
 
-    /// It ends, and that comes next to its beginning in its task: `sequence` is the number of that. `false`: the lane's last entry is
+    /// It ends, and that comes next to its beginning in its task: `numbers` are those of that. `false`: the lane's last entry is
     /// another by now, or was read, and the end has to be told for itself.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "most steps end here")]
-    pub(crate) fn add_end(&self, lanes: &mut Lanes, owner: usize, sequence: u32, nanos: u64) -> bool {
+    pub(crate) fn add_end(lanes: &mut Lanes, owner: usize, numbers: Numbers, nanos: u64) -> bool {
         let kind = EventKind::StepCompleted as usize;
-        lanes.lane(&self.queue, self.id).is_some_and(|lane| Queue::add_end(lane, kind, owner, sequence, nanos))
+        match lanes.lane_of(owner) {
+            Some(lane) => Queue::add_end(lane, kind, owner, numbers.as_u64(), nanos),
+            None => false,
+        }
     }
 
     #[inline]

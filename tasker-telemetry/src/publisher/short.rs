@@ -12,14 +12,62 @@ use crate::event::EventKind;
 use crate::lifecycle::TaskCore;
 use crate::time::Timestamp;
 
+/// A step's number in its task, and above that the number of the first event that it is told by: as a task counts both, so that one
+/// addition gives them and no step takes them apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Numbers(u64);
+
+/// The bits of the event's number.
+const EVENT: u64 = ((OUT_OF_LINE - 1) as u64) << 32;
+
+impl Numbers {
+    /// Those of no step.
+    pub(crate) const NONE: Self = Self(u64::MAX);
+
+    pub(crate) const fn new(step: u32, event: u32) -> Self {
+        Self(step as u64 | (event as u64) << 32)
+    }
+
+    /// What a task has counted before: the number of its steps, and above that of its events.
+    #[inline]
+    pub(crate) const fn counted(before: u64) -> Self {
+        Self(before)
+    }
+
+    /// That of the step.
+    #[inline]
+    pub(crate) const fn step(self) -> u32 {
+        low_half(self.0)
+    }
+
+    /// That of the event.
+    #[inline]
+    pub(crate) const fn event(self) -> u32 {
+        low_half((self.0 & EVENT) >> 32)
+    }
+
+    /// Whether nothing has been counted between what counted so much after these, and an event before which this was counted: but for
+    /// steps of which nothing was told.
+    #[inline]
+    pub(crate) const fn comes_before(self, counts: u64, before: u64) -> bool {
+        (self.0.wrapping_add(counts) ^ before) >> 32 == 0
+    }
+
+    /// The step's, with another event.
+    pub(crate) const fn at_event(self, event: u32) -> Self {
+        Self::new(self.step(), event)
+    }
+
+    pub(super) const fn as_u64(self) -> u64 {
+        self.0
+    }
+}
+
 /// A step that waits for nothing and has no inputs, in its first attempt.
 #[derive(Clone, Copy)]
 pub(crate) struct ShortStep {
     pub(crate) spec: &'static StepSpec,
-    /// The step's number in its task.
-    pub(crate) number: u32,
-    /// That of the first event that is told.
-    pub(crate) sequence: u32,
+    pub(crate) numbers: Numbers,
     /// When it began.
     pub(crate) at: Timestamp,
     /// As in [`StepPlace`].
@@ -33,7 +81,8 @@ impl ShortStep {
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "a record is made where it is used: moved there, it costs twice as much")]
     pub(super) fn record(self, task: Arc<TaskCore>, ended: Option<u64>) -> Record {
-        let Self { spec, number, sequence, at, parent, opens } = self;
+        let Self { spec, numbers, at, parent, opens } = self;
+        let (number, sequence) = (numbers.step(), numbers.event());
         let opening = if opens { task.opening() } else { Opening::Nothing };
         let (kind, at, fact) = match (opening, ended) {
             (Opening::Nothing, Some(nanos)) => {
@@ -46,15 +95,15 @@ impl ShortStep {
     }
 }
 
-/// Added to the number of an end alone: what goes through the queue has none so high.
-const ALONE: u32 = OUT_OF_LINE;
+/// Added to the time of an end alone: no time is so late, in nanoseconds since 1970.
+const ALONE: u64 = 1 << 63;
 
 /// The words. Published and read in their order by what the strip does around them.
 #[derive(Default)]
 pub(super) struct ShortEntry {
     spec: AtomicCell<Option<&'static StepSpec>>,
-    /// Above the step's number the event's, and above that whether it is an end alone.
     numbers: AtomicU64,
+    /// When it began, and above that whether it is an end alone.
     at: AtomicU64,
     parent: AtomicU64,
 }
@@ -66,29 +115,27 @@ impl Entry for ShortEntry {
     #[inline]
     fn put(&self, step: ShortStep) {
         self.spec.store(Some(step.spec));
-        let sequence = if step.opens { step.sequence } else { step.sequence | ALONE };
-        self.numbers.store(u64::from(sequence) << 32 | u64::from(step.number), Ordering::Relaxed);
-        self.at.store(step.at.as_unix_nanos(), Ordering::Relaxed);
+        self.numbers.store(step.numbers.as_u64(), Ordering::Relaxed);
+        let at = step.at.as_unix_nanos();
+        self.at.store(if step.opens { at } else { at | ALONE }, Ordering::Relaxed);
         self.parent.store(step.parent, Ordering::Relaxed);
     }
 
     #[inline]
     fn content(&self) -> Option<ShortStep> {
-        let numbers = self.numbers.load(Ordering::Relaxed);
-        let sequence = low_half(numbers >> 32);
+        let at = self.at.load(Ordering::Relaxed);
         Some(ShortStep {
             spec: self.spec.load()?,
-            number: low_half(numbers),
-            sequence: sequence & !ALONE,
-            opens: sequence & ALONE == 0,
-            at: Timestamp::from_unix_nanos(self.at.load(Ordering::Relaxed)),
+            numbers: Numbers(self.numbers.load(Ordering::Relaxed)),
+            opens: at & ALONE == 0,
+            at: Timestamp::from_unix_nanos(at & !ALONE),
             parent: self.parent.load(Ordering::Relaxed),
         })
     }
 
     #[inline]
-    fn is(&self, sequence: u32) -> bool {
-        low_half(self.numbers.load(Ordering::Relaxed) >> 32) == sequence
+    fn is(&self, numbers: u64) -> bool {
+        self.numbers.load(Ordering::Relaxed) == numbers
     }
 }
 

@@ -22,12 +22,12 @@ pub(super) trait Entry: Default {
     fn put(&self, content: Self::Content);
     fn content(&self) -> Option<Self::Content>;
     /// Whether the content has that number.
-    fn is(&self, number: u32) -> bool;
+    fn is(&self, number: u64) -> bool;
 }
 
 /// See the module.
 pub(super) struct Strip<E> {
-    slots: Box<[Slot<E>]>,
+    slots: Box<[Slot<E>; STRIP]>,
     /// How many are filled, and above [`LIMIT`] how many may be.
     state: AtomicUsize,
 }
@@ -96,8 +96,20 @@ impl<E: Entry> Slot<E> {
 }
 
 impl<E: Entry> Strip<E> {
-    pub(super) fn new(entries: usize) -> Self {
-        Self { slots: (0..entries).map(|_| Slot::default()).collect(), state: AtomicUsize::new(state(0, 0)) }
+    pub(super) fn new() -> Self {
+        Self::at(state(0, 0))
+    }
+
+    /// One that is full, and has nothing in it: where a thread begins that has put nothing down yet.
+    pub(super) fn full() -> Self {
+        Self::at(state(STRIP, STRIP))
+    }
+
+    fn at(state: usize) -> Self {
+        // Made where they stay: an array would be made on the stack first.
+        let slots: Box<[Slot<E>]> = (0..STRIP).map(|_| Slot::default()).collect();
+        let Ok(slots) = slots.try_into() else { unreachable!("it has as many") };
+        Self { slots, state: AtomicUsize::new(state) }
     }
 
     /// How many entries there are. In the total order of the operations on a strip and on what says that the consumer sleeps.
@@ -150,8 +162,10 @@ pub(super) struct Writer<E> {
 }
 
 impl<E: Entry> Writer<E> {
-    pub(super) fn new() -> Self {
-        Self { strip: Arc::new(Strip::new(0)), state: state(0, 0), full: state(0, 0), before: 0, owner: 0 }
+    /// `strip` is a [full](Strip::full) one.
+    pub(super) const fn new(strip: Arc<Strip<E>>) -> Self {
+        let full = state(STRIP, STRIP);
+        Self { strip, state: full, full, before: 0_usize.wrapping_sub(STRIP), owner: 0 }
     }
 
     /// Puts down an entry of the owner of the last one, and its end if that is known already. `false`: it is another's, or there is
@@ -162,13 +176,13 @@ impl<E: Entry> Writer<E> {
         if self.owner != owner || self.state == self.full {
             return false;
         }
-        let Some(slot) = self.strip.slots.get(self.filled()) else { return false };
+        let (strip, before, after) = (&*self.strip, self.state, self.state + 1);
+        let slot = &strip.slots[self.filled() % STRIP]; // never another: the compiler need not ask
         slot.entry.put(content);
         slot.end.set(end);
         // In one total order with what says that the consumer sleeps: either we see that, or it sees the entry.
-        let (before, after) = (self.state, self.state + 1);
-        if self.strip.state.compare_exchange(before, after, Ordering::SeqCst, Ordering::Relaxed).is_err() {
-            self.full = self.state; // the consumer has taken the rest back
+        if strip.state.compare_exchange(before, after, Ordering::SeqCst, Ordering::Relaxed).is_err() {
+            self.full = before; // the consumer has taken the rest back
             return false;
         }
         self.state = after;
@@ -178,9 +192,19 @@ impl<E: Entry> Writer<E> {
     /// Adds an end to the last entry, if that is the owner's, has that number, and was not read.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "as above")]
-    pub(super) fn add_end(&self, owner: usize, number: u32, end: u64) -> bool {
-        let last = if self.owner == owner { self.strip.slots.get(self.filled().wrapping_sub(1)) } else { None };
-        last.is_some_and(|slot| slot.entry.is(number) && slot.end.add(end))
+    pub(super) fn add_end(&self, owner: usize, number: u64, end: u64) -> bool {
+        if self.owner != owner {
+            return false;
+        }
+        // There is one: who has an owner has an entry.
+        let last = &self.strip.slots[self.filled().wrapping_sub(1) % STRIP];
+        last.entry.is(number) && last.end.add(end)
+    }
+
+    /// Whether the last entry is that owner's, unless it was read.
+    #[inline]
+    pub(super) const fn is_of(&self, owner: usize) -> bool {
+        self.owner == owner
     }
 
     #[inline]
@@ -208,6 +232,7 @@ impl<E: Entry> Writer<E> {
     pub(super) fn begin(&mut self, strip: Arc<Strip<E>>) {
         self.before = self.position();
         (self.strip, self.state, self.full) = (strip, state(0, 0), state(0, 0));
+        self.owner = 0; // there is no last entry
     }
 
     /// So many more may be put down here. Not while the consumer may [take them back](Strip::take_back).

@@ -139,7 +139,7 @@ impl<T, E: Entry> Inside<T, E> {
         // The first has been in the consumer's hand for the longest.
         let is_empty = self.retired.front_mut().is_some_and(Strip::is_empty_again);
         let again = if is_empty { self.retired.pop_front() } else { None };
-        again.unwrap_or_else(|| Arc::new(Strip::new(STRIP)))
+        again.unwrap_or_else(|| Arc::new(Strip::new()))
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -5,17 +5,18 @@
 //! which nobody is told of. A step whose first poll ends before its body does gets a reference of its own then ([`Lent::keep`]),
 //! and changes places with the scope around it from there on.
 
+use std::cell::RefCell;
 use std::mem;
 use std::sync::Arc;
 
 use super::{HERE, Here, Scope, current};
 use crate::catalog::StepSpec;
-use crate::lifecycle::{Pace, TaskCore};
-use crate::publisher::{Lanes, StepPlace};
+use crate::publisher::{Numbers, StepPlace};
 use crate::telemetry;
+use crate::time::Timestamp;
 
-/// While it lives, the step is the current scope; then the one around it is again. It lies on the stack of the poll: nothing
-/// that began inside is current any more when it ends, by a panic, too.
+/// A step outside tasks is the current scope until this is [ended](Self::end) or [kept](Self::keep): then the one around it is again.
+/// Both have to happen in the poll that began it, and after whatever began inside: a panic is caught before.
 pub(crate) struct Lent {
     outer: Outer,
     was_polling: bool,
@@ -23,172 +24,142 @@ pub(crate) struct Lent {
 
 /// What the scope around was, but for the `Arc` in it.
 enum Outer {
-    /// Nothing has been lent.
-    Nothing,
     Empty,
     Telemetry,
     Task(Option<StepPlace>),
 }
 
-/// How a step began in the scope around it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Begun {
-    /// It did not, and nothing has changed: it has something to wait for, or that has still to be found out.
-    No,
-    /// Nobody is to be told of it.
-    Quiet,
-    /// It was told of.
-    Told,
+/// The same of a step in a task.
+pub(crate) struct LentTask {
+    outer: Option<StepPlace>,
+    was_polling: bool,
+}
+
+impl Here {
+    /// A short step of the task that is the current scope begins or ends, and that takes more than a look: see
+    /// [`Publisher::send_short`](crate::publisher::Publisher::send_short).
+    #[inline(never)]
+    pub(crate) fn send_short(
+        &mut self,
+        spec: &'static StepSpec,
+        numbers: Numbers,
+        since: (Timestamp, u64),
+        ended: (bool, Option<u64>),
+    ) {
+        if let Scope::Task(task, ..) = &self.scope {
+            task.core().publisher().send_short(&mut self.lanes, task, spec, numbers, since, ended);
+        }
+    }
+}
+
+impl LentTask {
+    /// The place of the step around, and whether the thread was polling.
+    #[inline]
+    pub(crate) const fn new(outer: Option<StepPlace>, was_polling: bool) -> Self {
+        Self { outer, was_polling }
+    }
+
+    /// A step's place takes that of the one around, in the task that is the current scope.
+    #[inline]
+    pub(crate) const fn begin(
+        place: &mut Option<StepPlace>,
+        inner: StepPlace,
+        polling: &mut bool,
+        polls: bool,
+    ) -> Self {
+        let lent = Self { outer: *place, was_polling: *polling };
+        (*place, *polling) = (Some(inner), *polling | polls);
+        lent
+    }
+
+    /// The end of the step: what was lent goes back.
+    #[inline]
+    pub(crate) fn end(self, here: &RefCell<Here>) {
+        if let Ok(mut here) = here.try_borrow_mut()
+            && let Here { scope: Scope::Task(_, place, _), polling, .. } = &mut *here
+        {
+            (*place, *polling) = (self.outer, self.was_polling);
+        }
+    }
+
+    /// The step goes on after this poll: the scope that it has from now on. What was lent goes back.
+    pub(crate) fn keep(self) -> Scope {
+        Lent { outer: Outer::Task(self.outer), was_polling: self.was_polling }.keep()
+    }
 }
 
 impl Lent {
-    pub(crate) const NOTHING: Self = Self { outer: Outer::Nothing, was_polling: false };
-
-    /// A step begins in the current scope, if that is all that it needs. `tell` is called where somebody is to be told. It gets
-    /// the task, the place of the step around if there is one, and the thread's lanes; it puts the step's own place there, or
-    /// says that it cannot. It must not look for the scope itself.
-    #[inline]
-    pub(crate) fn begin(
-        &mut self,
-        spec: &'static StepSpec,
-        polls: bool,
-        tell: impl FnOnce(&Arc<TaskCore>, &mut Option<StepPlace>, &mut Lanes) -> bool,
-    ) -> Begun {
-        let begun = HERE.try_with(|here| match here.try_borrow_mut() {
-            Ok(mut here) => self.begin_here(&mut here, spec, polls, tell),
-            Err(_) => Begun::No,
-        });
-        begun.unwrap_or(Begun::No)
+    /// A step begins in the current scope, if that is outside tasks and nobody is to be told.
+    pub(crate) fn begin(spec: &'static StepSpec, polls: bool) -> Option<Self> {
+        HERE.with(|here| Self::begin_here(&mut *here.try_borrow_mut().ok()?, spec, polls))
     }
 
-    #[inline]
-    fn begin_here(
-        &mut self,
-        here: &mut Here,
-        spec: &'static StepSpec,
-        polls: bool,
-        tell: impl FnOnce(&Arc<TaskCore>, &mut Option<StepPlace>, &mut Lanes) -> bool,
-    ) -> Begun {
-        let mut begun = Begun::Quiet;
-        match &mut here.scope {
-            Scope::Task(task, place, _) => {
-                let outer = *place;
-                match task.pace() {
-                    Pace::Quiet => *place = Some(StepPlace::of(spec, task)),
-                    Pace::Short if tell(task, place, &mut here.lanes) => begun = Begun::Told,
-                    Pace::Short | Pace::Long => return Begun::No,
-                }
-                self.outer = Outer::Task(outer);
-            }
+    fn begin_here(here: &mut Here, spec: &'static StepSpec, polls: bool) -> Option<Self> {
+        let outer = match &here.scope {
             Scope::Telemetry(core) if core.is_quiet() => {
                 core.implicit_task_began();
                 if let Scope::Telemetry(core) = take(&mut here.scope) {
                     put(&mut here.scope, Scope::Light(core, spec, 1));
                 }
-                self.outer = Outer::Telemetry;
+                Outer::Telemetry
             }
             // There is nothing to be lent; the step knows which telemetry it was.
-            Scope::Empty => match telemetry::begin_quiet_step() {
-                Some(installed) => {
-                    put(&mut here.scope, Scope::Installed(spec, installed));
-                    self.outer = Outer::Empty;
+            Scope::Empty => {
+                if !here.keeps() {
+                    return None;
                 }
-                None => return Begun::No,
-            },
-            _ => return Begun::No,
-        }
-        self.was_polling = here.polling;
+                let installed = telemetry::begin_quiet_step()?;
+                put(&mut here.scope, Scope::Installed(spec, installed));
+                Outer::Empty
+            }
+            _ => return None,
+        };
+        let was_polling = here.polling;
         here.polling |= polls;
-        begun
+        Some(Self { outer, was_polling })
     }
 
     /// The end of a step that nobody is told of: what was lent goes back.
     #[inline]
-    pub(crate) fn end(&mut self) {
-        if let Outer::Task(_) = self.outer {
-            self.end_told(|_, _, _| {});
-        } else {
-            self.end_anywhere();
-        }
-    }
-
-    fn end_anywhere(&mut self) {
-        // Fails where the thread is being torn down, and there is no scope any more: then nothing is to be given back.
-        let made = HERE.try_with(|here| here.try_borrow_mut().ok().and_then(|mut here| self.give_back(&mut here)));
-        self.outer = Outer::Nothing;
-        if let Ok(Some(scope)) = made {
+    pub(crate) fn end(self) {
+        let made = HERE.with(|here| self.give_back(&mut *here.try_borrow_mut().ok()?));
+        if let Some(scope) = made {
             drop_made(scope);
         }
     }
 
-    /// The end of one that was told of is told, and what was lent goes back, both with one look at the scope. `tell` gets the
-    /// step's task and place, and the thread's lanes, and must not look for the scope itself.
-    #[inline]
-    pub(crate) fn end_told(&mut self, tell: impl FnOnce(&Arc<TaskCore>, StepPlace, &mut Lanes)) {
-        let _ = HERE.try_with(|here| {
-            let Ok(mut here) = here.try_borrow_mut() else { return };
-            let Here { scope, lanes, polling } = &mut *here;
-            if let (Scope::Task(task, place, _), Outer::Task(outer)) = (scope, &self.outer) {
-                if let Some(inner) = mem::replace(place, *outer) {
-                    tell(task, inner, lanes);
-                }
-                *polling = self.was_polling;
-                self.outer = Outer::Nothing;
-            }
-        });
-    }
-
     /// The step goes on after this poll: the scope that it has from now on. What was lent goes back.
-    pub(crate) fn keep(&mut self) -> Scope {
-        let kept = HERE.try_with(|here| {
+    pub(crate) fn keep(self) -> Scope {
+        let kept = HERE.with(|here| {
             let mut here = here.try_borrow_mut().ok()?;
             let Here { scope, polling, .. } = &mut *here;
             match (scope, &self.outer) {
                 (Scope::Task(task, place, permit), Outer::Task(outer)) => {
                     let kept = Scope::Task(Arc::clone(task), mem::replace(place, *outer), *permit);
                     *polling = self.was_polling;
-                    self.outer = Outer::Nothing;
                     Some(kept)
                 }
                 _ => None,
             }
         });
-        kept.ok().flatten().unwrap_or_else(|| self.keep_outside_tasks())
+        kept.unwrap_or_else(|| self.keep_outside_tasks())
     }
 
     #[cold]
-    fn keep_outside_tasks(&mut self) -> Scope {
+    fn keep_outside_tasks(self) -> Scope {
         let kept = match current() {
             Scope::Installed(spec, installed) => telemetry::installed_as(installed)
                 .map_or(Scope::Installed(spec, installed), |core| Scope::Light(core, spec, 1)),
             scope => scope,
         };
-        drop(mem::replace(self, Self::NOTHING));
+        self.end();
         kept
-    }
-}
-
-impl Drop for Lent {
-    #[inline]
-    fn drop(&mut self) {
-        if !matches!(self.outer, Outer::Nothing) {
-            self.end_early();
-        }
-    }
-}
-
-impl Lent {
-    /// By a panic, or the step goes on after this poll.
-    #[cold]
-    fn end_early(&mut self) {
-        self.end_anywhere();
     }
 
     /// What had to be made in the meantime comes out, to be dropped when nobody looks at the scope.
     #[inline]
-    fn give_back(&mut self, here: &mut Here) -> Option<Scope> {
+    fn give_back(&self, here: &mut Here) -> Option<Scope> {
         match (&mut here.scope, &self.outer) {
-            (_, Outer::Nothing) => return None,
             (Scope::Task(_, place, _), &Outer::Task(outer)) => *place = outer,
             (Scope::Light(..), Outer::Telemetry) => {
                 if let Scope::Light(core, ..) = take(&mut here.scope) {

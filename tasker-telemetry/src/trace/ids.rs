@@ -17,7 +17,11 @@ use crate::id::mix;
 /// assert!("0".repeat(32).parse::<TraceId>().is_err(), "all zeros is no trace");
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct TraceId([u8; 16]);
+pub struct TraceId {
+    // Two numbers, since that is how they are worked with; in this order they compare as the bytes do.
+    high: u64,
+    low: u64,
+}
 
 /// A W3C span id: 8 bytes, printed as 16 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -34,18 +38,23 @@ impl TraceId {
     /// The id with these bytes.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(bytes)
+        Self::of_u128(u128::from_be_bytes(bytes))
+    }
+
+    #[allow(clippy::cast_possible_truncation, reason = "the two halves")]
+    const fn of_u128(both: u128) -> Self {
+        Self { high: (both >> 64) as u64, low: both as u64 }
     }
 
     /// Its bytes, in the order in which they are sent.
     #[must_use]
     pub const fn to_bytes(self) -> [u8; 16] {
-        self.0
+        self.as_u128().to_be_bytes()
     }
 
     /// The 16 bytes as one number.
     pub(crate) const fn as_u128(self) -> u128 {
-        u128::from_be_bytes(self.0)
+        (self.high as u128) << 64 | self.low as u128
     }
 }
 
@@ -76,15 +85,13 @@ impl SpanId {
     }
 
     const fn never_zero(id: u64) -> Self {
-        Self(if id == 0 { 1 } else { id })
+        Self(id + (id == 0) as u64)
     }
 
     /// The root span of a task's `attempt`th run, from 1. `own` is the trace id that the task's own id gives, also where the
     /// task goes on in its caller's trace.
     pub(crate) const fn of_root(own: TraceId, attempt: u32) -> Self {
-        let both = own.as_u128();
-        #[allow(clippy::cast_possible_truncation, reason = "the two halves")]
-        let (high, low) = ((both >> 64) as u64, both as u64);
+        let TraceId { high, low } = own;
         Self::never_zero(mix(mix(high ^ ROOT_SALT) ^ low.wrapping_add((attempt as u64).wrapping_mul(ATTEMPT_STRIDE))))
     }
 
@@ -92,7 +99,21 @@ impl SpanId {
     pub(crate) const fn of_step(nonce: u64, number: u32, attempt: u32) -> Self {
         // One bijection: what differs in number or attempt differs in the sum, and so in the id.
         let place = number as u64 | (attempt as u64) << 32;
-        Self::never_zero(mix(nonce.wrapping_add(place) ^ STEP_SALT))
+        Self::of_place(nonce.wrapping_add(place))
+    }
+
+    /// The same of a first attempt, with what those of its task [have in common](Self::first_attempts).
+    #[inline]
+    pub(crate) const fn of_first_attempt(first_attempts: u64, number: u32) -> Self {
+        Self::of_place(first_attempts.wrapping_add(number as u64))
+    }
+
+    pub(crate) const fn first_attempts(nonce: u64) -> u64 {
+        nonce.wrapping_add(1 << 32)
+    }
+
+    const fn of_place(place: u64) -> Self {
+        Self::never_zero(mix(place ^ STEP_SALT))
     }
 }
 
@@ -153,7 +174,7 @@ impl FromStr for TraceId {
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
         let number = is_hex(text, 32).then(|| u128::from_str_radix(text, 16).ok()).flatten().filter(|id| *id != 0);
-        number.map(|id| Self(id.to_be_bytes())).ok_or(InvalidId { digits: 32 })
+        number.map(Self::of_u128).ok_or(InvalidId { digits: 32 })
     }
 }
 
@@ -181,6 +202,8 @@ mod tests {
                 for attempt in 1..=5 {
                     assert!(seen.insert(SpanId::of_step(nonce, number, attempt)));
                 }
+                let first = SpanId::of_first_attempt(SpanId::first_attempts(nonce), number);
+                assert_eq!(first, SpanId::of_step(nonce, number, 1));
             }
         }
     }

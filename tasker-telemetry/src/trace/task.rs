@@ -135,13 +135,15 @@ impl TaskTrace {
 
     /// The span that a step which begins here runs in: 0 for the task's own.
     pub(crate) fn parent_of_step(&self, around: impl FnOnce() -> Option<SpanId>) -> u64 {
-        self.parent_among(crate::otel::parent_in(self).or_else(around))
+        self.parent_among(crate::otel::parent_in(self).map_or(0, SpanId::as_u64), around)
     }
 
-    /// The same, where the span is known already.
-    #[inline]
-    pub(crate) fn parent_among(&self, parent: Option<SpanId>) -> u64 {
-        parent.filter(|parent| *parent != self.root).map_or(0, SpanId::as_u64)
+    /// The same, where the current span is known already; 0 if that is none of this trace.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "the way of each step")]
+    pub(crate) fn parent_among(&self, current: u64, around: impl FnOnce() -> Option<SpanId>) -> u64 {
+        let parent = if current == 0 { around().map_or(0, SpanId::as_u64) } else { current };
+        if parent == self.root.as_u64() { 0 } else { parent }
     }
 
     /// What is current while the task's own body is polled.

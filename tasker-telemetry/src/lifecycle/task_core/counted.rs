@@ -22,8 +22,25 @@ impl Counted {
     /// A step begins, and with it so many events that go through the queue happen: its number, and that of the first of them.
     #[inline]
     pub(super) fn step_with(&self, events: u32) -> (u32, u32) {
-        let before = self.numbers.fetch_add(1 | u64::from(events) << 32, Ordering::Relaxed);
+        let before = self.short_step(Self::of_step(events));
         (steps_of(before), events_of(before))
+    }
+
+    /// What the beginning of a step counts with which so many events happen.
+    pub(super) const fn of_step(events: u32) -> u64 {
+        1 | (events as u64) << 32
+    }
+
+    /// A step begins that counts so much: what was counted before.
+    #[inline]
+    pub(super) fn short_step(&self, counts: u64) -> u64 {
+        self.numbers.fetch_add(counts, Ordering::Relaxed)
+    }
+
+    /// An event happens that goes through the queue: what was counted before.
+    #[inline]
+    pub(super) fn event_in_line(&self) -> u64 {
+        self.numbers.fetch_add(1 << 32, Ordering::Relaxed)
     }
 
     /// So many events happen that go through the queue: the number of the first. They have numbers from 0, without gaps.

@@ -1,11 +1,11 @@
 //! How what happens in a task gets to the publisher.
 
-use std::mem;
 use std::sync::Arc;
+use std::{mem, ptr};
 
 use super::TaskCore;
 use crate::event::EventKind;
-use crate::publisher::{Fact, Inputs, Lanes, Opening, Record, ShortStep, StepPlace};
+use crate::publisher::{Fact, Inputs, Lanes, Numbers, Opening, Publisher, Record, ShortStep, StepPlace};
 use crate::time::Timestamp;
 use crate::trace::TaskTrace;
 
@@ -18,8 +18,8 @@ impl TaskCore {
 
     /// A short step begins: its number, and that of the first event that its beginning is told by.
     #[inline]
-    pub(crate) fn open(&self) -> (u32, u32) {
-        self.counted.step_with(self.opening.events())
+    pub(crate) fn open(&self) -> Numbers {
+        Numbers::counted(self.counted.short_step(self.opening_counts))
     }
 
     /// Hands an event of this task to the publisher, if anybody listens to its kind; `fact` is asked for only then.
@@ -81,29 +81,45 @@ impl TaskCore {
         });
     }
 
-    /// Tells the publisher so.
+    /// Tells the publisher that a short step begins. `FULLY`: that is to be told. `false`: that takes more than a look, see [`Publisher::send_short`].
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "the way of most steps")]
-    pub(crate) fn emit_opening(self: &Arc<Self>, lanes: &mut Lanes, step: ShortStep) {
-        if self.opening != Opening::Nothing {
-            self.core.publisher().send_short(lanes, self, step, None);
-        }
+    pub(crate) fn tell_opening<const FULLY: bool>(&self, lanes: &mut Lanes, step: ShortStep) -> bool {
+        (!FULLY && self.opening == Opening::Nothing) || self.core.publisher().put_short(lanes, self, step, None)
     }
 
-    /// It ends well, after so long. `step`: as it began. Where its beginning is still the last that the thread has told, and nothing
-    /// has happened in the task since, its end is added to that.
+    /// It ends well, after so long. `step`: as it began; `FULLY`: that is to be told. Where its beginning is still the last that the thread has told, and nothing
+    /// has happened in the task since, its end is added to that. Otherwise: the numbers by which it has to be told.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "called in two places, of which one is the way of most steps")]
-    pub(crate) fn emit_short_end(self: &Arc<Self>, lanes: &mut Lanes, step: ShortStep, nanos: u64) {
-        if self.direct & EventKind::StepCompleted.bit() == 0 {
-            return;
+    pub(crate) fn tell_short_end<const FULLY: bool>(
+        &self,
+        lanes: &mut Lanes,
+        step: ShortStep,
+        nanos: u64,
+    ) -> Result<(), Numbers> {
+        if !FULLY && self.direct & EventKind::StepCompleted.bit() == 0 {
+            return Ok(());
         }
-        let sequence = self.counted.in_line(1);
-        let publisher = self.core.publisher();
-        let is_next = self.opening != Opening::Nothing && sequence == step.sequence.wrapping_add(self.opening.events());
-        if !is_next || !publisher.add_end(lanes, self.owner(), step.sequence, nanos) {
-            publisher.send_short(lanes, self, ShortStep { sequence, opens: false, ..step }, Some(nanos));
+        let before = self.counted.event_in_line();
+        // (Where its beginning is not told, no entry has its numbers.)
+        let is_next = step.numbers.comes_before(self.opening_counts, before);
+        if is_next && Publisher::add_end(lanes, ptr::from_ref(self).addr(), step.numbers, nanos) {
+            return Ok(());
         }
+        let numbers = step.numbers.at_event(Numbers::counted(before).event());
+        if !FULLY
+            && self.core.publisher().put_short(lanes, self, ShortStep { numbers, opens: false, ..step }, Some(nanos))
+        {
+            return Ok(());
+        }
+        Err(numbers)
+    }
+
+    /// As what the publisher counts the beginning of a short step, or its end alone.
+    #[inline]
+    pub(crate) fn short_kind(&self, opens: bool) -> usize {
+        if opens { self.opening as usize } else { EventKind::StepCompleted as usize }
     }
 
     /// By which events the beginning of a short step is told.
