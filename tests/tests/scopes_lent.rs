@@ -4,9 +4,13 @@
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
+use tasker_telemetry::EventRecord;
 use tasker_telemetry::prelude::*;
 use tasker_telemetry::testing::block_on;
 
@@ -15,10 +19,21 @@ fn quiet() -> Telemetry {
 }
 
 /// The same, and others whose steps are told of.
-fn each() -> [Telemetry; 3] {
+fn each() -> [Telemetry; 4] {
     let builder = || Telemetry::builder().auto_subscribers(false);
-    let traced = builder().in_memory_spans(tasker_telemetry::trace::InMemorySpans::default());
-    [quiet(), builder().build().unwrap(), traced.build().unwrap()]
+    let traced = || builder().in_memory_spans(tasker_telemetry::trace::InMemorySpans::default());
+    [quiet(), builder().build().unwrap(), traced().build().unwrap(), traced().subscriber(Ears).build().unwrap()]
+}
+
+/// Listens to all that happens to steps.
+#[derive(Subscriber)]
+#[subscribe("step.*")]
+#[subscriber(manual)]
+struct Ears;
+
+impl Ears {
+    #[allow(clippy::unused_self, reason = "the form of a handler")]
+    fn handle_event(&self, _: &EventRecord) {}
 }
 
 fn here() -> (Option<String>, Option<String>) {
@@ -136,6 +151,15 @@ fn a_panic_gives_the_scope_back() {
             assert_eq!(block_on(telemetry.scope(catches_in_a_task(waits))), Some("catches"));
             assert_eq!(here(), (None, None));
         }
+        // Outside any step or task.
+        block_on(telemetry.scope(async {
+            let mut step = pin!(panics(0));
+            let mut cx = Context::from_waker(Waker::noop());
+            assert!(catch_unwind(AssertUnwindSafe(|| step.as_mut().poll(&mut cx).is_ready())).is_err());
+            assert_eq!(here(), (None, None));
+            assert!(catch_unwind(panics_at_once).is_err());
+            assert_eq!(here(), (None, None));
+        }));
     }
 }
 
@@ -205,4 +229,58 @@ fn another_telemetry_inside_a_step() {
     one.in_scope(|| other_telemetry(&other));
     assert_eq!((one.health().implicit_tasks, other.health().implicit_tasks), (1, 1));
     assert_eq!(here(), (None, None));
+}
+
+/// Has one permit, which another thread holds when the second step asks for it.
+#[task(max_concurrent_steps = 1)]
+fn bounded() -> bool {
+    #[step]
+    fn holds(held: Sender<()>, is_over: Arc<AtomicBool>) {
+        held.send(()).unwrap();
+        std::thread::sleep(Duration::from_millis(20));
+        is_over.store(true, Ordering::SeqCst);
+    }
+    #[step]
+    fn wants(is_over: &AtomicBool) -> bool {
+        is_over.load(Ordering::SeqCst)
+    }
+    let (held, is_held) = channel();
+    let is_over = Arc::new(AtomicBool::new(false));
+    let of_holder = Arc::clone(&is_over);
+    let holder = std::thread::spawn(tasker_telemetry::with_current_scope(move || holds(held, of_holder)));
+    is_held.recv().unwrap();
+    let waited = wants(&is_over);
+    holder.join().unwrap();
+    waited
+}
+
+/// Whether a thread is polling is as it was when a step is over, and while one runs that is called.
+#[test]
+fn only_what_is_polled_runs_without_its_permit() {
+    #[step]
+    async fn polled() {}
+    #[step]
+    fn called() -> bool {
+        bounded()
+    }
+    #[step]
+    async fn polls() -> bool {
+        bounded()
+    }
+    #[task]
+    fn program() {
+        block_on(polled());
+        assert!(bounded(), "after a poll");
+        assert!(called(), "in a step that is called");
+    }
+    #[task]
+    async fn polled_program() -> bool {
+        polls().await
+    }
+    for telemetry in each() {
+        telemetry.in_scope(program);
+        assert_eq!(telemetry.health().concurrency_overruns, 0);
+        block_on(telemetry.scope(polled_program()));
+        assert_eq!(telemetry.health().concurrency_overruns, 1);
+    }
 }

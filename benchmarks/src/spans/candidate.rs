@@ -26,6 +26,8 @@ pub enum Maker {
     OursSpans,
     /// The same, nothing sampled.
     OursSampledOut,
+    /// The task alone, everything on: what it calls are no steps. What it costs to be polled is no cost of a step.
+    OursTask,
     /// The OpenTelemetry API by hand.
     Otel,
     /// The same, nothing sampled.
@@ -42,10 +44,11 @@ pub enum Maker {
 
 impl Maker {
     /// All, in the order of the table.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Plain,
         Self::Ours,
         Self::OursSpans,
+        Self::OursTask,
         Self::Otel,
         Self::FastraceInSpan,
         Self::FastraceTrace,
@@ -63,6 +66,7 @@ impl Maker {
             Self::Ours => "ours",
             Self::OursSpans => "ours-spans",
             Self::OursSampledOut => "ours-sampled-out",
+            Self::OursTask => "ours-task",
             Self::Otel => "otel",
             Self::OtelSampledOut => "otel-sampled-out",
             Self::Tracing => "tracing",
@@ -80,6 +84,7 @@ impl Maker {
             Self::Ours => "`#[step]`: span, context, metrics, 2 events to a subscriber",
             Self::OursSpans => "`#[step]`: span, context, metrics",
             Self::OursSampledOut => "`#[step]`, sampled out: metrics",
+            Self::OursTask => "uninstrumented `async fn` in a `#[task]`: span, context",
             Self::Otel => "OpenTelemetry API, batch processor",
             Self::OtelSampledOut => "the OpenTelemetry API, sampled out",
             Self::Tracing => "`#[instrument]`, tracing-opentelemetry, batch processor",
@@ -103,6 +108,7 @@ impl Maker {
                 | Self::Ours
                 | Self::OursSpans
                 | Self::OursSampledOut
+                | Self::OursTask
                 | Self::OtelSampledOut
                 | Self::TracingSampledOut
         )
@@ -120,9 +126,9 @@ impl Maker {
         let mut session = Session { maker: self, provider: None, ours: None, made: AtomicU64::new(0) };
         match self {
             Self::Plain => {}
-            Self::Ours | Self::OursSpans | Self::OursSampledOut => {
+            Self::Ours | Self::OursSpans | Self::OursSampledOut | Self::OursTask => {
                 let ours = match self {
-                    Self::Ours => Ours::everything(),
+                    Self::Ours | Self::OursTask => Ours::everything(),
                     Self::OursSpans => Ours::spans(),
                     _ => Ours::sampled_out(),
                 };
@@ -186,6 +192,10 @@ impl Session {
             Maker::Plain => drive(async { calls!(plain::<AWAITS>, count) }),
             Maker::Ours | Maker::OursSpans | Maker::OursSampledOut => {
                 let calls = async { calls!(step::<AWAITS>, count) };
+                self.ours.as_ref().map_or(0, |ours| drive(ours.task(calls)))
+            }
+            Maker::OursTask => {
+                let calls = async { calls!(plain::<AWAITS>, count) };
                 self.ours.as_ref().map_or(0, |ours| drive(ours.task(calls)))
             }
             Maker::Otel | Maker::OtelSampledOut => drive(otel_task(async { calls!(otel::<AWAITS>, count) })),
