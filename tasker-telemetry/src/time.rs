@@ -9,6 +9,7 @@ mod counter;
 use std::cell::Cell;
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -121,21 +122,34 @@ fn tick() -> u64 {
     }
 }
 
-/// Nanoseconds a cycle of the tick counter, times 2^32; 0 until it was asked for, and where there is none to be relied upon.
+/// Nanoseconds a cycle of the counter, times 2^32; 0 until that was asked for, and where there is none to be relied upon.
 static SCALE: AtomicU64 = AtomicU64::new(0);
 
-#[cold]
+/// Once a process, or always where there is no counter: then the clock is what `fastant` has instead.
+#[inline(never)]
 fn first_tick() -> u64 {
-    // Long enough for nine digits, and far from any overflow.
-    const SPAN: Duration = Duration::from_secs(100);
-    let Some(read) = counter::read().filter(|_| fastant::is_tsc_available()) else {
-        return nanos(fastant::Instant::now().duration_since(fastant::Instant::ZERO));
-    };
-    let cycles = fastant::Instant::ZERO.checked_add(SPAN).map_or(0, cycles);
-    let scale = (SPAN.as_nanos() << 32).checked_div(u128::from(cycles)).and_then(|scale| u64::try_from(scale).ok());
-    let scale = scale.filter(|scale| *scale > 0).unwrap_or(1 << 32); // no counter that we could meet
+    let Some(read) = counter::read().filter(|_| fastant::is_tsc_available()) else { return other_tick() };
+    let scale = other_scale();
     SCALE.store(scale, Ordering::Relaxed);
     scaled(read, scale)
+}
+
+/// The same by way of the crate alone. In whole numbers: it has floats for that, which hold no nanoseconds since 1970.
+fn other_tick() -> u64 {
+    scaled(cycles(fastant::Instant::now()), other_scale())
+}
+
+/// Nanoseconds of one of its cycles, times 2^32: of the counter's if it reads that.
+fn other_scale() -> u64 {
+    static KNOWN: OnceLock<u64> = OnceLock::new();
+    // Long enough for nine digits, and far from any overflow.
+    const SPAN: Duration = Duration::from_secs(100);
+    *KNOWN.get_or_init(|| {
+        let cycles = fastant::Instant::ZERO.checked_add(SPAN).map_or(0, cycles);
+        let scale = (SPAN.as_nanos() << 32).checked_div(u128::from(cycles));
+        let scale = scale.and_then(|scale| u64::try_from(scale).ok()).filter(|scale| *scale > 0);
+        scale.unwrap_or(1 << 32) // no clock that we could meet
+    })
 }
 
 #[inline]
@@ -277,11 +291,20 @@ mod tests {
         std::thread::sleep(Duration::from_millis(20));
         let (last, passed) = (fastant::Instant::now(), nanos(begun.elapsed()));
         tick();
-        let scale = SCALE.load(Ordering::Relaxed);
+        let scale = other_scale();
         let ours = scaled(cycles(last), scale) - scaled(cycles(first), scale);
         let theirs = nanos(last.duration_since(first));
         assert!(ours.abs_diff(theirs) <= 2 + theirs / 1_000_000, "{ours} and {theirs} ns");
         assert!(ours.abs_diff(passed) < passed / 2, "{ours} and {passed} ns");
+    }
+
+    #[test]
+    fn the_clock_without_a_counter_has_nanoseconds_too() {
+        let (outer, first, inner) = (Moment::now(), other_tick(), Moment::now());
+        std::thread::sleep(Duration::from_millis(20));
+        let (least, passed, most) = (inner.nanos_since(), other_tick() - first, outer.nanos_since());
+        assert!(least - least / 1_000 <= passed && passed <= most + most / 1_000, "{least}, {passed}, {most} ns");
+        assert_eq!(scaled(u64::MAX >> 3, 1 << 32), u64::MAX >> 3, "one that counts nanoseconds keeps each");
     }
 
     #[test]
