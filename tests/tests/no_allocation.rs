@@ -5,6 +5,7 @@
 //! by process.
 
 use std::alloc::System;
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::cell::Cell;
 
 use tasker_telemetry::prelude::*;
@@ -118,6 +119,32 @@ async fn two_thousand_steps() -> u64 {
     ALLOCATIONS.with(Cell::get) - before
 }
 
+/// Why an order was not taken.
+#[derive(Debug)]
+struct Declined;
+
+impl std::fmt::Display for Declined {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("declined")
+    }
+}
+
+impl std::error::Error for Declined {}
+
+#[step]
+fn fails(_: u64) -> Result<(), Declined> {
+    Err(Declined)
+}
+
+#[task]
+async fn thousand_failures() -> u64 {
+    let before = ALLOCATIONS.with(Cell::get);
+    for n in 0..1_000 {
+        let _ = fails(n);
+    }
+    ALLOCATIONS.with(Cell::get) - before
+}
+
 #[derive(serde::Serialize, Event)]
 #[event("allocation.ping")]
 struct Ping {
@@ -179,6 +206,14 @@ fn a_step_nobody_listens_to_allocates_nothing() {
     assert!(
         (2_000..2_600).contains(&seen),
         "{seen} with spans: a piece of the queue now and then is all that may be added"
+    );
+    block_on(telemetry.scope(thousand_failures()));
+    let seen = block_on(telemetry.scope(thousand_failures()));
+    // Where `RUST_BACKTRACE` asks for the frames, capturing them takes more.
+    let is_asked = Backtrace::capture().status() == BacktraceStatus::Captured;
+    assert!(
+        is_asked || (4_000..4_300).contains(&seen),
+        "{seen} with spans: the context, and for each that fails two more and its text"
     );
     drop(telemetry);
 
