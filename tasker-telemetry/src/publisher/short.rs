@@ -10,7 +10,7 @@ use super::strip::Entry;
 use crate::catalog::StepSpec;
 use crate::event::EventKind;
 use crate::lifecycle::TaskCore;
-use crate::time::Timestamp;
+use crate::time::{LATEST, Timestamp};
 
 /// A step's number in its task, and above that the number of the first event that it is told by: as a task counts both, so that one
 /// addition gives them and no step takes them apart.
@@ -97,6 +97,8 @@ impl ShortStep {
 
 /// Added to the time of an end alone: no time is so late, in nanoseconds since 1970.
 const ALONE: u64 = 1 << 63;
+
+const _: () = assert!(LATEST < ALONE, "a clock that is set wrong must not make an end of a beginning");
 
 /// The words. Published and read in their order by what the strip does around them.
 #[derive(Default)]

@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::mem;
 use std::sync::Arc;
 
-use super::{HERE, Here, Scope, current};
+use super::{Here, Scope, current, with_place};
 use crate::catalog::StepSpec;
 use crate::publisher::{Numbers, StepPlace};
 use crate::telemetry;
@@ -91,7 +91,7 @@ impl LentTask {
 impl Lent {
     /// A step begins in the current scope, if that is outside tasks and nobody is to be told.
     pub(crate) fn begin(spec: &'static StepSpec, polls: bool) -> Option<Self> {
-        HERE.with(|here| Self::begin_here(&mut *here.try_borrow_mut().ok()?, spec, polls))
+        with_place(|here| Self::begin_here(&mut *here.try_borrow_mut().ok()?, spec, polls))
     }
 
     fn begin_here(here: &mut Here, spec: &'static StepSpec, polls: bool) -> Option<Self> {
@@ -122,7 +122,7 @@ impl Lent {
     /// The end of a step that nobody is told of: what was lent goes back.
     #[inline]
     pub(crate) fn end(self) {
-        let made = HERE.with(|here| self.give_back(&mut *here.try_borrow_mut().ok()?));
+        let made = with_place(|here| self.give_back(&mut *here.try_borrow_mut().ok()?));
         if let Some(scope) = made {
             drop_made(scope);
         }
@@ -130,7 +130,7 @@ impl Lent {
 
     /// The step goes on after this poll: the scope that it has from now on. What was lent goes back.
     pub(crate) fn keep(self) -> Scope {
-        let kept = HERE.with(|here| {
+        let kept = with_place(|here| {
             let mut here = here.try_borrow_mut().ok()?;
             let Here { scope, polling, .. } = &mut *here;
             match (scope, &self.outer) {
